@@ -1,0 +1,169 @@
+# r2box: one static binary, ./r2. What is built on the way stands in build/.
+#   make deps        bring what the build needs: Debian packages, BearSSL's source
+#   make             ./r2
+#   make install     [DESTDIR=] [PREFIX=/usr/local]; make uninstall
+#   make test        bring what the tests need, run all of them; make units: only build the unit programs
+#   make check       static checks
+#   make demo | interop | bench
+#   make clean       keeps downloads; make distclean does not
+# BEARSSL_SRC=DIR takes another BearSSL tree, V=1 shows the commands, WERROR=-Werror makes warnings errors.
+VERSION     = 0.1.0
+PREFIX      = /usr/local
+B           = build
+BEARSSL_SRC = $(B)/bearssl
+ROOTS       = /usr/share/ca-certificates/mozilla
+CC          = gcc
+MUSL_CC     = musl-gcc
+WARN        = -std=c11 -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wconversion
+INTEROP     = minio versitygw moto
+BIN         = $(DESTDIR)$(PREFIX)/bin
+
+# Byte order of names, for ever the same lists and so the same bytes.
+export LC_ALL = C
+JOBS       := $(shell nproc)
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS  += -j$(JOBS)
+endif
+Q          := $(if $(V),,@)
+AGAIN       = $(MAKE) --no-print-directory $(if $(V),,-s)
+
+LIB        := $(sort $(wildcard lib/*.c))
+APPLETS    := $(sort $(wildcard applets/*.c))
+TESTS      := $(sort $(wildcard tests/t_*.c))
+UNITS      := $(foreach b,musl asan,$(TESTS:tests/%.c=$(B)/$b/%))
+# Shell tests: what may be executed, but for those that have a target of their own.
+SCRIPTS    := $(filter-out tests/lib.sh tests/demo.sh tests/interop.sh,$(sort $(shell find tests -maxdepth 1 -name '*.sh' -perm -100)))
+
+MACHINE    := $(shell $(CC) -dumpmachine 2>/dev/null)
+MUSL_LIB   := /usr/lib/$(MACHINE:-gnu=-musl)
+MUSL       := musl $(shell $(MUSL_LIB)/libc.so 2>&1 | sed -n "s/^Version //p")
+CPPFLAGS    = -D_GNU_SOURCE -DR2_VERSION='"$(VERSION)"' -DR2_LIBC='"$(MUSL)"' -DR2_ARCH='"$(firstword $(subst -, ,$(MACHINE)))"' \
+              -Ilib -I$(B) -isystem $(BEARSSL_SRC)/inc -ffile-prefix-map=$(CURDIR)=.
+BR_CPPFLAGS = -w -I$(BEARSSL_SRC)/inc -I$(BEARSSL_SRC)/src -ffile-prefix-map=$(CURDIR)=.
+
+# The two builds of the same sources: musl is the one that is shipped, asan the one that is tested hardest.
+CC_musl     = $(MUSL_CC) -Os -fPIE -fstack-protector-strong -ffunction-sections -fdata-sections \
+              -fno-asynchronous-unwind-tables -fno-ident
+CC_asan     = $(CC) -O1 -g -fno-omit-frame-pointer -fsanitize=address -pthread
+UBSAN       = -fsanitize=undefined -fno-sanitize-recover=all
+
+# Debian's musl-gcc always links Scrt1.o and a dynamic linker: a static PIE has to be put together by hand.
+CRT         = $(shell $(CC) -print-file-name=crt$1S.o)
+LINK_musl   = $(CC) -nostdlib -nostartfiles -static-pie -Wl,--no-dynamic-linker,--gc-sections,--build-id=none,-s \
+              -Wl,-z,relro,-z,now,-z,noexecstack -L$(MUSL_LIB) -o $@ $(MUSL_LIB)/rcrt1.o $(MUSL_LIB)/crti.o \
+              $(call CRT,begin) $(filter %.o %.a,$^) -Wl,--start-group -lc -lgcc -lgcc_eh -Wl,--end-group \
+              $(call CRT,end) $(MUSL_LIB)/crtn.o
+LINK_asan   = $(CC_asan) $(UBSAN) -o $@ $(filter %.o %.a,$^)
+
+all: r2
+
+r2: $(APPLETS:%.c=$(B)/musl/%.o) $(B)/musl/libr2.a $(B)/musl/libbearssl.a
+	@echo '  link $@'
+	$(Q)$(LINK_musl)
+
+# One build, $1: objects of our sources, the two archives, the unit programs. $2: more flags for ours alone.
+define BUILD
+$(B)/$1/%.o: %.c $(B)/flags
+	@mkdir -p $$(@D) && echo '  $1 $$<'
+	$$(Q)$$(CC_$1) $2 $$(WARN) $$(WERROR) $$(CPPFLAGS) -MMD -MP -c -o $$@ $$<
+
+$(B)/$1/lib/tls.o: $(B)/roots.h
+
+$(B)/$1/libr2.a: $(LIB:%.c=$(B)/$1/%.o)
+	$$(Q)rm -f $$@ && $$(AR) rcsD $$@ $$^
+
+# BearSSL's base names are unique; its sources never change, so one command compiles them all.
+$(B)/$1/libbearssl.a: $(BEARSSL_SRC)/inc/bearssl.h $(B)/flags-bearssl
+	@rm -rf $(B)/$1/bearssl && mkdir -p $(B)/$1/bearssl && echo '  $1 BearSSL'
+	$$(Q)find $(BEARSSL_SRC)/src -name '*.c' | sort | xargs -P $(JOBS) -n 1 \
+		sh -c '$$(CC_$1) $$(BR_CPPFLAGS) -c -o $(B)/$1/bearssl/$$$$(basename $$$$0 .c).o $$$$0'
+	$$(Q)rm -f $$@ && $$(AR) rcsD $$@ $(B)/$1/bearssl/*.o
+
+$(B)/$1/t_%: $(B)/$1/tests/t_%.o $(B)/$1/libr2.a $(B)/$1/libbearssl.a
+	$$(Q)$$(LINK_$1)
+endef
+$(eval $(call BUILD,musl,))
+$(eval $(call BUILD,asan,$(UBSAN)))
+
+# The product with sanitizers, to run the end-to-end tests with by hand: R2=build/asan/r2.
+$(B)/asan/r2: $(APPLETS:%.c=$(B)/asan/%.o) $(B)/asan/libr2.a $(B)/asan/libbearssl.a
+	$(Q)$(LINK_asan)
+
+# Mozilla's roots as constants, by BearSSL's own tool; it drops silently what it cannot read, so count.
+$(B)/brssl: $(B)/musl/libbearssl.a
+	$(Q)rm -rf $@.d && mkdir -p $@.d && for f in $(BEARSSL_SRC)/tools/*.c; do \
+		$(CC_musl) $(BR_CPPFLAGS) -c -o $@.d/$$(basename $$f .c).o $$f || exit 1; done
+	$(Q)$(CC_musl) -static -no-pie -o $@ $@.d/*.o $<
+
+$(B)/roots.h: $(B)/brssl lib/roots.awk $(ROOTS)
+	@echo '  roots $(ROOTS)'
+	$(Q)for f in $(ROOTS)/*.crt; do cat "$$f"; echo; done >$(B)/roots.pem
+	$(Q)$(B)/brssl ta $(B)/roots.pem 2>/dev/null >$(B)/roots.c
+	$(Q)awk -f lib/roots.awk $(B)/roots.c >$@.tmp
+	$(Q)grep -q "ROOTS_COUNT = $$(grep -c BEGIN $(B)/roots.pem) " $@.tmp
+	$(Q)dpkg-query -W -f='$${Version}' ca-certificates | \
+		sed -E 's/^(....)(..)(..).*/#define ROOTS_DATE "\1-\2-\3"\n/' >>$@.tmp
+	$(Q)mv $@.tmp $@
+
+# Other flags build anew: their text is a file, rewritten only when it differs.
+remember    = $(if $(subst =$(file <$1),,=$2),$(shell mkdir -p $(B))$(file >$1,$2))
+MISSING    := $(if $(wildcard $(BEARSSL_SRC)/inc/bearssl.h),,BearSSL) \
+              $(if $(shell command -v $(MUSL_CC)),,$(MUSL_CC)) $(if $(wildcard $(ROOTS)),,ca-certificates)
+ifeq ($(strip $(MISSING)),)
+$(call remember,$(B)/flags,$(CC_musl) $(CC_asan) $(UBSAN) $(WARN) $(CPPFLAGS) $(LINK_musl))
+$(call remember,$(B)/flags-bearssl,$(CC_musl) $(CC_asan) $(BR_CPPFLAGS))
+else
+$(B)/flags: FORCE
+	@echo 'Missing: $(strip $(MISSING)). Run "make deps" first.' >&2; exit 1
+$(BEARSSL_SRC)/inc/bearssl.h $(ROOTS) $(B)/flags-bearssl: $(B)/flags
+endif
+
+units: $(UNITS)
+
+deps:
+	@B=$(B) BEARSSL_SRC=$(BEARSSL_SRC) .ci/deps build
+
+deps-test:
+	@B=$(B) BEARSSL_SRC=$(BEARSSL_SRC) .ci/deps build server test
+
+# Parts that come one after the other, however many jobs there are: what is installed is seen by a new make.
+test: deps-test
+	@+$(AGAIN) r2 units
+	@TEST_SERVER=radosgw tests/run $(UNITS) $(SCRIPTS)
+
+check: deps-test
+	@+$(AGAIN) $(B)/roots.h
+	@CC='$(CC)' MUSL_CC='$(MUSL_CC)' WARN="$(WARN)" CPPFLAGS="$(subst ",\",$(CPPFLAGS))" .ci/check
+
+demo:
+	@B=$(B) BEARSSL_SRC=$(BEARSSL_SRC) .ci/deps build server
+	@+$(AGAIN) r2
+	@tests/demo.sh
+
+interop: deps-test
+	@+$(AGAIN) r2
+	@TEST_TIMEOUT=2400 tests/run $(INTEROP:%='tests/interop.sh %')
+
+bench: deps-test
+	@+$(AGAIN) r2
+	@bench/run
+
+install: r2
+	install -Dm755 r2 $(BIN)/r2
+	$(BIN)/r2 --install $(BIN)
+
+uninstall: r2
+	for l in $$(./r2 --list); do rm -f $(BIN)/$$l; done
+	rm -f $(BIN)/r2
+
+clean:
+	rm -rf r2 $(filter-out $(B)/cache $(B)/bearssl,$(wildcard $(B)/*))
+
+distclean:
+	rm -rf r2 $(B)
+
+FORCE:
+.PHONY: all units deps deps-test test check demo interop bench install uninstall clean distclean FORCE
+.DELETE_ON_ERROR:
+.SECONDARY:
+-include $(wildcard $(B)/*/*/*.d)

@@ -1,0 +1,89 @@
+#!/bin/bash
+# The binary as a file, and the Makefile's promises: second make, same bytes elsewhere, install, clean.
+. "$(dirname "$0")/lib.sh"
+LIMIT=400000
+ROOT=$(dirname "$TESTS")
+cd "$ROOT" || exit 1
+# Not the jobs and variables of the make that may have started this test.
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES DESTDIR PREFIX
+BEARSSL=$(realpath "${BEARSSL_SRC:-build/bearssl}")
+
+LC_ALL=C readelf -hlSdW "$R2" >"$T/elf"
+has() { grep -qE "$1" "$T/elf"; }
+hasnt() { ! grep -E "$1" "$T/elf"; }
+below() { [ "$1" -le "$2" ] || { echo "$1 is more than $2" >&2; false; }; }
+
+ok 'position independent' has '^ *Type: +DYN'
+ok 'marked as an executable' has 'FLAGS_1.*PIE'
+ok 'no dynamic linker' hasnt 'INTERP'
+ok 'needs no library' hasnt 'NEEDED'
+ok 'full RELRO: a segment' has 'GNU_RELRO'
+ok 'full RELRO: bound at the start' has 'BIND_NOW|FLAGS_1.*NOW'
+ok 'the stack is not executable' has 'GNU_STACK .* RW  *0x'
+ok 'nothing is writable and executable' hasnt ' (RWE|WE) '
+ok 'no relocations in code' hasnt 'TEXTREL'
+ok 'stripped' hasnt '\.(symtab|debug)'
+ok "at most $LIMIT bytes" below "$(stat -c %s "$R2")" $LIMIT
+
+# archive_uses ARCHIVE SYMBOL
+archive_uses() { nm -u "$1" 2>/dev/null | grep -qw "$2"; }
+ok 'stack protector in our code' archive_uses build/musl/libr2.a __stack_chk_fail
+ok 'stack protector in BearSSL' archive_uses build/musl/libbearssl.a __stack_chk_fail
+
+names_no_directory() { ! grep -aqF -e "$ROOT" -e "$BEARSSL" "$R2"; }
+ok 'holds no path of the machine it was built on' names_no_directory
+is 'every root of the distribution is in it' "$(grep -oE 'ROOTS_COUNT = [0-9]+' build/roots.h | grep -oE '[0-9]+')" \
+	"$(cat /usr/share/ca-certificates/mozilla/*.crt | grep -c 'BEGIN CERT')"
+date=$(sed -n 's/^#define ROOTS_DATE "\(.*\)"$/\1/p' build/roots.h)
+t 'says which roots, in an empty environment' 0 "…$date…" '' env -i "$R2" --version
+
+ok 'a second make has nothing to do' make -q
+is '… and says so' "$(make 2>&1)" "make: Nothing to be done for 'all'."
+
+# The same tree elsewhere, under a name of other length.
+copy=$T/somewhere/else
+mkdir -p "$copy"
+tar -c --exclude=./build --exclude=./.git --exclude=./r2 . | tar -x -C "$copy"
+cd "$copy" || exit 1
+m() { make --no-print-directory BEARSSL_SRC="$BEARSSL" "$@"; }
+TIMEFORMAT='%U %S'
+{ time m WERROR=-Werror >"$T/make.out" 2>"$T/make.err"; } 2>"$T/time"
+is 'builds from scratch' "$(ls r2)" r2
+# Of the processor's time, which other programs on the machine do not change: 60 s on two cores, with a reserve.
+ok 'in less than 60 s on two cores' below "$(awk '{ print int($1 + $2) }' "$T/time")" 100
+is '… without a warning' "$(cat "$T/make.err")" ''
+ok 'the same bytes in another directory' cmp r2 "$R2"
+
+stale() { ! m -q; }
+touch lib/err.h
+ok 'a changed header is noticed' stale
+m >/dev/null 2>&1
+ok '… and built' m -q
+ok '… to the same bytes' cmp r2 "$R2"
+
+ok 'install' m install DESTDIR="$T/dest" PREFIX=/opt/it
+ok 'it runs there' "$T/dest/opt/it/bin/r2" --version
+each_link_works() {
+	local l n=0
+	for l in $("$R2" --list); do
+		"$T/dest/opt/it/bin/$l" --help >/dev/null || return
+		n=$((n + 1))
+	done
+	[ "$n" -gt 0 ]
+}
+ok 'each of its links runs' each_link_works
+absolute_links() { find "$T/dest" -lname '*/*' | grep .; }
+is 'no link names the staging directory' "$(absolute_links)" ''
+ok 'installs again over itself' m install DESTDIR="$T/dest" PREFIX=/opt/it
+ok 'uninstall' m uninstall DESTDIR="$T/dest" PREFIX=/opt/it
+is 'leaves nothing behind' "$(find "$T/dest" ! -type d)" ''
+
+mkdir -p build/cache
+touch build/cache/download
+ok 'clean' m clean
+is '… keeps downloads, and nothing else' "$(ls -d r2 build/* 2>/dev/null)" 'build/cache'
+ok 'distclean' m distclean
+is '… keeps nothing' "$(ls -d r2 build 2>/dev/null)" ''
+t 'without BearSSL: one hint' 2 '' '…Missing: BearSSL. Run "make deps" first.…' make --no-print-directory BEARSSL_SRC=nowhere
+is '… not several' "$(grep -c deps "$T/err")" 1
+finish

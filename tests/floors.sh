@@ -1,0 +1,109 @@
+#!/bin/bash
+# The house's floors: includes only go down, BearSSL is seen by two files, the pure modules touch neither clock nor disk.
+. "$(dirname "$0")/lib.sh"
+
+# From the ground up. A module includes itself and what stands on a lower line; a line with several means that they do
+# not know each other. NAME_part.c belongs to NAME.
+FLOORS='
+1 buf
+1 err enc hash utc nfc
+1 path opt log
+1 mime
+2 net
+2 tls
+3 xml retry sigv4 http config
+4 s3
+4 pool watch ledger journal walk
+5 upload download sync sweep
+'
+PURE='xml retry sigv4 sync sweep'
+# What a pure module may call: memory, text, and modules of the ground that are pure themselves.
+PURE_CALLS='mem(cmp|cpy|move|set|chr|rchr|mem)|str[a-z]+|explicit_bzero|v?snprintf|__errno_location|__assert_fail|qsort|bsearch'
+PURE_CALLS+='|fail|(err|buf|enc|hash|path)_[a-z0-9_]+|utc_(split|join|amz|parse_[a-z]+)|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_'
+
+# "FILE INCLUDED" for each include with quotes of the tree $1.
+includes() {
+	(cd "$1" && grep -HoE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"[^"]*"' lib/*.[ch]) |
+		sed -E 's/^([^:]*):[^"]*"(.*)"$/\1 \2/'
+}
+
+arrows_go_down() {
+	includes "$1" | awk -v floors="$FLOORS" '
+		function module(file) { sub(/.*\//, "", file); sub(/[._].*/, "", file); return file }
+		BEGIN {
+			n = split(floors, line, "\n")
+			for (i = 1; i <= n; i++) {
+				k = split(line[i], word, " ")
+				for (j = 2; j <= k; j++) height[word[j]] = i
+			}
+		}
+		{ from = module($1); to = module($2) }
+		!(from in height) { print $1 ": on no floor, add it to the table in tests/floors.sh"; bad = 1; next }
+		$2 == "roots.h" && from == "tls" { next }
+		$2 ~ /\// || !(to in height) { print $1 " includes " $2 ", which is no module of lib/"; bad = 1; next }
+		from != to && height[to] >= height[from] { print $1 " includes " $2 ": not below it"; bad = 1 }
+		END { exit bad }'
+}
+
+every_module_has_a_floor() {
+	local f name rc=0
+	for f in "$1"/lib/*.[ch]; do
+		name=$(basename "$f" | sed 's/[._].*//')
+		grep -qwF -- "$name" <<<"$FLOORS" || { echo "$f: on no floor"; rc=1; }
+	done
+	return "$rc"
+}
+
+bearssl_in_two_files() {
+	local found
+	found=$(cd "$1" && grep -lE '#[[:space:]]*include[[:space:]]*[<"]bearssl' lib/*.[ch] applets/*.[ch] | sort | tr '\n' ' ')
+	[ "$found" = 'lib/hash.c lib/tls.c ' ] || { echo "bearssl.h is included by: $found"; false; }
+}
+
+# pure TREE MODULE: the object of each of its files wants nothing but what is allowed.
+pure() {
+	local f calls
+	for f in "$1/lib/$2".c "$1/lib/$2"_*.c; do
+		[ -f "$f" ] || continue
+		gcc -std=c11 -D_GNU_SOURCE -U_FORTIFY_SOURCE -O1 -I"$1/lib" -c -o "$T/pure.o" "$f" || return
+		calls=$(nm -u "$T/pure.o" | awk '{ print $2 }' | grep -vxE "$PURE_CALLS|$2_[a-z0-9_]+")
+		[ -z "$calls" ] || { echo "$f calls $(tr '\n' ' ' <<<"$calls")"; return 1; }
+	done
+}
+
+# refused NAME FILE LINE COMPLAINT CHECK…: with LINE added to FILE in a copy of the tree, CHECK fails and says so.
+refused() {
+	local name=$1 file=$2 line=$3 complaint=$4 said
+	shift 4
+	rm -rf "$T/copy"
+	mkdir "$T/copy"
+	cp -r "$ROOT/lib" "$ROOT/applets" "$T/copy"
+	printf '%s\n' "$line" >>"$T/copy/$file"
+	said=$("$1" "$T/copy" "${@:2}" 2>&1) && said="accepted $said"
+	is "$name" "$said" "…$complaint…"
+}
+
+ROOT=$(dirname "$TESTS")
+ok 'includes go down' arrows_go_down "$ROOT"
+ok 'every module has its floor' every_module_has_a_floor "$ROOT"
+ok 'bearssl.h is included by lib/hash.c and lib/tls.c alone' bearssl_in_two_files "$ROOT"
+for module in $PURE; do
+	[ ! -f "$ROOT/lib/$module.c" ] || ok "$module does no I/O and reads no clock" pure "$ROOT" "$module"
+done
+
+# The test would notice.
+refused 'an arrow that goes up is found' lib/buf.c '#include "http.h"' 'lib/buf.c includes http.h' arrows_go_down
+refused 'an arrow in a header too' lib/net.h '#include "tls.h"' 'lib/net.h includes tls.h' arrows_go_down
+refused 'neighbours know nothing of each other' lib/http.h '#include "sigv4.h"' 'lib/http.h includes sigv4.h' arrows_go_down
+refused 'lib knows no applet' lib/err.h '#include "applet.h"' 'no module of lib/' arrows_go_down
+refused 'nor by its path' lib/s3.c '#include "../applets/applet.h"' 'no module of lib/' arrows_go_down
+refused 'a file on no floor is found' lib/new.c '' 'new.c: on no floor' every_module_has_a_floor
+refused 'BearSSL in a third file is found' lib/net.c '#include <bearssl.h>' 'lib/net.c' bearssl_in_two_files
+refused 'BearSSL in an applet is found' applets/main.c '#include <bearssl_hash.h>' 'applets/main.c' bearssl_in_two_files
+refused 'a clock in a pure module is found' lib/xml.c \
+	$'#include <time.h>\nlong now(void);\nlong now(void) { return time(0); }' 'calls time' pure xml
+refused 'a file in a pure module is found' lib/retry.c \
+	$'#include <unistd.h>\nint x(void);\nint x(void) { return close(3); }' 'calls close' pure retry
+refused 'local time in a pure module is found' lib/sigv4.c \
+	$'void x(char *p);\nvoid x(char *p) { utc_local_date(0, p); }' 'calls utc_local_date' pure sigv4
+finish
