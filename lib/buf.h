@@ -1,0 +1,28 @@
+#pragma once
+/* Text and bytes into memory of a stated size. Overflow is remembered, never written:
+   append freely, ask buf_ok() once at the end. */
+#include <stddef.h>
+#include <stdarg.h>
+
+struct buf {
+	char *p;       /* always NUL-terminated when cap > 0 */
+	size_t len;
+	size_t cap;    /* bytes at p, the NUL included */
+	int overflow;  /* something did not fit; what is there is a prefix */
+};
+
+/* A buf over a char array: struct buf b = BUF(array); */
+#define BUF(array) {(array), ((array)[0] = '\0', 0), sizeof (array), 0}
+
+void buf_put(struct buf *b, const void *bytes, size_t n);
+void buf_char(struct buf *b, char c);
+void buf_str(struct buf *b, const char *s);
+void buf_fmt(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void buf_vfmt(struct buf *b, const char *fmt, va_list ap);
+/* After an overflow: end what is there with "…" in place of its last character or two. Else nothing.
+   For text that people read; buf_ok() stays 0. */
+void buf_ellipsis(struct buf *b);
+/* Forget the contents (and the overflow), keep the memory. */
+void buf_reset(struct buf *b);
+/* 1 when everything appended since the last reset is there. */
+int buf_ok(const struct buf *b);

@@ -1,0 +1,308 @@
+#include <string.h>
+#include "enc.h"
+
+static const char lower[] = "0123456789abcdef";
+static const char upper[] = "0123456789ABCDEF";
+
+static int
+digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+void
+enc_hex(struct buf *b, const void *data, size_t n)
+{
+	const unsigned char *p = data;
+
+	for (size_t i = 0; i < n; i++) {
+		buf_char(b, lower[p[i] >> 4]);
+		buf_char(b, lower[p[i] & 15]);
+	}
+}
+
+int
+enc_unhex(const char *hex, unsigned char *out, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		int hi = digit(hex[2 * i]);
+		int lo = hi < 0 ? -1 : digit(hex[2 * i + 1]);
+
+		if (lo < 0)
+			return -1;
+		out[i] = (unsigned char)(hi << 4 | lo);
+	}
+	return hex[2 * n] ? -1 : 0;
+}
+
+void
+enc_base64(struct buf *b, const void *data, size_t n)
+{
+	static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const unsigned char *p = data;
+
+	for (size_t i = 0; i < n; i += 3) {
+		unsigned v = (unsigned)p[i] << 16;
+
+		if (i + 1 < n)
+			v |= (unsigned)p[i + 1] << 8;
+		if (i + 2 < n)
+			v |= p[i + 2];
+		buf_char(b, set[v >> 18]);
+		buf_char(b, set[v >> 12 & 63]);
+		buf_char(b, i + 1 < n ? set[v >> 6 & 63] : '=');
+		buf_char(b, i + 2 < n ? set[v & 63] : '=');
+	}
+}
+
+/* RFC 3986 section 2.3. */
+static int
+unreserved(unsigned char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		c == '-' || c == '.' || c == '_' || c == '~';
+}
+
+static void
+percent(struct buf *b, const char *s, size_t n, char also)
+{
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)s[i];
+
+		if (unreserved(c) || (also && s[i] == also)) {
+			buf_char(b, s[i]);
+		} else {
+			buf_char(b, '%');
+			buf_char(b, upper[c >> 4]);
+			buf_char(b, upper[c & 15]);
+		}
+	}
+}
+
+void
+enc_path(struct buf *b, const char *s, size_t n)
+{
+	percent(b, s, n, '/');
+}
+
+void
+enc_query(struct buf *b, const char *s, size_t n)
+{
+	percent(b, s, n, '\0');
+}
+
+/* Where a byte's encoded form sorts: '%' comes before every unreserved character, upper-case hex
+   in the order of its value. So the encoded forms can be compared without being built. */
+static int
+rank(unsigned char c)
+{
+	return unreserved(c) ? 256 + c : c;
+}
+
+static int
+compare_encoded(const char *a, const char *b)
+{
+	while (*a && *a == *b)
+		a++, b++;
+	return rank((unsigned char)*a) - rank((unsigned char)*b);
+}
+
+static int
+compare_pairs(const struct pair *a, const struct pair *b)
+{
+	int c = compare_encoded(a->name, b->name);
+
+	return c ? c : compare_encoded(a->value, b->value);
+}
+
+void
+enc_query_pairs(struct buf *b, const struct pair *pairs, size_t n)
+{
+	const struct pair *sorted[ENC_QUERY_MAX];
+
+	if (n > ENC_QUERY_MAX) {
+		b->overflow = 1;
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		size_t at = i;
+
+		for (; at && compare_pairs(sorted[at - 1], &pairs[i]) > 0; at--)
+			sorted[at] = sorted[at - 1];
+		sorted[at] = &pairs[i];
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (i)
+			buf_char(b, '&');
+		enc_query(b, sorted[i]->name, strlen(sorted[i]->name));
+		buf_char(b, '=');
+		enc_query(b, sorted[i]->value, strlen(sorted[i]->value));
+	}
+}
+
+long
+enc_unpercent(char *s, size_t n, int plus_is_space)
+{
+	size_t out = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		char c = s[i];
+
+		if (c == '%') {
+			int hi = n - i > 2 ? digit(s[i + 1]) : -1;
+			int lo = hi < 0 ? -1 : digit(s[i + 2]);
+
+			if (lo < 0)
+				return -1;
+			c = (char)(hi << 4 | lo);
+			i += 2;
+		} else if (c == '+' && plus_is_space) {
+			c = ' ';
+		}
+		s[out++] = c;
+	}
+	if (out < n)
+		s[out] = '\0';
+	return (long)out;
+}
+
+/* The character at s and its length in bytes; 0 when the bytes are not valid UTF-8. The second byte's limits
+   are RFC 3629's table: they rule out overlong forms, surrogates and what lies above U+10FFFF. */
+static size_t
+utf8(const char *text, size_t n, uint32_t *cp)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	size_t len = s[0] < 0x80 ? 1 : s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : 4;
+	unsigned min = s[0] == 0xE0 ? 0xA0 : s[0] == 0xF0 ? 0x90 : 0x80;
+	unsigned max = s[0] == 0xED ? 0x9F : s[0] == 0xF4 ? 0x8F : 0xBF;
+
+	*cp = s[0];
+	if (len == 1)
+		return 1;
+	if (s[0] < 0xC2 || s[0] > 0xF4 || n < len || s[1] < min || s[1] > max)
+		return 0;
+	*cp = s[0] & (0xFFu >> (len + 1));
+	for (size_t i = 1; i < len; i++) {
+		if ((s[i] & 0xC0) != 0x80)
+			return 0;
+		*cp = *cp << 6 | (s[i] & 0x3F);
+	}
+	return len;
+}
+
+int
+enc_utf8_valid(const char *s, size_t n)
+{
+	uint32_t cp;
+
+	for (size_t i = 0, len; i < n; i += len)
+		if (!(len = utf8(s + i, n - i, &cp)))
+			return 0;
+	return 1;
+}
+
+/* C0, DEL and C1: a terminal acts on them. */
+static int
+control(uint32_t cp)
+{
+	return cp < 0x20 || (cp >= 0x7F && cp < 0xA0);
+}
+
+/* Bidirectional overrides and isolates: they make a name look like another one (CVE-2021-42574). */
+static int
+bidi(uint32_t cp)
+{
+	return (cp >= 0x202A && cp <= 0x202E) || (cp >= 0x2066 && cp <= 0x2069);
+}
+
+/* The letter that stands for c after a backslash, or 0. */
+static char
+letter(uint32_t c)
+{
+	return c == '\n' ? 'n' : c == '\t' ? 't' : c == '\r' ? 'r' : 0;
+}
+
+void
+enc_json(struct buf *b, const char *s, size_t n)
+{
+	uint32_t cp;
+
+	buf_char(b, '"');
+	for (size_t i = 0, len; i < n; i += len) {
+		len = utf8(s + i, n - i, &cp);
+		if (!len) {
+			buf_str(b, "\xef\xbf\xbd");
+			len = 1;
+		} else if (cp == '"' || cp == '\\') {
+			buf_char(b, '\\');
+			buf_char(b, s[i]);
+		} else if (letter(cp)) {
+			buf_char(b, '\\');
+			buf_char(b, letter(cp));
+		} else if (control(cp) || bidi(cp)) {
+			buf_fmt(b, "\\u%04x", (unsigned)cp);
+		} else {
+			buf_put(b, s + i, len);
+		}
+	}
+	buf_char(b, '"');
+}
+
+void
+enc_xml(struct buf *b, const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)s[i];
+
+		switch (c) {
+		case '&': buf_str(b, "&amp;"); break;
+		case '<': buf_str(b, "&lt;"); break;
+		case '>': buf_str(b, "&gt;"); break;
+		case '"': buf_str(b, "&quot;"); break;
+		case '\'': buf_str(b, "&apos;"); break;
+		default:
+			if (c < 0x20 || c == 0x7F)
+				buf_fmt(b, "&#x%X;", c);
+			else
+				buf_char(b, s[i]);
+		}
+	}
+}
+
+void
+enc_printable(struct buf *b, const char *s, size_t n)
+{
+	uint32_t cp;
+
+	for (size_t i = 0, len; i < n; i += len) {
+		int valid = (len = utf8(s + i, n - i, &cp)) > 0;
+
+		len += !valid;
+		if (valid && letter(cp))
+			buf_fmt(b, "\\%c", letter(cp));
+		else if (valid && bidi(cp))
+			buf_fmt(b, "\\u%04x", (unsigned)cp);
+		else if (valid && !control(cp))
+			buf_put(b, s + i, len);
+		else
+			for (size_t k = 0; k < len; k++)
+				buf_fmt(b, "\\x%02x", (unsigned char)s[i + k]);
+	}
+}
+
+const char *
+enc_show(char *out, size_t cap, const char *text)
+{
+	struct buf b = {out, 0, cap, 0};
+
+	buf_reset(&b);
+	enc_printable(&b, text, strnlen(text, cap));
+	buf_ellipsis(&b);
+	return out;
+}

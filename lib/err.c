@@ -1,0 +1,49 @@
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+#include "buf.h"
+#include "err.h"
+
+/* Sets every field, so that nothing of an earlier failure (its status, its code) clings to this one. Control
+   characters go: the text may quote a peer, and it is one line on a terminal. */
+static void
+fill(struct err *e, enum err_kind kind, struct buf *b)
+{
+	buf_ellipsis(b);
+	for (char *p = b->p; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7F)
+			*p = ' ';
+	*e = (struct err){.kind = kind};
+	memcpy(e->msg, b->p, b->len + 1);
+}
+
+int
+fail(struct err *e, enum err_kind kind, const char *fmt, ...)
+{
+	char text[sizeof e->msg];
+	struct buf b = BUF(text);
+	va_list ap;
+
+	va_start(ap, fmt);
+	buf_vfmt(&b, fmt, ap);
+	va_end(ap);
+	fill(e, kind, &b);
+	return -1;
+}
+
+int
+fail_errno(struct err *e, const char *fmt, ...)
+{
+	const char *why = strerror(errno);
+	char text[sizeof e->msg];
+	struct buf b = BUF(text);
+	va_list ap;
+
+	va_start(ap, fmt);
+	buf_vfmt(&b, fmt, ap);
+	va_end(ap);
+	buf_str(&b, ": ");
+	buf_str(&b, why);
+	fill(e, ERR_LOCAL, &b);
+	return -1;
+}

@@ -1,0 +1,35 @@
+#pragma once
+/* What went wrong: the kind is for code, the message for people. */
+
+enum err_kind {
+	ERR_NONE,
+	ERR_USAGE,    /* wrong option, operand or configuration: exit status 2 */
+	ERR_KEYS,     /* no credentials anywhere: exit status 1, as the old scripts had it */
+	ERR_LOCAL,    /* this machine: file, memory, entropy */
+	ERR_CHANGED,  /* the local file changed while it was being sent */
+	ERR_NAME,     /* the host's name could not be resolved */
+	ERR_CONNECT,  /* no address answered, or the proxy refused */
+	ERR_TLS,      /* certificate or handshake refused: another try will not help */
+	ERR_NET,      /* an established connection was lost, cut or made no progress */
+	ERR_PROTO,    /* the peer said something that is not HTTP, XML or S3 */
+	ERR_HTTP,     /* the server refused: see status and code */
+	ERR_CORRUPT,  /* what the server stored is not what was sent, or what arrived is not what it has */
+	ERR_STOPPED,  /* we were asked to stop */
+};
+
+struct err {
+	enum err_kind kind;
+	int status;         /* HTTP status when kind is ERR_HTTP, else 0 */
+	int retry_after_s;  /* what the server's Retry-After asked for, 0 when it did not */
+	char code[48];      /* S3 error code ("SlowDown"), "" when there is none */
+	char msg[1024];     /* one line, no newline, no program name, no secret */
+};
+
+/* Fill *e and return -1, so that a failing function can `return fail(…)`.
+   The message may quote e->msg itself: it is formatted before *e is written. */
+int fail(struct err *e, enum err_kind kind, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* As fail(ERR_LOCAL), with ": " and strerror(errno) after the formatted text. */
+int fail_errno(struct err *e, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));

@@ -1,0 +1,90 @@
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include "buf.h"
+#include "enc.h"
+#include "log.h"
+#include "utc.h"
+
+enum { LINE_CAP = 8192 };
+
+static enum log_level max_level = LOG_INFO;
+static void (*hook_before)(void *), (*hook_after)(void *);
+static void *hook_arg;
+
+void
+log_set_level(enum log_level level)
+{
+	max_level = level;
+}
+
+enum log_level
+log_get_level(void)
+{
+	return max_level;
+}
+
+void
+log_set_hooks(void (*before)(void *arg), void (*after)(void *arg), void *arg)
+{
+	hook_before = before;
+	hook_after = after;
+	hook_arg = arg;
+}
+
+unsigned
+log_format_r2(char *out, unsigned cap, long long t, enum log_level level, const char *text)
+{
+	static const char *const names[] = {"ERROR", "WARNING", "INFO", "DEBUG"};
+	struct buf b = {out, 0, cap ? cap - 1 : 0, 0};   /* one byte less: the newline always fits */
+	char stamp[UTC_STAMP_CAP];
+
+	if (cap)
+		out[0] = '\0';
+	if (cap < 2)
+		return 0;
+	utc_local_stamp(t, stamp);
+	buf_fmt(&b, "[R2] %s - %s - ", stamp, names[level]);
+	enc_printable(&b, text, strlen(text));
+	buf_ellipsis(&b);
+	memcpy(out + b.len, "\n", 2);
+	return (unsigned)b.len + 1;
+}
+
+static void
+write_line(const char *line, size_t n)
+{
+	ssize_t got;
+
+	for (; n > 0; line += got, n -= (size_t)got) {
+		got = write(STDERR_FILENO, line, n);
+		if (got < 0 && errno == EINTR)
+			got = 0;
+		if (got < 0)
+			return;
+	}
+}
+
+void
+log_r2(enum log_level level, const char *fmt, ...)
+{
+	char text[LINE_CAP], line[LINE_CAP];
+	struct buf b = BUF(text);
+	va_list ap;
+	size_t n;
+
+	if (level > max_level)
+		return;
+	va_start(ap, fmt);
+	buf_vfmt(&b, fmt, ap);
+	va_end(ap);
+	buf_ellipsis(&b);
+	n = log_format_r2(line, sizeof line, time(NULL), level, text);
+	if (hook_before)
+		hook_before(hook_arg);
+	write_line(line, n);
+	if (hook_after)
+		hook_after(hook_arg);
+}

@@ -1,0 +1,19 @@
+#pragma once
+/* Lines for people and for log watchers. Each line is one write(2), so lines of threads never mix;
+   control characters and invalid UTF-8 are escaped; a log that cannot be written never stops the work. */
+
+enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
+
+/* Lines above this level are dropped (LOG_INFO at start). Set before threads start. */
+void log_set_level(enum log_level level);
+enum log_level log_get_level(void);
+
+/* Called before and after each line with arg; for a progress line that must make room. NULL: none. */
+void log_set_hooks(void (*before)(void *arg), void (*after)(void *arg), void *arg);
+
+/* "[R2] 2025-12-29 10:10:00 - INFO - text" on standard error, local time: the old upload script's form. */
+void log_r2(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* The bytes of one finished "[R2] …" line, newline included, into out (at most cap, NUL-terminated);
+   returns its length. t is seconds since 1970. For log_r2 and for tests. */
+unsigned log_format_r2(char *out, unsigned cap, long long t, enum log_level level, const char *text);

@@ -1,0 +1,397 @@
+#include <errno.h>
+#include <getopt.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include "buf.h"
+#include "enc.h"
+#include "opt.h"
+#include "utc.h"
+
+enum {
+	ROWS_MAX = 96,        /* of all tables together */
+	LONG = 0x110000,      /* getopt_long's value for row i is LONG + i: above every character */
+	WORD_MAX = 64,        /* bytes of a word that opt_nearest looks at */
+	HELP_COLUMN = 28,     /* where the help text stands */
+	WIDTH = 79,           /* 80 columns without the last, after which terminals break a line */
+};
+
+/* The rows of all tables in the forms that getopt_long wants. */
+struct parser {
+	int n;
+	const struct opt *rows[ROWS_MAX];
+	struct option longs[ROWS_MAX + 1];
+	char letters[2 * ROWS_MAX + 2];
+};
+
+/* What a message calls the option: "--name", or "-x" when it has a letter only. */
+static const char *
+called(const struct opt *o, char out[WORD_MAX])
+{
+	struct buf b = {out, 0, WORD_MAX, 0};
+
+	if (o->name)
+		buf_fmt(&b, "--%s", o->name);
+	else
+		buf_fmt(&b, "-%c", o->letter);
+	return out;
+}
+
+/* "--days: 0 is not between 1 and 3650": why goes on after the value. */
+static int
+bad(const struct opt *o, const char *val, struct err *e, const char *why)
+{
+	char name[WORD_MAX], text[ENC_SHOW_CAP];
+
+	if (!*val)
+		val = "\"\"";
+	return fail(e, ERR_USAGE, "%s: %s %s", called(o, name), enc_show(text, sizeof text, val), why);
+}
+
+int
+opt_flag(const struct opt *o, const char *val, struct err *e)
+{
+	(void)val, (void)e;
+	*(int *)o->dest = 1;
+	return 0;
+}
+
+int
+opt_string(const struct opt *o, const char *val, struct err *e)
+{
+	(void)e;
+	*(const char **)o->dest = val;
+	return 0;
+}
+
+static int
+all_digits(const char *s)
+{
+	return *s && !s[strspn(s, "0123456789")];
+}
+
+int
+opt_number(const struct opt *o, const char *val, struct err *e)
+{
+	char why[96];
+	struct buf b = BUF(why);
+	long v;
+
+	errno = 0;
+	v = strtol(val, NULL, 10);
+	if (all_digits(val) && !errno && v >= o->min && v <= o->max) {
+		*(long *)o->dest = v;
+		return 0;
+	}
+	buf_fmt(&b, "is not %sbetween %ld and %ld", all_digits(val) ? "" : "a number ", o->min, o->max);
+	return bad(o, val, e, why);
+}
+
+/* The unit's size after an optional blank: "", "B", "K", "KB", "KiB" and so on, any case; 0 when it is none. */
+static unsigned long long
+unit(const char *s)
+{
+	static const char units[] = "KMGT";
+	unsigned long long size = 1;
+	const char *u;
+
+	s += *s == ' ' && s[1];
+	u = *s > ' ' ? strchr(units, *s & ~0x20) : NULL;
+	if (u) {
+		size <<= 10 * (u - units + 1);
+		s++;
+		if ((*s == 'i' || *s == 'I') && (s[1] == 'B' || s[1] == 'b'))
+			s++;
+	}
+	s += *s == 'B' || *s == 'b';
+	return *s ? 0 : size;
+}
+
+int
+opt_parse_size(const char *text, unsigned long long *bytes)
+{
+	size_t whole = strspn(text, "0123456789"), point = whole + (text[whole] == '.');
+	size_t end = point + strspn(text + point, "0123456789");
+	unsigned long long size, v = 0, part = 0;
+
+	size = unit(text + end);
+	if (!whole || (point > whole && (end == point || size == 1)) || !size)
+		return -1;
+	for (size_t i = 0; i < whole; i++)
+		if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, text[i] - '0', &v))
+			return -1;
+	/* From the last digit to the first: exact, however many there are. */
+	while (end > point)
+		part = ((unsigned)(text[--end] - '0') * size + part) / 10;
+	return __builtin_mul_overflow(v, size, &v) || __builtin_add_overflow(v, part, bytes) ? -1 : 0;
+}
+
+int
+opt_size(const struct opt *o, const char *val, struct err *e)
+{
+	unsigned long long bytes;
+
+	if (opt_parse_size(val, &bytes) < 0)
+		return bad(o, val, e, "is not a size: a number, or one with K, M, G or T such as 50M");
+	*(uint64_t *)o->dest = bytes;
+	return 0;
+}
+
+int
+opt_date(const struct opt *o, const char *val, struct err *e)
+{
+	if (utc_parse_date(val, NULL) < 0)
+		return bad(o, val, e, "is not a date of the calendar in the form YYYY-MM-DD");
+	*(const char **)o->dest = val;
+	return 0;
+}
+
+int
+opt_choice(const struct opt *o, const char *val, struct err *e)
+{
+	char why[256];
+	struct buf b = BUF(why);
+	const char *word = o->arg;
+
+	for (int i = 0; word; i++) {
+		size_t n = strcspn(word, "|");
+
+		if (strlen(val) == n && !memcmp(val, word, n)) {
+			*(int *)o->dest = i;
+			return 0;
+		}
+		word = word[n] ? word + n + 1 : NULL;
+	}
+	buf_fmt(&b, "is none of %s", o->arg);
+	return bad(o, val, e, why);
+}
+
+int
+opt_list(const struct opt *o, const char *val, struct err *e)
+{
+	struct opt_words *w = o->dest;
+	char name[WORD_MAX];
+
+	if (w->n >= OPT_LIST_MAX)
+		return fail(e, ERR_USAGE, "%s: given more than %d times", called(o, name), OPT_LIST_MAX);
+	w->v[w->n++] = val;
+	return 0;
+}
+
+static size_t
+least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Insertions, deletions, changes and swaps of neighbours that make b of a (optimal string alignment). */
+static size_t
+distance(const char *a, size_t na, const char *b, size_t nb)
+{
+	size_t rows[3][WORD_MAX + 1], *before = rows[0], *above = rows[1], *row = rows[2], *spare;
+
+	for (size_t j = 0; j <= nb; j++)
+		row[j] = j;
+	for (size_t i = 1; i <= na; i++) {
+		spare = before, before = above, above = row, row = spare;
+		row[0] = i;
+		for (size_t j = 1; j <= nb; j++) {
+			row[j] = least(least(above[j], row[j - 1]) + 1, above[j - 1] + (a[i - 1] != b[j - 1]));
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+				row[j] = least(row[j], before[j - 2] + 1);
+		}
+	}
+	return row[nb];
+}
+
+const char *
+opt_nearest(const char *word, const char *const *candidates)
+{
+	size_t n = strlen(word), best = WORD_MAX;
+	const char *nearest = NULL;
+
+	for (; n && n <= WORD_MAX && *candidates; candidates++) {
+		size_t m = strlen(*candidates), d;
+
+		if (m > WORD_MAX)
+			continue;
+		d = distance(word, n, *candidates, m);
+		if (d < best && d <= ((n > m ? n : m) + 2) / 3) {
+			best = d;
+			nearest = *candidates;
+		}
+	}
+	return nearest;
+}
+
+/* Of two rows with one name or letter the first counts, as getopt_long has it. */
+static int
+collect(struct parser *p, const struct opt *const *tables, struct err *e)
+{
+	struct option *l = p->longs;
+	char *s = p->letters;
+
+	*s++ = ':';   /* a missing value is reported as ':' */
+	for (; *tables; tables++) {
+		for (const struct opt *o = *tables; o->letter || o->name; o++) {
+			if (p->n == ROWS_MAX)
+				return fail(e, ERR_USAGE, "more than %d options in the tables", ROWS_MAX);
+			if (o->name)
+				*l++ = (struct option){o->name, o->arg ? required_argument : no_argument, NULL, LONG + p->n};
+			if (o->letter)
+				*s++ = o->letter;
+			if (o->letter && o->arg)
+				*s++ = ':';
+			p->rows[p->n++] = o;
+		}
+	}
+	*l = (struct option){0};
+	*s = '\0';
+	return 0;
+}
+
+/* The row of a value that getopt_long returned or left in optopt, or NULL. */
+static const struct opt *
+row(const struct parser *p, int value)
+{
+	if (value >= LONG)
+		return value - LONG < p->n ? p->rows[value - LONG] : NULL;
+	for (int i = 0; i < p->n; i++)
+		if (value && p->rows[i]->letter == value)
+			return p->rows[i];
+	return NULL;
+}
+
+static int
+unknown_letter(char letter, struct err *e)
+{
+	char text[ENC_SHOW_CAP];
+
+	enc_show(text, sizeof text, (char[]){letter, '\0'});
+	return fail(e, ERR_USAGE, "unknown option -%s: --help lists them", text);
+}
+
+/* word is what the user wrote behind "--", without "=value". */
+static int
+unknown_long(const struct parser *p, const char *word, struct err *e)
+{
+	const char *candidates[ROWS_MAX + 1], *near;
+	char text[ENC_SHOW_CAP], list[512];
+	struct buf b = BUF(list);
+	int matches = 0, i;
+
+	for (i = 0; p->longs[i].name; i++) {
+		candidates[i] = p->longs[i].name;
+		if (*word && !strncmp(candidates[i], word, strlen(word)))
+			buf_fmt(&b, "%s--%s", matches++ ? ", " : "", candidates[i]);
+	}
+	candidates[i] = NULL;
+	buf_ellipsis(&b);
+	near = opt_nearest(word, candidates);
+	enc_show(text, sizeof text, word);
+	if (matches > 1)
+		return fail(e, ERR_USAGE, "--%s is ambiguous: %s", text, list);
+	if (near)
+		return fail(e, ERR_USAGE, "unknown option --%s: did you mean --%s?", text, near);
+	return fail(e, ERR_USAGE, "unknown option --%s: --help lists them", text);
+}
+
+/* What getopt_long did not like; it has left the argument behind optind, and in optopt a letter, a row's
+   value, or 0 for a long option that is unknown or ambiguous. */
+static int
+refuse(const struct parser *p, int answer, char **argv, struct err *e)
+{
+	const struct opt *o = row(p, optopt);
+	char name[WORD_MAX], word[ENC_SHOW_CAP];
+	struct buf b = BUF(word);
+
+	if (answer == ':' && o)
+		return fail(e, ERR_USAGE, "%s needs %s", called(o, name), o->arg);
+	if (o)
+		return fail(e, ERR_USAGE, "%s takes no value", called(o, name));
+	if (optopt)
+		return unknown_letter((char)optopt, e);
+	buf_put(&b, argv[optind - 1] + 2, strcspn(argv[optind - 1] + 2, "="));
+	return unknown_long(p, word, e);
+}
+
+int
+opt_parse(const struct opt *const *tables, int argc, char **argv, struct err *e)
+{
+	struct parser p = {0};
+	int c;
+
+	if (collect(&p, tables, e) < 0)
+		return -1;
+	/* 0, not 1: glibc and musl then forget where an earlier parse stood. */
+	optind = 0;
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, p.letters, p.longs, NULL)) != -1) {
+		const struct opt *o = c == '?' || c == ':' ? NULL : row(&p, c);
+
+		if (!o)
+			return refuse(&p, c, argv, e);
+		if (o->store(o, optarg, e) < 0)
+			return -1;
+	}
+	return optind;
+}
+
+/* Columns that n bytes of UTF-8 take, all characters being one wide. */
+static size_t
+columns(const char *s, size_t n)
+{
+	size_t c = 0;
+
+	for (size_t i = 0; i < n; i++)
+		c += ((unsigned char)s[i] & 0xC0) != 0x80;
+	return c;
+}
+
+/* text in lines up to WIDTH, broken at spaces; the cursor stands in column at. */
+static void
+wrap(const char *text, size_t at, FILE *out)
+{
+	while (*text) {
+		size_t n = strcspn(text, " "), wide = columns(text, n);
+
+		if (at > HELP_COLUMN && at + 1 + wide > WIDTH) {
+			fputc('\n', out);
+			at = 0;
+		} else if (at > HELP_COLUMN) {
+			fputc(' ', out);
+			at++;
+		}
+		if (at < HELP_COLUMN) {
+			fprintf(out, "%*s", (int)(HELP_COLUMN - at), "");
+			at = HELP_COLUMN;
+		}
+		fwrite(text, 1, n, out);
+		at += wide;
+		text += n + strspn(text + n, " ");
+	}
+	fputc('\n', out);
+}
+
+void
+opt_print(const struct opt *rows, FILE *out)
+{
+	for (const struct opt *o = rows; o->letter || o->name; o++) {
+		char text[160];
+		struct buf b = BUF(text);
+		size_t at;
+
+		buf_fmt(&b, o->letter ? "  -%c" : "    ", o->letter);
+		if (o->name)
+			buf_fmt(&b, "%s--%s", o->letter ? ", " : "  ", o->name);
+		if (o->arg)
+			buf_fmt(&b, " %s", o->arg);
+		fputs(text, out);
+		at = columns(text, b.len);
+		if (at + 2 > HELP_COLUMN) {
+			fputc('\n', out);
+			at = 0;
+		}
+		wrap(o->help, at, out);
+	}
+}

@@ -1,0 +1,27 @@
+#pragma once
+/* Dates and times without a clock: the caller passes the time. Seconds since 1970, 64 bits. */
+#include <stddef.h>
+#include <stdint.h>
+
+struct utc { int year, month, day, hour, minute, second, weekday; };  /* month 1–12, weekday 0 = Sunday */
+
+/* What four digits cannot write is cut to the years 0000–9999, here and in all that prints. */
+void utc_split(int64_t t, struct utc *u);
+int64_t utc_join(const struct utc *u);        /* proleptic Gregorian, no leap seconds; weekday ignored */
+
+/* "20251229T101010Z", the form of x-amz-date. */
+enum { UTC_AMZ_CAP = 17 };
+void utc_amz(int64_t t, char out[UTC_AMZ_CAP]);
+/* "2025-12-29T10:05:18.123Z" (fraction optional, a numeric offset in place of Z allowed),
+   as S3 replies write it; the fraction is dropped; at most 63 bytes: 0 or -1. */
+int utc_parse_iso(const char *s, size_t n, int64_t *t);
+/* An HTTP date in any of RFC 9110's three forms (section 5.6.7): 0 or -1. The weekday is not held
+   against the date. Two-digit years: 70–99 are 19xx, 00–69 20xx; no store has anything older. */
+int utc_parse_http(const char *s, int64_t *t);
+/* Exactly YYYY-MM-DD, a real calendar date: 0 or -1. u may be NULL. */
+int utc_parse_date(const char *s, struct utc *u);
+
+/* Local time (TZ): "2025-12-29" and "2025-12-29 10:05:18". */
+enum { UTC_DATE_CAP = 11, UTC_STAMP_CAP = 20 };
+void utc_local_date(int64_t t, char out[UTC_DATE_CAP]);
+void utc_local_stamp(int64_t t, char out[UTC_STAMP_CAP]);
