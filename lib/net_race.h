@@ -1,0 +1,21 @@
+#pragma once
+/* The part of net that finds a host's addresses and connects to the first that answers; for net.c alone. */
+#include <poll.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "err.h"
+
+/* Who is dialled; for messages, "proxy " or "" before the host, and the setting to look at. */
+struct net_peer {
+	const char *kind, *host, *setting;
+	uint16_t port;
+};
+
+/* A connected, non-blocking, close-on-exec socket, its address as text; or -1 (ERR_NAME, ERR_CONNECT).
+   The resolver's own limits (resolv.conf's timeout and attempts) bound the look-up of a name. */
+int net_race(const struct net_peer *p, int64_t deadline_ms, char *text, size_t cap, struct err *e);
+
+/* CLOCK_MONOTONIC. */
+int64_t net_now_ms(void);
+/* poll(2) up to that time, whatever signals arrive. */
+int net_poll_until(struct pollfd *p, nfds_t n, int64_t deadline_ms);
