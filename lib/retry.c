@@ -1,0 +1,101 @@
+#include <string.h>
+#include "retry.h"
+
+/* What the code says whatever the status is (Complete answers 200 with an <Error>; a lost body is a 400).
+   Sources: R2's error codes; docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html; the transient and
+   throttling codes of docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html. */
+static const struct {
+	const char *code;
+	int worthwhile;
+} codes[] = {
+	{"BadDigest", 1},                  /* damaged on the way: nothing was stored */
+	{"XAmzContentSHA256Mismatch", 1},
+	{"ClientDisconnect", 1},
+	{"IncompleteBody", 1},
+	{"RequestTimeout", 1},
+	{"InternalError", 1},
+	{"ServiceUnavailable", 1},
+	{"SlowDown", 1},
+	{"TooManyRequests", 1},
+	{"TooMuchConcurrency", 1},
+	{"Throttling", 1},
+	{"ThrottlingException", 1},
+	{"RequestLimitExceeded", 1},
+	{"BandwidthLimitExceeded", 1},
+	{"OperationAborted", 1},           /* 409: another request holds the key */
+	{"ConditionalRequestConflict", 1}, /* 409: the same, under If-None-Match */
+	{"NotImplemented", 0},
+	{"AccessDenied", 0},
+	{"SignatureDoesNotMatch", 0},
+	{"RequestTimeTooSkewed", 0},       /* s3 corrects the clock and asks again by itself */
+	{"PreconditionFailed", 0},
+};
+
+static int
+status_worthwhile(int status)
+{
+	switch (status) {
+	case 408: case 429: case 500: case 502: case 503: case 504:
+		return 1;
+	}
+	return 0;
+}
+
+static int
+http_worthwhile(const struct err *e)
+{
+	for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+		if (!strcmp(e->code, codes[i].code))
+			return codes[i].worthwhile;
+	return status_worthwhile(e->status);
+}
+
+int
+retry_worthwhile(const struct err *e)
+{
+	switch (e->kind) {
+	case ERR_NAME:
+	case ERR_CONNECT:
+	case ERR_NET:
+	case ERR_CORRUPT:
+		return 1;
+	case ERR_HTTP:
+		return http_worthwhile(e);
+	default:
+		return 0;
+	}
+}
+
+/* Full jitter: docs.aws.amazon.com → "Exponential Backoff And Jitter". */
+static int
+jitter_ms(int next, uint32_t random)
+{
+	uint32_t bound = RETRY_CAP_MS;
+
+	/* 2^7 times the base is above the cap already, so larger shifts are never made */
+	if (next < 9)
+		bound = RETRY_BASE_MS << (next < 2 ? 0 : next - 2);
+	if (bound > RETRY_CAP_MS)
+		bound = RETRY_CAP_MS;
+	return (int)((uint64_t)random * (bound + 1) >> 32);
+}
+
+static int
+server_asked_ms(const struct err *e)
+{
+	if (e->retry_after_s <= 0)
+		return 0;
+	return (e->retry_after_s < RETRY_AFTER_MAX_S ? e->retry_after_s : RETRY_AFTER_MAX_S) * 1000;
+}
+
+int
+retry_wait_ms(const struct err *e, int next, int attempts, int is_write, uint32_t random)
+{
+	int wait = jitter_ms(next, random), asked = server_asked_ms(e);
+
+	if (next > attempts || !retry_worthwhile(e))
+		return -1;
+	if (is_write && wait < RETRY_WRITE_FLOOR_MS)
+		wait = RETRY_WRITE_FLOOR_MS;
+	return wait < asked ? asked : wait;
+}
