@@ -1,0 +1,437 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "buf.h"
+#include "enc.h"
+#include "hash.h"
+#include "journal.h"
+
+#ifndef JOURNAL_SYSTEM_DIR             /* a test has its own */
+#define JOURNAL_SYSTEM_DIR "/var/lib"
+#endif
+
+enum {
+	SUM_LEN = 9,                                             /* "crc32c " in hex */
+	LINE_MAX_BYTES = SUM_LEN + 16 + 2 * 3 * JOURNAL_TEXT_MAX,  /* a byte of text may take three */
+	OPEN_TRIES = 16,                                         /* each lost to a process that has just finished */
+};
+
+/* Where journals may go: base + rest. */
+struct place {
+	const char *base, *rest;
+	int make_base;            /* base too is ours to make */
+};
+
+/* Why dir is no place for a journal, or NULL. *unsafe: because others could tamper with what is there. */
+static const char *
+dir_fault(const char *dir, int *unsafe)
+{
+	uid_t me = geteuid();
+	struct stat link, st;
+
+	if (lstat(dir, &link) < 0 || stat(dir, &st) < 0)
+		return strerror(errno);
+	if (!S_ISDIR(st.st_mode))
+		return strerror(ENOTDIR);
+	*unsafe = 1;
+	if ((link.st_uid != me && link.st_uid != 0) || (st.st_uid != me && st.st_uid != 0))
+		return "it belongs to another user";
+	if (st.st_mode & (S_IWGRP | S_IWOTH))
+		return "others may write to it";
+	*unsafe = 0;
+	return faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) < 0 ? strerror(errno) : NULL;
+}
+
+/* path, and its directories but for those that its first `keep` bytes name. What fails shows when path is looked at. */
+static void
+make_dirs(char *path, size_t keep)
+{
+	for (char *p = path + keep + 1; (p = strchr(p, '/')); p++) {
+		*p = '\0';
+		mkdir(path, 0700);
+		*p = '/';
+	}
+	mkdir(path, 0700);
+}
+
+/* As dir_fault, for a place whose directory is made when missing. */
+static const char *
+place_fault(const struct place *x, char out[PATH_MAX], int *unsafe)
+{
+	struct buf path = {out, 0, PATH_MAX, 0};
+
+	buf_fmt(&path, "%s%s", x->base, x->rest);
+	*unsafe = *x->base != '/';
+	if (*unsafe)
+		return "not an absolute path";   /* to be ignored: XDG Base Directory Specification */
+	if (!buf_ok(&path))
+		return strerror(ENAMETOOLONG);
+	make_dirs(out, x->make_base ? 0 : strlen(x->base));
+	return dir_fault(out, unsafe);
+}
+
+int
+journal_dir(char out[PATH_MAX], struct err *e)
+{
+	const struct place places[] = {
+		{getenv("XDG_STATE_HOME"), "/r2", 1},
+		{JOURNAL_SYSTEM_DIR, "/r2", 0},
+		{getenv("HOME"), "/.local/state/r2", 0},
+	};
+	char text[sizeof e->msg], shown[ENC_SHOW_CAP];
+	struct buf why = BUF(text);
+	int unsafe, warn = 0;
+
+	e->kind = ERR_NONE;
+	for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+		const struct place *x = &places[i];
+		const char *fault;
+
+		if (!x->base || !*x->base)
+			continue;
+		fault = place_fault(x, out, &unsafe);
+		if (!fault && warn)
+			fail(e, ERR_LOCAL, "journals go to %s; passed over: %s", enc_show(shown, sizeof shown, out), text);
+		if (!fault)
+			return 0;
+		warn |= unsafe;
+		buf_fmt(&why, "%s%s: %s", why.len ? "; " : "", enc_show(shown, sizeof shown, out), fault);
+	}
+	return fail(e, ERR_LOCAL, "no directory for journals, so that what is cut off would start again from nothing (%s): "
+		"set XDG_STATE_HOME to a directory of your own", text);
+}
+
+/* Why fd is not a file that only we write to, or NULL. */
+static const char *
+file_fault(const struct stat *st)
+{
+	if (!S_ISREG(st->st_mode))
+		return "it is no regular file";
+	if (st->st_uid != geteuid())
+		return "it belongs to another user";
+	if (st->st_nlink > 1)
+		return "it has another name (a hard link)";
+	if (st->st_mode & (S_IWGRP | S_IWOTH))
+		return "others may write to it";
+	return NULL;
+}
+
+/* 1 when path is still the file that was opened: whoever held the lock may have removed it meanwhile. */
+static int
+still_named(const char *path, const struct stat *opened)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && st.st_dev == opened->st_dev && st.st_ino == opened->st_ino;
+}
+
+/* The new name survives a power cut too; best effort: some file systems cannot do it. */
+static void
+sync_dir(const char *path)
+{
+	char dir[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	struct buf b = BUF(dir);
+	int fd;
+
+	buf_put(&b, slash ? path : ".", slash ? (size_t)(slash - path) + 1 : 1);
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0) {
+		fsync(fd);
+		close(fd);
+	}
+}
+
+enum { OPENED, IN_USE, GONE };
+
+/* One try: OPENED, IN_USE, -1, or GONE when the file lost its name between open and lock. */
+static int
+open_locked(struct journal *j, struct err *e)
+{
+	char shown[ENC_SHOW_CAP];
+	struct stat st;
+	const char *fault;
+	int held;
+
+	/* O_NONBLOCK: a FIFO or a device in the journal's place must not make anybody wait. */
+	j->fd = open(j->path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
+	if (j->fd < 0 && errno == ELOOP)
+		return fail(e, ERR_LOCAL, "journal %s: it is a symbolic link, which is not followed: remove it",
+			enc_show(shown, sizeof shown, j->path));
+	if (j->fd < 0 || fstat(j->fd, &st) < 0)
+		return fail_errno(e, "journal %s", enc_show(shown, sizeof shown, j->path));
+	fault = file_fault(&st);
+	if (fault)
+		return fail(e, ERR_LOCAL, "journal %s: %s: remove it", enc_show(shown, sizeof shown, j->path), fault);
+	do
+		held = flock(j->fd, LOCK_EX | LOCK_NB);
+	while (held < 0 && errno == EINTR);
+	if (held < 0 && errno == EWOULDBLOCK)
+		return IN_USE;
+	if (held < 0)
+		return fail_errno(e, "journal %s: cannot be locked", enc_show(shown, sizeof shown, j->path));
+	if (!still_named(j->path, &st))
+		return GONE;
+	if (!st.st_size)
+		sync_dir(j->path);
+	return OPENED;
+}
+
+int
+journal_open(struct journal *j, const char *path, struct err *e)
+{
+	struct buf name = {j->path, 0, sizeof j->path, 0};
+	int rc = GONE;
+
+	j->fd = -1;
+	j->end = -1;
+	buf_reset(&name);
+	buf_str(&name, path);
+	if (!buf_ok(&name))
+		return fail(e, ERR_LOCAL, "the journal's name is too long");
+	for (int i = 0; i < OPEN_TRIES && rc == GONE; i++) {
+		rc = open_locked(j, e);
+		if (rc != OPENED && j->fd >= 0) {
+			close(j->fd);
+			j->fd = -1;
+		}
+	}
+	if (rc == OPENED)
+		pthread_mutex_init(&j->lock, NULL);
+	return rc == GONE ? IN_USE : rc;
+}
+
+/* What a reading has found. */
+struct found {
+	struct journal_text *t;
+	void (*part)(void *arg, unsigned number, const char *note);   /* NULL: do not report */
+	void *arg;
+	int begun;
+	off_t begin, end;         /* of the last journal_begin, behind the last record */
+};
+
+/* Cut the next word off *rest (words are parted by exactly one space) and decode it into out; 0, or -1 when it is not ours. */
+static int
+take_word(char **rest, char *out, size_t cap)
+{
+	char *word = *rest ? strsep(rest, " ") : NULL;
+	long n = word ? enc_unpercent(word, strlen(word), 0) : -1;
+
+	if (n < 0 || (size_t)n >= cap || strlen(word) != (size_t)n)
+		return -1;
+	memcpy(out, word, (size_t)n + 1);
+	return 0;
+}
+
+/* A record's body, NUL-terminated. */
+static int
+take_body(struct found *f, char *body, off_t at)
+{
+	char number[16], note[JOURNAL_NOTE_MAX], kind[8];
+	unsigned long long n;
+
+	if (take_word(&body, kind, sizeof kind) < 0)
+		return -1;
+	if (!strcmp(kind, "begin")) {
+		if (take_word(&body, f->t->identity, sizeof f->t->identity) < 0 ||
+			take_word(&body, f->t->token, sizeof f->t->token) < 0 || body)
+			return -1;
+		f->begun = 1;
+		f->begin = at;
+		return 0;
+	}
+	if (strcmp(kind, "part") || !f->begun || take_word(&body, number, sizeof number) < 0 ||
+		take_word(&body, note, sizeof note) < 0 || body)
+		return -1;
+	n = strtoull(number, NULL, 10);
+	if (!*number || strspn(number, "0123456789") != strlen(number) || n > UINT_MAX)
+		return -1;
+	if (f->part)
+		f->part(f->arg, (unsigned)n, note);
+	return 0;
+}
+
+static void
+sum(char out[SUM_LEN + 1], const char *body, size_t n)
+{
+	snprintf(out, SUM_LEN + 1, "%08x ", (unsigned)hash_crc32c(0, body, n));
+}
+
+/* A line of n bytes, its newline replaced by NUL. */
+static int
+take_line(struct found *f, char *line, size_t n, off_t at)
+{
+	char want[SUM_LEN + 1];
+
+	if (n < SUM_LEN || memchr(line, '\0', n))
+		return -1;
+	sum(want, line + SUM_LEN, n - SUM_LEN);
+	return memcmp(line, want, SUM_LEN) ? -1 : take_body(f, line + SUM_LEN, at);
+}
+
+/* Records from offset f->end on, up to the first that is none. -1: the file cannot be read. */
+static int
+scan(int fd, struct found *f)
+{
+	char part[LINE_MAX_BYTES];
+	size_t have = 0;
+
+	for (;;) {
+		ssize_t got = pread(fd, part + have, sizeof part - have, f->end + (off_t)have);
+		char *line = part, *lf;
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -1;
+		have += (size_t)got;
+		while ((lf = memchr(line, '\n', have))) {
+			size_t n = (size_t)(lf - line);
+
+			*lf = '\0';
+			if (take_line(f, line, n, f->end) < 0)
+				return 0;
+			f->end += (off_t)n + 1;
+			have -= n + 1;
+			line = lf + 1;
+		}
+		/* The end, or no room: no line is so long. */
+		if (!got)
+			return 0;
+		memmove(part, line, have);
+	}
+}
+
+/* The next record must not be glued to a torn one, nor bring to life what stands behind it. */
+static int
+cut_tail(struct journal *j, off_t end)
+{
+	struct stat st;
+
+	if (fstat(j->fd, &st) < 0 || (st.st_size != end && ftruncate(j->fd, end) < 0))
+		return -1;
+	j->end = end;
+	return 0;
+}
+
+int
+journal_load(struct journal *j, struct journal_text *t,
+	void (*part)(void *arg, unsigned number, const char *note), void *arg, struct err *e)
+{
+	struct found f = {.t = t}, last = {.t = t, .part = part, .arg = arg};
+	char shown[ENC_SHOW_CAP];
+
+	/* Twice: which parts count is known only once the last beginning is. */
+	if (j->fd >= 0 && (scan(j->fd, &f) < 0 || cut_tail(j, f.end) < 0))
+		return fail_errno(e, "journal %s", enc_show(shown, sizeof shown, j->path));
+	t->identity[0] = t->token[0] = '\0';
+	last.end = f.begin;
+	if (j->fd >= 0 && scan(j->fd, &last) < 0)
+		return fail_errno(e, "journal %s", enc_show(shown, sizeof shown, j->path));
+	return 0;
+}
+
+/* Always at the end of the last whole record: what a full disk left of one is written over. */
+static int
+write_record(struct journal *j, const struct buf *line)
+{
+	ssize_t n;
+
+	if (j->end < 0 && cut_tail(j, 0) < 0)
+		return -1;
+	do
+		n = pwrite(j->fd, line->p, line->len, j->end);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -1;
+	if ((size_t)n < line->len) {
+		errno = ENOSPC;
+		return -1;
+	}
+	j->end += n;
+	return 0;
+}
+
+/* line has room for the checksum in front and for the newline. */
+static int
+append(struct journal *j, struct buf *line, struct err *e)
+{
+	char text[SUM_LEN + 1], shown[ENC_SHOW_CAP];
+	int rc;
+
+	buf_char(line, '\n');
+	if (!buf_ok(line))
+		return fail(e, ERR_LOCAL, "a record is too long for a journal");
+	sum(text, line->p + SUM_LEN, line->len - SUM_LEN - 1);
+	memcpy(line->p, text, SUM_LEN);
+	pthread_mutex_lock(&j->lock);
+	rc = write_record(j, line);
+	pthread_mutex_unlock(&j->lock);
+	if (rc < 0 || fdatasync(j->fd) < 0)
+		return fail_errno(e, "journal %s", enc_show(shown, sizeof shown, j->path));
+	return 0;
+}
+
+int
+journal_begin(struct journal *j, const char *identity, const char *token, struct err *e)
+{
+	char text[LINE_MAX_BYTES];
+	struct buf line = BUF(text);
+
+	if (j->fd < 0)
+		return 0;
+	if (strlen(identity) >= JOURNAL_TEXT_MAX || strlen(token) >= JOURNAL_TEXT_MAX)
+		return fail(e, ERR_LOCAL, "a record is too long for a journal");
+	buf_fmt(&line, "%*sbegin ", SUM_LEN, "");
+	enc_query(&line, identity, strlen(identity));
+	buf_char(&line, ' ');
+	enc_query(&line, token, strlen(token));
+	return append(j, &line, e);
+}
+
+int
+journal_part(struct journal *j, unsigned number, const char *note, struct err *e)
+{
+	char text[SUM_LEN + 24 + 3 * JOURNAL_NOTE_MAX];
+	struct buf line = BUF(text);
+
+	if (j->fd < 0)
+		return 0;
+	if (strlen(note) >= JOURNAL_NOTE_MAX)
+		return fail(e, ERR_LOCAL, "a record is too long for a journal");
+	buf_fmt(&line, "%*spart %u ", SUM_LEN, "", number);
+	enc_query(&line, note, strlen(note));
+	return append(j, &line, e);
+}
+
+static void
+close_file(struct journal *j)
+{
+	close(j->fd);
+	j->fd = -1;
+	pthread_mutex_destroy(&j->lock);
+}
+
+void
+journal_remove(struct journal *j)
+{
+	if (j->fd < 0)
+		return;
+	unlink(j->path);
+	close_file(j);
+}
+
+void
+journal_close(struct journal *j)
+{
+	if (j->fd < 0)
+		return;
+	if (j->end == 0)
+		unlink(j->path);
+	close_file(j);
+}

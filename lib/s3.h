@@ -1,0 +1,187 @@
+#pragma once
+/* One function for each S3 operation; the server's errors become struct err. What may be tried again is
+   tried again here (retry.h), so a caller sees one answer. Path-style requests, SigV4. */
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "buf.h"
+#include "config.h"
+#include "err.h"
+#include "http.h"
+#include "tls.h"
+
+/* R2: 5 GiB − 5 MiB for one PUT or one part (developers.cloudflare.com/r2/platform/limits). */
+#define S3_PUT_MAX (5ULL * 1024 * 1024 * 1024 - 5ULL * 1024 * 1024)
+#define S3_PART_MIN (5ULL * 1024 * 1024)
+#define S3_OBJECT_MAX (5ULL * 1024 * 1024 * 1024 * 1024 - 5ULL * 1024 * 1024 * 1024)
+
+enum { S3_ETAG_CAP = 128, S3_META_MAX = 32, S3_UPLOAD_ID_CAP = 1024, S3_PARTS_MAX = 10000 };
+
+/* One request, or one attempt at it, as it ended. For -v and for the "Attempt N/M failed" lines. */
+struct s3_attempt {
+	const char *method, *bucket, *key;
+	int status;               /* HTTP status, 0 when there was no reply */
+	long ms;
+	int number, of;           /* this attempt, and how many there may be */
+	int again;                /* it will be tried again */
+	const struct err *why;    /* NULL when it succeeded */
+};
+
+/* What the connections of one run share; threads may. Filled by s3_store_open. */
+struct s3_store {
+	const struct config *cfg;
+	struct tls_trust *trust;         /* NULL for http:// */
+	struct tls_session session;
+	int64_t skew_s;                  /* server's clock − ours, learnt from RequestTimeTooSkewed */
+	int crc32c;                      /* the server echoes x-amz-checksum-crc32c, or has not been asked yet */
+	int stop;                        /* not 0: every request ends as soon as it can with ERR_STOPPED. A signal handler may set it */
+	int answered;                    /* some request had an answer: an outage later is waited out (--timeout) */
+	/* All may be NULL. admit is called before each attempt and may wait (the pool's brake); observe after it, and must not
+	   block long; moved when n more bytes of a body are about to go out or have come in, and may wait (--limit-rate);
+	   pause instead of sleeping between attempts: not 0 ends them with ERR_STOPPED, as not 0 from admit does. */
+	int (*admit)(void *arg);
+	void (*observe)(void *arg, const struct s3_attempt *a);
+	void (*moved)(void *arg, size_t n);
+	int (*pause)(void *arg, int ms);
+	void *arg;
+};
+
+/* Load the trust anchors for cfg (which must outlive the store). -1: see tls_trust_load. */
+int s3_store_open(struct s3_store *st, const struct config *cfg, struct err *e);
+void s3_store_close(struct s3_store *st);   /* accepts a zeroed one */
+
+/* One worker's client: one connection. Zero-initialise, s3_open, and do not move it. */
+struct s3 {
+	struct s3_store *store;
+	struct http http;
+	pthread_t ahead;               /* connects while a body is read for its checksum */
+	int ahead_running;
+	int ahead_rc;
+	struct err ahead_err;
+};
+void s3_open(struct s3 *s, struct s3_store *store);
+void s3_close(struct s3 *s);
+
+/* What HEAD and a successful PUT say of an object. */
+struct s3_object_info {
+	uint64_t size;
+	int64_t modified;              /* seconds since 1970, 0 when not said */
+	char etag[S3_ETAG_CAP];        /* without quotes, "" when not said */
+	int opaque;                    /* encrypted with a key of the client's or of KMS: the ETag is no MD5, whatever it looks like */
+	char content_type[128];
+	int nmeta;                     /* x-amz-meta-* fields, in meta as "name: value\n" lines */
+	char meta[2048];
+};
+
+struct s3_put {
+	const char *key;
+	const char *upload_id;         /* NULL: the whole object; else one part of this multipart upload: */
+	int part_number;               /* 1–10,000 */
+	struct http_body body;
+	/* Not 0: what body reads from is no longer what it was; ends the attempts with ERR_CHANGED. May be NULL. */
+	int (*changed)(void *arg);
+	void *changed_arg;
+	const char *content_type, *cache_control, *storage_class;   /* NULL: not sent (R2 refuses empty ones) */
+	const struct pair *meta;       /* x-amz-meta-NAME fields, names without that prefix */
+	size_t nmeta;
+	int if_absent;                 /* If-None-Match: * */
+};
+
+/* How the server's copy was proved to be the body: it echoed our CRC32C, it checked the MD5 or SHA-256 that the
+   request carried, or its ETag is our MD5. */
+enum s3_proof { S3_PROOF_NONE, S3_PROOF_CRC32C, S3_PROOF_MD5 };
+
+struct s3_put_result {
+	char etag[S3_ETAG_CAP];
+	int attempts;                  /* requests that may have reached the server */
+	enum s3_proof proof;
+};
+
+/* PutObject, or UploadPart. Reads the body once for its checksum (while the connection is opened beside it) and once to send it;
+   returns 0 only when the reply proves that the server has these bytes. ERR_CORRUPT: it stored something else.
+   ERR_HTTP 412: if_absent and something is there — maybe our own, when r->attempts > 1. */
+int s3_put(struct s3 *s, const struct s3_put *put, struct s3_put_result *r, struct err *e);
+
+/* CreateMultipartUpload, with put's type, metadata and storage class: upload_id filled. */
+int s3_create(struct s3 *s, const struct s3_put *put, char upload_id[S3_UPLOAD_ID_CAP], struct err *e);
+
+/* A part as the server has it. */
+struct s3_part {
+	int number;
+	uint64_t size;
+	char etag[S3_ETAG_CAP];        /* "": not there yet */
+};
+
+/* The ETag that an object of these parts has: hex MD5 of the parts' MD5s, "-", their number. "" when a part's ETag is no MD5.
+   Source: R2's multipart-objects page; S3 does the same. */
+void s3_parts_etag(const struct s3_part *parts, int n, char etag[S3_ETAG_CAP]);
+
+/* CompleteMultipartUpload. A 200 whose body is an <Error> is an error. -1 says nothing about the object: it may be there
+   (ERR_NET, 5xx, NoSuchUpload after a lost answer): ask s3_head. etag: what the server says it stored, "" when it does not. */
+struct s3_complete {
+	const char *key, *upload_id;
+	const struct s3_part *parts;   /* in order, all of them */
+	int nparts;
+	int if_absent;
+};
+int s3_complete(struct s3 *s, const struct s3_complete *c, char etag[S3_ETAG_CAP], struct err *e);
+
+/* AbortMultipartUpload; an upload that is gone already is fine. */
+int s3_abort(struct s3 *s, const char *key, const char *upload_id, struct err *e);
+
+/* ListParts, page after page, in order. ERR_HTTP with code NoSuchUpload when the server has dropped it. */
+int s3_list_parts(struct s3 *s, const char *key, const char *upload_id,
+	int (*part)(void *arg, const struct s3_part *p, struct err *e), void *arg, struct err *e);
+
+/* GetObject. data is called with what arrives, in order; not 0 ends it. A connection that is lost in the middle is replaced and the
+   rest asked for (If-Match, Range), so data never sees a byte twice. o: the object as the first reply described it; o->size is
+   the whole object's. ERR_HTTP 412: the object is no longer the one of if_match. */
+struct s3_get {
+	const char *key;
+	uint64_t from, len;            /* len 0: to the end */
+	const char *if_match;          /* ETag without quotes, or NULL */
+	int (*data)(void *arg, const void *p, size_t n, struct err *e);
+	void *arg;
+	int *attempts;                 /* counted up by the requests that were sent; may be NULL */
+};
+int s3_get(struct s3 *s, const struct s3_get *g, struct s3_object_info *o, struct err *e);
+
+/* HeadObject of one part (partNumber=1): its size in o->size and the number of parts in *parts; *parts is 0 when the server does
+   not say (then o->size is the object's). */
+int s3_head_part(struct s3 *s, const char *key, int number, struct s3_object_info *o, int *parts, struct err *e);
+
+/* A URL that GETs key for seconds (1–604,800) without any other right. Asks nobody. -1 (ERR_USAGE) when it does not fit. */
+int s3_presign(const struct config *cfg, const char *key, unsigned seconds, int64_t now, struct buf *url, struct err *e);
+
+/* HeadObject: 0; -1 with ERR_HTTP and status 404 when there is none (code "NoSuchKey" even though HEAD has no body). */
+int s3_head(struct s3 *s, const char *key, struct s3_object_info *o, struct err *e);
+
+/* 1 when o has the size and the ETag that body would have, plain or in parts of part_size; 0 when not, or when the ETag is no MD5;
+   -1 when body cannot be read. */
+int s3_same_content(const struct s3_object_info *o, const struct http_body *body, uint64_t part_size, struct err *e);
+/* The MD5 of all of body. */
+int s3_body_md5(const struct http_body *body, unsigned char md5[16], struct err *e);
+
+/* A row of a listing. The strings are valid during the callback only. */
+struct s3_entry {
+	const char *key;               /* or the common prefix, when is_prefix */
+	int is_prefix;
+	uint64_t size;
+	int64_t modified;
+	const char *etag;              /* without quotes */
+	const char *storage_class;     /* "" when not said */
+};
+
+struct s3_list {
+	const char *prefix;            /* "" for all */
+	const char *delimiter;         /* "/" for one level, NULL for everything below */
+	int max_keys;                  /* for a page, 0: the server's own */
+	/* 0: go on; 1: that is enough; -1 with *e: stop, the listing fails. Common prefixes of a page come first. */
+	int (*entry)(void *arg, const struct s3_entry *x, struct err *e);
+	void *arg;
+};
+
+/* ListObjectsV2, page after page. A page is read whole and checked before its entries are reported, so that a
+   page cut off in the middle is asked for again without reporting anything twice; memory is one page's.
+   ERR_PROTO for a listing that would never end or leaves the prefix. */
+int s3_list(struct s3 *s, const struct s3_list *l, struct err *e);

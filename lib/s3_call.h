@@ -1,0 +1,55 @@
+#pragma once
+/* One signed request, tried until it has an answer that counts. For the s3*.c files only. */
+#include "s3.h"
+#include "xml.h"
+
+enum { S3_CALL_FIELDS = 12 + S3_META_MAX };
+
+struct s3_call {
+	const char *method;
+	const char *key;                 /* "" when the request is for the bucket */
+	const struct pair *query;        /* not yet encoded */
+	size_t nquery;
+	struct pair fields[S3_CALL_FIELDS];      /* signed: x-amz-*, content-type, content-md5; names in lower case */
+	size_t nfields;
+	/* Sent, not signed, as proxies may touch such fields; NULL: not sent. reply may change the text of range for
+	   the next attempt. */
+	const char *if_none_match, *if_match, *range, *cache_control;
+	const struct http_body *body;    /* or NULL */
+	const char *payload;             /* x-amz-content-sha256; NULL: that of an empty body */
+	int is_write;                    /* the next attempt keeps R2's distance for one key */
+	int (*changed)(void *arg);       /* see struct s3_put */
+	void *changed_arg;
+	/* Take what a 2xx says, from rp and by http_read. Another result than 0 counts as a failed attempt. */
+	int (*reply)(struct s3 *s, struct s3_call *c, const struct http_reply *rp, struct err *e);
+	void *arg;                       /* reply's */
+	int attempts;                    /* out: requests that may have reached the server */
+};
+
+/* Fields that describe the object being made: type, class, metadata (names: room for their whole names). */
+enum { S3_META_NAME_CAP = 80 };
+void s3_call_object(struct s3_call *c, const struct s3_put *put, char names[S3_META_MAX][S3_META_NAME_CAP]);
+/* What a reply's fields say of an object; the size is the reply's own length. */
+void s3_describe(struct s3_object_info *o, const struct http_reply *rp);
+
+/* Append a signed field. The strings must live as long as the call. */
+void s3_call_field(struct s3_call *c, const char *name, const char *value);
+
+/* Sign, send, read, and again while retry.h finds it worth while. A wrong clock is corrected from the server's
+   Date once. 0, or -1 with the last attempt's error. */
+int s3_call(struct s3 *s, struct s3_call *c, struct err *e);
+
+/* Begin to connect in a thread of its own when not connected yet; the next s3_call waits for it. The caller
+   does something useful meanwhile. Best effort. */
+void s3_connect_ahead(struct s3 *s);
+/* Wait for that thread, if there is one: 0, or -1 with what went wrong there. */
+int s3_connect_join(struct s3 *s, struct err *e);
+
+/* 1, with ERR_STOPPED in *e, once the store was told to stop. */
+int s3_stopped(const struct s3_store *st, struct err *e);
+
+/* Feed the whole of the reply's body to x: 0; -1 (ERR_NET, ERR_PROTO). */
+int s3_read_xml(struct s3 *s, struct xml *x, struct err *e);
+
+/* A copy of the ETag without quotes and W/. */
+void s3_etag(char out[S3_ETAG_CAP], const char *value);

@@ -1,0 +1,150 @@
+#include <stdio.h>
+#include <string.h>
+#include "buf.h"
+#include "enc.h"
+#include "s3_error.h"
+
+/* Rows that end in the same words use the same sentence, so that the user meets one explanation for one thing. */
+#define KEYS_WRONG "check R2_ACCESS_KEY_ID and R2_SECRET_ACCESS_KEY: both from one token, copied whole, " \
+	"of the account in R2_ENDPOINT"
+#define TRY_LATER "nothing to do: it is tried again; when it stays, lower -j"
+#define TOKEN_RIGHTS "give the token Object Read & Write for this bucket; a token of an \".eu\" or other " \
+	"jurisdiction needs that endpoint"
+#define REPORT "try again; when it stays, report it with the request id"
+
+static const struct s3_cure cures[] = {
+	{"AccessDenied", "the token has no right to do this", TOKEN_RIGHTS},
+	{"BadDigest", "what arrived is not what was sent", "the file changed, or the network damaged it: upload it again"},
+	{"BucketConflict", "the bucket is being changed", REPORT},
+	{"BucketNotEmpty", "the bucket still has objects", "empty it first"},
+	{"ClientDisconnect", "the connection ended before the body did", "check the network; it is tried again"},
+	{"EntityTooLarge", "the object is larger than the store takes",
+		"R2 takes 5 GiB in one request and 5 TiB in parts: split the file"},
+	{"EntityTooSmall", "a part is smaller than 5 MiB", "raise --part-size"},
+	{"ExpiredRequest", "the request was too old when it arrived", "set this machine's clock; check the network's delay"},
+	{"ExpiredToken", "the temporary credentials have expired", "get new ones, R2_SESSION_TOKEN included"},
+	{"IncompleteBody", "fewer bytes arrived than announced", "check the network; it is tried again"},
+	{"InternalError", "the server failed", TRY_LATER},
+	{"InvalidAccessKeyId", "the server does not know this access key", KEYS_WRONG},
+	{"InvalidArgument", "the server does not take a value of the request", REPORT},
+	{"InvalidBucketName", "no bucket can have this name", "correct R2_BUCKET or --bucket"},
+	{"InvalidDigest", "the checksum is malformed", REPORT},
+	{"InvalidObjectName", "the store does not take this key", "rename the file: valid UTF-8, at most 1,024 bytes"},
+	{"InvalidPart", "a part is missing or not as long as the others", "upload the file again"},
+	{"InvalidRange", "the object is shorter than the range asked for", "it was replaced meanwhile: start again"},
+	{"InvalidRegionName", "the region is wrong", "leave R2_REGION at \"auto\" for R2; set the bucket's own elsewhere"},
+	{"InvalidRequest", "the server does not take the request", REPORT},
+	{"InvalidToken", "the session token is not valid", "get new temporary credentials, or unset R2_SESSION_TOKEN"},
+	{"MalformedXML", "the server did not understand the request", REPORT},
+	{"MetadataTooLarge", "the metadata is over 8,192 bytes", "shorten --meta"},
+	{"MethodNotAllowed", "the server does not do this", "check R2_ENDPOINT: it must be the S3 API's address"},
+	{"MissingContentLength", "the request had no length", "a proxy changed the request: check HTTPS_PROXY"},
+	{"NoSuchBucket", "there is no bucket of this name here",
+		"check R2_BUCKET, and the account id and jurisdiction in R2_ENDPOINT"},
+	{"NoSuchKey", "there is no such object", "check the key with r2 ls"},
+	{"NoSuchUpload", "the unfinished upload is gone (R2 drops it after 7 days)", "start the upload again"},
+	{"NotEntitled", "the account may not use R2", "enable R2 in the dashboard"},
+	{"NotImplemented", "the server cannot do this", "leave the option out, or check R2_ENDPOINT"},
+	{"ObjectLockedByBucketPolicy", "a lock rule of the bucket protects the object", "change the rule, or wait"},
+	{"OperationAborted", "another request changed the same thing", TRY_LATER},
+	{"PermanentRedirect", "the bucket is served elsewhere", "set R2_ENDPOINT to the address given"},
+	{"PreconditionFailed", "there is an object of this key already", "choose --if-exists overwrite, skip or rename"},
+	{"RequestTimeTooSkewed", "this machine's clock is wrong", "set the clock (R2 allows a few minutes)"},
+	{"RequestTimeout", "the server waited too long for data", "check the network; it is tried again"},
+	{"ServiceUnavailable", "the server is busy", TRY_LATER},
+	{"SignatureDoesNotMatch", "the secret does not belong to the access key",
+		KEYS_WRONG "; a proxy that changes requests does this too"},
+	{"SlowDown", "too many requests at once", TRY_LATER},
+	{"TooManyRequests", "too many requests at once, or to one key (R2: one write a second)", TRY_LATER},
+	{"TooMuchConcurrency", "too many requests at once", TRY_LATER},
+	{"Unauthorized", "the credentials were not accepted", KEYS_WRONG},
+	{0},
+};
+
+/* Where the body said no code (HEAD has no body, proxies answer in HTML), the status stands for one. */
+static const struct { int status; const char *code; } by_status[] = {
+	{301, "PermanentRedirect"}, {302, "PermanentRedirect"}, {307, "PermanentRedirect"}, {308, "PermanentRedirect"},
+	{401, "Unauthorized"}, {403, "AccessDenied"}, {404, "NoSuchKey"}, {405, "MethodNotAllowed"},
+	{411, "MissingContentLength"}, {412, "PreconditionFailed"}, {416, "InvalidRange"}, {429, "TooManyRequests"},
+	{500, "InternalError"}, {501, "NotImplemented"}, {503, "ServiceUnavailable"},
+};
+
+const struct s3_cure *
+s3_cures(void)
+{
+	return cures;
+}
+
+const struct s3_cure *
+s3_cure_find(const char *code)
+{
+	for (const struct s3_cure *c = cures; c->code; c++)
+		if (!strcmp(c->code, code))
+			return c;
+	return NULL;
+}
+
+static void
+keep(char *dst, size_t cap, const char *text, size_t len)
+{
+	struct buf b = {dst, 0, cap, 0};
+
+	enc_printable(&b, text, len);
+}
+
+int
+s3_error_element(void *arg, const char *path, const char *text, size_t len, struct err *e)
+{
+	struct s3_error *x = arg;
+
+	(void)e;
+	if (!strcmp(path, "Code"))
+		keep(x->code, sizeof x->code, text, len);
+	else if (!strcmp(path, "Message"))
+		keep(x->message, sizeof x->message, text, len);
+	else if (!strcmp(path, "RequestId"))
+		keep(x->request_id, sizeof x->request_id, text, len);
+	return 0;
+}
+
+static const char *
+code_of_status(int status)
+{
+	for (size_t i = 0; i < sizeof by_status / sizeof *by_status; i++)
+		if (by_status[i].status == status)
+			return by_status[i].code;
+	return "";
+}
+
+int
+s3_refused(struct err *e, const struct s3_refusal *r, const struct s3_error *x)
+{
+	char text[sizeof e->msg];
+	struct buf b = BUF(text);
+	const char *code = *x->code ? x->code : code_of_status(r->status);
+	const struct s3_cure *cure = s3_cure_find(code);
+	int after = e->retry_after_s;
+
+	buf_fmt(&b, "%s", *code ? code : "the server refused");
+	if (*x->message)
+		buf_fmt(&b, ": %s", x->message);
+	buf_fmt(&b, " (status %d, bucket %s", r->status, r->bucket);
+	if (r->key && *r->key) {
+		buf_str(&b, ", key ");
+		enc_printable(&b, r->key, strnlen(r->key, 256));
+	}
+	if (r->location) {
+		buf_str(&b, ", redirected to ");
+		enc_printable(&b, r->location, strnlen(r->location, 128));
+	}
+	if (*x->request_id)
+		buf_fmt(&b, ", request %s", x->request_id);
+	buf_char(&b, ')');
+	if (cure)
+		buf_fmt(&b, ": %s: %s", cure->cause, cure->cure);
+	fail(e, ERR_HTTP, "%s", text);
+	e->status = r->status;
+	e->retry_after_s = after;
+	snprintf(e->code, sizeof e->code, "%s", code);
+	return -1;
+}

@@ -1,0 +1,37 @@
+#pragma once
+/* What S3 error codes mean to the user: one table of code, cause and cure; and the reader of <Error> bodies. */
+#include <stddef.h>
+#include "err.h"
+#include "xml.h"
+
+struct s3_cure {
+	const char *code;
+	const char *cause;   /* what happened, in words for people */
+	const char *cure;    /* what to do */
+};
+
+/* The row for code, or NULL. Source: developers.cloudflare.com/r2/api/error-codes, and AWS's list. */
+const struct s3_cure *s3_cure_find(const char *code);
+/* The whole table, ended by a NULL code; for documentation. */
+const struct s3_cure *s3_cures(void);
+
+/* The fields of an <Error> body, printable. */
+struct s3_error {
+	char code[48];
+	char message[256];
+	char request_id[96];
+};
+
+/* Feed it to struct xml as .element with .arg = struct s3_error: fills what it knows. */
+int s3_error_element(void *arg, const char *path, const char *text, size_t len, struct err *e);
+
+/* What the server refused, for the message. */
+struct s3_refusal {
+	int status;
+	const char *bucket, *key;   /* key "" or NULL when the request was for the bucket */
+	const char *location;       /* of a redirect, or NULL */
+};
+
+/* Fill *e (ERR_HTTP, status, code) with one line: code, the server's text, bucket and key, request id, cause and
+   cure. Where the body said no code, the status stands for one. Returns -1. */
+int s3_refused(struct err *e, const struct s3_refusal *r, const struct s3_error *x);
