@@ -53,18 +53,22 @@ log_format_r2(char *out, unsigned cap, long long t, enum log_level level, const 
 	return (unsigned)b.len + 1;
 }
 
-static void
-write_line(const char *line, size_t n)
+void
+log_write(const char *line, unsigned n)
 {
-	ssize_t got;
+	ssize_t got = 0;
 
-	for (; n > 0; line += got, n -= (size_t)got) {
+	if (hook_before)
+		hook_before(hook_arg);
+	for (; n > 0 && got >= 0; line += got, n -= (unsigned)got) {
 		got = write(STDERR_FILENO, line, n);
 		if (got < 0 && errno == EINTR)
 			got = 0;
 		if (got < 0)
-			return;
+			break;
 	}
+	if (hook_after)
+		hook_after(hook_arg);
 }
 
 void
@@ -73,7 +77,6 @@ log_r2(enum log_level level, const char *fmt, ...)
 	char text[LINE_CAP], line[LINE_CAP];
 	struct buf b = BUF(text);
 	va_list ap;
-	size_t n;
 
 	if (level > max_level)
 		return;
@@ -81,10 +84,5 @@ log_r2(enum log_level level, const char *fmt, ...)
 	buf_vfmt(&b, fmt, ap);
 	va_end(ap);
 	buf_ellipsis(&b);
-	n = log_format_r2(line, sizeof line, time(NULL), level, text);
-	if (hook_before)
-		hook_before(hook_arg);
-	write_line(line, n);
-	if (hook_after)
-		hook_after(hook_arg);
+	log_write(line, log_format_r2(line, sizeof line, time(NULL), level, text));
 }

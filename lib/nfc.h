@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A hash that is equal for canonically equivalent strings, always the same one for the same string. Bytes that are no UTF-8
-   count as themselves; more than NFC_MARKS_MAX combining marks in a row are put in order in pieces of that many. */
+/* A hash that is equal for canonically equivalent strings; the same in every run and on every machine. Bytes that are no
+   UTF-8 count as themselves; more than NFC_MARKS_MAX combining marks in a row are put in order in pieces of that many. */
 enum { NFC_MARKS_MAX = 64 };
 uint64_t nfc_hash(const char *utf8, size_t n);
 /* 1 when a and b are canonically equivalent, to the same limit. */
@@ -14,8 +14,8 @@ int nfc_same(const char *a, const char *b);
 
 /* 1 when s is plain ASCII: equal to nothing but itself, and to the few strings that nfc_to_ascii knows. */
 int nfc_is_ascii(const char *s);
-/* 1 when s is not ASCII but equal to an ASCII string (only U+212A KELVIN SIGN, U+037E and U+1FEF do that), which is then in
-   out, NUL-terminated; 0 when it is not, or has cap bytes and more. */
+/* 1 when s is not ASCII but equal to an ASCII string (only U+212A KELVIN SIGN, U+037E and U+1FEF do that), which is then
+   in out, NUL-terminated; 0 when it is not, or has cap bytes and more. */
 int nfc_to_ascii(const char *s, char *out, size_t cap);
 
 /* A set of hashes: 16 bytes or so for each. Zero-initialise. */

@@ -126,7 +126,7 @@ struct s3_complete {
 };
 int s3_complete(struct s3 *s, const struct s3_complete *c, char etag[S3_ETAG_CAP], struct err *e);
 
-/* AbortMultipartUpload; an upload that is gone already is fine. */
+/* AbortMultipartUpload; an upload that is gone already is fine. Sent even when the store was told to stop. */
 int s3_abort(struct s3 *s, const char *key, const char *upload_id, struct err *e);
 
 /* ListParts, page after page, in order. ERR_HTTP with code NoSuchUpload when the server has dropped it. */

@@ -341,6 +341,15 @@ next_wait(struct s3 *s, const struct s3_call *c, struct tries *t, const struct h
 	return wait;
 }
 
+/* 1: go ahead; 0: go ahead, but outside the brake, once; -1: stopped. */
+static int
+admitted(const struct s3_store *st, const struct s3_call *c, struct err *e)
+{
+	if (!s3_stopped(st, e) && (!st->admit || !st->admit(st->arg)))
+		return 1;
+	return c->last_word ? 0 : fail(e, ERR_STOPPED, "stopped");
+}
+
 int
 s3_call(struct s3 *s, struct s3_call *c, struct err *e)
 {
@@ -348,16 +357,17 @@ s3_call(struct s3 *s, struct s3_call *c, struct err *e)
 
 	for (t.n = 1;; t.n++) {
 		struct http_reply rp;
-		int rc, wait;
+		int rc, wait, go = admitted(s->store, c, e);
 
-		if (s3_stopped(s->store, e) || (s->store->admit && s->store->admit(s->store->arg)))
-			return fail(e, ERR_STOPPED, "stopped");
+		if (go < 0)
+			return -1;
 		t.start_ms = now_ms();
 		rc = attempt(s, c, &rp, e);
 		http_finish(&s->http);
-		wait = rc < 0 ? next_wait(s, c, &t, &rp, e) : -1;
-		report(s, c, &(struct s3_attempt){.status = rp.status, .ms = now_ms() - t.start_ms, .number = t.n,
-			.again = wait >= 0}, rc < 0 ? e : NULL);
+		wait = rc < 0 && go ? next_wait(s, c, &t, &rp, e) : -1;
+		if (go)
+			report(s, c, &(struct s3_attempt){.status = rp.status, .ms = now_ms() - t.start_ms, .number = t.n,
+				.again = wait >= 0}, rc < 0 ? e : NULL);
 		if (rc == 0 || wait < 0)
 			return rc;
 		if (pause_ms(s->store, wait))

@@ -1,0 +1,2 @@
+APPLET(upload)
+APPLET(ls)

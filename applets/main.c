@@ -1,0 +1,208 @@
+/* Pick the applet named by argv[0] or argv[1], parse its options, run it, report. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "applet.h"
+#include "client.h"
+#include "links.h"
+#include "log.h"
+#include "tls.h"
+
+static const struct applet *const applets[] = {
+#define APPLET(name) &name##_applet,
+#include "list.h"
+#undef APPLET
+};
+
+enum { NAPPLETS = sizeof applets / sizeof *applets };
+
+static const char *const applet_names[] = {
+#define APPLET(name) #name,
+#include "list.h"
+#undef APPLET
+	NULL,
+};
+
+static const char top_help[] =
+	"\n"
+	"r2 COMMAND --help          its options\n"
+	"r2 --version               program, BearSSL, libc, machine, date of the built-in roots\n"
+	"r2 --list                  the names that links to r2 may have\n"
+	"r2 --install [--hard] DIR  make these links in DIR\n";
+
+static const struct applet *
+find(const char *name)
+{
+	for (size_t i = 0; i < NAPPLETS; i++)
+		if (!strcmp(applets[i]->name, name))
+			return applets[i];
+	return NULL;
+}
+
+static int
+unknown(const char *name)
+{
+	const char *near = opt_nearest(name, applet_names);
+
+	fprintf(stderr, "r2: no command '%.64s'%s%s%s\n", name, near ? ": did you mean " : "", near ? near : "",
+		near ? "?" : ": see r2 --help");
+	return 2;
+}
+
+static int
+overview(FILE *out, int rc)
+{
+	fputs("usage: r2 COMMAND [OPTION]... [ARG]...\n"
+		"Cloudflare R2 and other S3 stores from one static program.\n\n", out);
+	for (size_t i = 0; i < NAPPLETS; i++)
+		fprintf(out, "  %-10s %s\n", applets[i]->name, applets[i]->summary);
+	fputs(top_help, out);
+	return rc;
+}
+
+void
+applet_help(const struct applet *a, FILE *out)
+{
+	fprintf(out, "usage: r2 %s [OPTION]... %s\n%s\n\n", a->name, a->operands, a->summary);
+	opt_print(a->opts[0], out);
+	if (a->opts[1])
+		opt_print(a->opts[1], out);
+	fputs("\nOptions of every command:\n", out);
+	opt_print(client_opts, out);
+	if (a->notes)
+		fprintf(out, "\n%s", a->notes);
+}
+
+static int
+version(void)
+{
+	printf("r2 %s\n%s, %s, %s, roots of %s\n", R2_VERSION, tls_library(), R2_LIBC, R2_ARCH, tls_roots_date());
+	return 0;
+}
+
+/* What was printed has arrived. A reader that left early (r2 ls | head) is no error worth a message. */
+static int
+flush_stdout(int rc)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return rc;
+	if (errno != EPIPE)
+		fprintf(stderr, "r2: standard output: %s\n", strerror(errno));
+	return rc ? rc : 1;
+}
+
+static int
+report(const struct applet *a, const struct err *e)
+{
+	if (a->logs && e->kind != ERR_USAGE)
+		log_r2(LOG_ERROR, "%s", e->msg);
+	else
+		fprintf(stderr, "r2 %s: %s\n", a->name, e->msg);
+	return e->kind == ERR_USAGE ? 2 : 1;
+}
+
+static int
+run(const struct applet *a, int argc, char **argv)
+{
+	const struct opt *tables[4] = {a->opts[0]};
+	struct err e = {0};
+	int first, rc;
+
+	tables[1] = a->opts[1] ? a->opts[1] : client_opts;
+	tables[2] = a->opts[1] ? client_opts : NULL;
+	first = opt_parse(tables, argc, argv, &e);
+	if (first >= 0 && client_args.help) {
+		applet_help(a, stdout);
+		return flush_stdout(0);
+	}
+	rc = first < 0 ? -1 : a->run(argc - first, argv + first, &e);
+	return flush_stdout(rc < 0 ? report(a, &e) : rc);
+}
+
+static int
+help(const char *name)
+{
+	const struct applet *a = name ? find(name) : NULL;
+
+	if (name && !a)
+		return unknown(name);
+	if (a)
+		applet_help(a, stdout);
+	else
+		overview(stdout, 0);
+	return flush_stdout(0);
+}
+
+static int
+list(void)
+{
+	for (size_t i = 0; i < NAPPLETS; i++)
+		printf("r2-%s\n", applets[i]->name);
+	return flush_stdout(0);
+}
+
+static int
+install(int argc, char **argv)
+{
+	int hard = argc > 0 && !strcmp(argv[0], "--hard");
+
+	if (argc != hard + 1) {
+		fputs("r2: --install [--hard] DIR: the directory for the links is missing\n", stderr);
+		return 2;
+	}
+	return links_make(argv[hard], applet_names, hard);
+}
+
+/* A descriptor 0, 1 or 2 that was closed would be taken by the next file or socket, and then written to by
+   mistake. An O_PATH descriptor takes its place: reading and writing it fail, as they should. */
+static void
+guard_stdio(void)
+{
+	int fd;
+
+	do
+		fd = open("/", O_PATH | O_DIRECTORY);
+	while (fd >= 0 && fd <= 2);
+	if (fd > 2)
+		close(fd);
+}
+
+static int
+top(int argc, char **argv)
+{
+	const char *word = argv[1];
+
+	if (!strcmp(word, "--help") || !strcmp(word, "help"))
+		return help(argc > 2 ? argv[2] : NULL);
+	if (!strcmp(word, "--version"))
+		return flush_stdout(version());
+	if (!strcmp(word, "--list"))
+		return list();
+	if (!strcmp(word, "--install"))
+		return install(argc - 2, argv + 2);
+	if (*word == '-') {
+		fprintf(stderr, "r2: unknown option %.64s: see r2 --help\n", word);
+		return 2;
+	}
+	return unknown(word);
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *name = argc > 0 ? argv[0] : "r2", *slash = strrchr(name, '/');
+	const struct applet *a;
+
+	guard_stdio();
+	if (slash)
+		name = slash + 1;
+	if (!strncmp(name, "r2-", 3) && (a = find(name + 3)))
+		return run(a, argc, argv);
+	if (argc < 2)
+		return overview(stderr, 2);
+	if ((a = find(argv[1])))
+		return run(a, argc - 1, argv + 1);
+	return top(argc, argv);
+}

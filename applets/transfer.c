@@ -1,0 +1,88 @@
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "log.h"
+#include "transfer.h"
+#include "upload.h"
+
+static long workers = 8;
+static uint64_t part_size_given = UPLOAD_PART_SIZE, rate;
+static int rate_given;
+static int progress_mode;
+struct progress transfer_progress;
+static struct s3_store *stoppable;
+static volatile sig_atomic_t signalled;
+
+static int
+store_rate(const struct opt *o, const char *val, struct err *e)
+{
+	rate_given = 1;
+	return opt_size(o, val, e);
+}
+
+const struct opt transfer_opts[] = {
+	{'j', "jobs", "N", "requests at once, in all [8]", opt_number, &workers, 1, POOL_WORKERS_MAX},
+	{0, "part-size", "SIZE", "size of the parts of a large file, K M G for 1024 [50M]", opt_size, &part_size_given, 0, 0},
+	{0, "limit-rate", "SIZE", "bytes a second over all connections [no limit]", store_rate, &rate, 0, 0},
+	{0, "progress", "auto|always|never", "a line with bar, rate and time left [auto: on a terminal]", opt_choice,
+		&progress_mode, 0, 0},
+	{0},
+};
+
+int
+transfer_check(uint64_t *part_size, struct err *e)
+{
+	if (part_size_given < S3_PART_MIN)
+		return fail(e, ERR_USAGE, "--part-size: S3 takes no parts smaller than 5M (only the last may be)");
+	if (part_size_given > S3_PUT_MAX)
+		return fail(e, ERR_USAGE, "--part-size: S3 takes no parts larger than 5G (R2: 5 GiB - 5 MiB)");
+	if (rate_given && !rate)
+		return fail(e, ERR_USAGE, "--limit-rate 0 would never finish: leave it out for no limit");
+	*part_size = part_size_given;
+	return 0;
+}
+
+/* The second signal ends the process at once: SA_RESETHAND has put the default back. */
+static void
+on_signal(int sig)
+{
+	signalled = sig;
+	__atomic_store_n(&stoppable->stop, 1, __ATOMIC_RELAXED);
+}
+
+int
+transfer_open(struct pool *p, struct client *c, struct err *e)
+{
+	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+	struct sigaction sa = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND}, old;
+
+	if (pool_open(p, &c->store, (int)workers, rate, e) < 0)
+		return -1;
+	p->moved = progress_moved;
+	p->moved_arg = &transfer_progress;
+	progress_start(&transfer_progress, (enum progress_mode)progress_mode);
+	log_set_hooks(progress_clear, progress_redraw, &transfer_progress);
+	stoppable = &c->store;
+	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+		/* nohup's wish stays: what was ignored at the start is ignored. */
+		if (sigaction(signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+			sigaction(signals[i], &sa, NULL);
+	return 0;
+}
+
+void
+transfer_close(struct pool *p, struct client *c)
+{
+	pool_close(p);
+	log_set_hooks(NULL, NULL, NULL);
+	progress_stop(&transfer_progress);
+	if (!signalled)
+		return;
+	log_r2(LOG_WARNING, "Stopped by %s: what was cut off goes on when the same command is given again",
+		strsignal(signalled));
+	client_close(c);
+	fflush(stdout);
+	signal(signalled, SIG_DFL);
+	raise(signalled);
+}

@@ -1,0 +1,117 @@
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "buf.h"
+#include "turns.h"
+
+enum { LINE_CAP = 8192 };
+
+struct turn *
+turns_take(struct turns *t)
+{
+	struct turn *at = calloc(1, sizeof *at);
+
+	if (!at)
+		return NULL;
+	pthread_mutex_lock(&t->lock);
+	if (t->first)
+		t->last->next = at;
+	else
+		t->first = at;
+	t->last = at;
+	pthread_mutex_unlock(&t->lock);
+	return at;
+}
+
+static void
+out(char stream, const char *line)
+{
+	if (stream == 'O')
+		fputs(line, stdout);
+	else
+		log_write(line, (unsigned)strlen(line));
+}
+
+/* 0; -1 when memory is out. */
+static int
+hold(struct turn *at, char stream, const char *line)
+{
+	size_t n = strlen(line) + 2, cap = at->cap ? at->cap : 256;
+	char *p;
+
+	while (cap < at->len + n)
+		cap *= 2;
+	if (cap != at->cap && !(p = realloc(at->held, cap)))
+		return -1;
+	if (cap != at->cap) {
+		at->held = p;
+		at->cap = cap;
+	}
+	at->held[at->len] = stream;
+	memcpy(at->held + at->len + 1, line, n - 1);
+	at->len += n;
+	return 0;
+}
+
+static void
+say(struct turns *t, struct turn *at, char stream, const char *line)
+{
+	pthread_mutex_lock(&t->lock);
+	if (!at || at == t->first || hold(at, stream, line) < 0)
+		out(stream, line);
+	pthread_mutex_unlock(&t->lock);
+}
+
+void
+turns_print(struct turns *t, struct turn *at, const char *line)
+{
+	say(t, at, 'O', line);
+}
+
+void
+turns_log(struct turns *t, struct turn *at, enum log_level level, const char *fmt, ...)
+{
+	char text[LINE_CAP], line[LINE_CAP];
+	struct buf b = BUF(text);
+	va_list ap;
+
+	if (level > log_get_level())
+		return;
+	va_start(ap, fmt);
+	buf_vfmt(&b, fmt, ap);
+	va_end(ap);
+	buf_ellipsis(&b);
+	log_format_r2(line, sizeof line, time(NULL), level, text);
+	say(t, at, 'E', line);
+}
+
+static void
+write_held(struct turn *at)
+{
+	for (size_t i = 0; i < at->len; i += strlen(at->held + i) + 1)
+		out(at->held[i], at->held + i + 1);
+	free(at->held);
+	at->held = NULL;
+	at->len = at->cap = 0;
+}
+
+void
+turns_done(struct turns *t, struct turn *at)
+{
+	struct turn *next;
+
+	if (!at)
+		return;
+	pthread_mutex_lock(&t->lock);
+	at->done = 1;
+	while (t->first && t->first->done) {
+		next = t->first->next;
+		free(t->first);
+		t->first = next;
+		if (next)
+			write_held(next);
+	}
+	pthread_mutex_unlock(&t->lock);
+}

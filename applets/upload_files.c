@@ -1,0 +1,423 @@
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include "json.h"
+#include "log.h"
+#include "nfc.h"
+#include "transfer.h"
+#include "upload_files.h"
+#include "walk.h"
+
+enum { QUEUE_MAX = 256 };   /* files planned ahead: bounds the memory of a walk */
+
+/* One file; freed when it is finished. */
+struct item {
+	struct upload u;
+	struct upload_run *run;
+	struct turn *turn;       /* NULL: lines come as they come */
+	struct timespec started;
+	char path[];
+};
+
+static double
+mib(uint64_t bytes)
+{
+	return (double)bytes / 1048576;
+}
+
+static const char *
+shown_name(const char *path)
+{
+	return strcmp(path, "-") ? path_base(path) : "standard input";
+}
+
+static long
+ms_since(const struct timespec *t)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (long)(now.tv_sec - t->tv_sec) * 1000 + (now.tv_nsec - t->tv_nsec) / 1000000;
+}
+
+static struct item *
+item_of(const struct upload *u)
+{
+	return u->arg;
+}
+
+#define say(it, ...) turns_log(&(it)->run->turns, (it)->turn, __VA_ARGS__)
+
+static void
+print_json(const struct item *it, const char *status, const struct err *e)
+{
+	const struct upload_result *r = &it->u.r;
+	struct json j;
+
+	if (!client_args.json)
+		return;
+	json_begin(&j);
+	json_string(&j, "file", it->path);
+	json_string(&j, "status", status);
+	json_string(&j, "bucket", it->run->client->cfg.bucket);
+	json_string(&j, "key", *r->key ? r->key : it->u.plan.key);
+	json_number(&j, "size", *r->key ? r->size : it->u.plan.size);
+	if (*r->etag)
+		json_string(&j, "etag", r->etag);
+	json_seconds(&j, "seconds", it->started.tv_sec ? ms_since(&it->started) : 0);
+	json_number(&j, "attempts", (uint64_t)r->attempts);
+	json_number(&j, "resumed", r->resumed);
+	if (e)
+		json_string(&j, "error", e->msg);
+	turns_print(&it->run->turns, it->turn, json_text(&j));
+}
+
+static void
+started(struct upload *u)
+{
+	struct item *it = item_of(u);
+
+	clock_gettime(CLOCK_MONOTONIC, &it->started);
+	say(it, LOG_INFO, "Uploading: %s (%.2f MB)", shown_name(u->plan.path), mib(u->plan.size));
+}
+
+static void
+part(struct upload *u, int number, int percent)
+{
+	if (percent >= 0)
+		say(item_of(u), LOG_INFO, "  Part %d: %d%%", number, percent);
+	else
+		say(item_of(u), LOG_INFO, "  Part %d", number);
+}
+
+static void
+note(struct upload *u, const char *text)
+{
+	say(item_of(u), LOG_WARNING, "%s: %s", shown_name(u->plan.path), text);
+}
+
+static const char *
+log_outcome(const struct upload *u, const char *bucket)
+{
+	if (u->r.outcome == UPLOAD_SKIPPED) {
+		say(item_of(u), LOG_INFO, "Skipped: s3://%s/%s (there already)", bucket, u->r.key);
+		return "skipped";
+	}
+	if (u->r.resumed)
+		say(item_of(u), LOG_DEBUG, "%s: %.2f MB were there already", shown_name(u->plan.path), mib(u->r.resumed));
+	say(item_of(u), LOG_INFO, "Uploaded: s3://%s/%s", bucket, u->r.key);
+	return u->r.outcome == UPLOAD_SAME ? "same" : "uploaded";
+}
+
+static void
+free_item(struct item *it)
+{
+	turns_done(&it->run->turns, it->turn);
+	free(it);
+}
+
+static void
+finished(struct upload *u, const struct err *e)
+{
+	struct item *it = item_of(u);
+	struct upload_run *run = it->run;
+	const char *status = "failed";
+
+	if (e) {
+		say(it, LOG_ERROR, "Upload failed: %s: %s", shown_name(u->plan.path), e->msg);
+	} else {
+		status = log_outcome(u, run->client->cfg.bucket);
+		__atomic_add_fetch(&run->done, 1, __ATOMIC_RELAXED);
+	}
+	progress_file_done(&transfer_progress);
+	print_json(it, status, e);
+	free_item(it);
+}
+
+static struct item *
+new_item(struct upload_run *run, const char *path)
+{
+	size_t n = strlen(path) + 1;
+	struct item *it = calloc(1, sizeof *it + n);
+
+	if (it) {
+		memcpy(it->path, path, n);
+		it->run = run;
+		it->u.arg = it;
+	}
+	return it;
+}
+
+/* What could not even be planned. */
+static void
+refuse(struct item *it, const struct err *e)
+{
+	say(it, LOG_ERROR, "%s", e->msg);
+	print_json(it, "failed", e);
+	free_item(it);
+}
+
+static void
+send_item(struct item *it)
+{
+	struct upload_run *run = it->run;
+
+	it->u.plan.path = it->path;
+	if (run->dry_run) {
+		say(it, LOG_INFO, "Would upload: %s (%.2f MB) to s3://%s/%s", shown_name(it->path), mib(it->u.plan.size),
+			run->client->cfg.bucket, it->u.plan.key);
+		print_json(it, "planned", NULL);
+		run->done++;
+		free_item(it);
+		return;
+	}
+	progress_total(&transfer_progress, it->u.plan.size, 1);
+	if (!strcmp(it->path, "-") && !it->u.plan.size)
+		upload_stream(&run->pool, run->options, &it->u);
+	else
+		upload_submit(&run->pool, run->options, &it->u);
+	pool_wait(&run->pool, QUEUE_MAX);
+}
+
+static int
+in_shard(const struct upload_run *run, const char *rel)
+{
+	/* nfc_hash: a name written on a Mac falls into the same shard. */
+	return !run->shards || nfc_hash(rel, strlen(rel)) % run->shards == run->shard % run->shards;
+}
+
+static int
+matches(const struct opt_words *patterns, const char *rel)
+{
+	for (int i = 0; i < patterns->n; i++)
+		if (path_match(patterns->v[i], rel, 0) || path_match(patterns->v[i], path_base(rel), 0))
+			return 1;
+	return 0;
+}
+
+static int
+wanted(const struct upload_run *run, const char *rel)
+{
+	return in_shard(run, rel) && (!run->include->n || matches(run->include, rel)) && !matches(run->exclude, rel);
+}
+
+/* A name that another file could have too: base names, several trees, and letters that Unicode writes in two ways. */
+static int
+may_clash(const struct upload_run *run, const char *rel, int several)
+{
+	if (run->flat || several)
+		return 1;
+	for (; *rel; rel++)
+		if (*rel & 0x80)
+			return 1;
+	return 0;
+}
+
+struct tree {
+	struct upload_run *run;
+	const char *root;
+	int several;             /* trees or files in this call */
+	struct nfc_set *keys;
+};
+
+/* The file that came first to this key: found by walking once more, which costs only whoever has such twins. */
+static void
+name_twin(const struct tree *t, const char *rel, const char *key, struct err *e)
+{
+	const char *name = t->run->flat ? path_base(rel) : rel;
+	struct walk *w = walk_open(t->root, NULL, e);
+	struct walk_entry x;
+	char first[PATH_MAX] = "another file";
+	int rc = 0;
+
+	while (w && (rc = walk_next(w, &x, e)) != 0)
+		if (rc > 0 && strcmp(x.rel, rel) && nfc_same(t->run->flat ? path_base(x.rel) : x.rel, name)) {
+			snprintf(first, sizeof first, "%s", x.rel);
+			break;
+		}
+	if (w)
+		walk_close(w);
+	fail(e, ERR_LOCAL, "%.300s and %.300s would both become %.300s: the second is left out; rename one", first, rel, key);
+}
+
+static void
+walk_file(struct tree *t, const struct walk_entry *x)
+{
+	struct upload_run *run = t->run;
+	struct item *it;
+	struct err e = {0};
+	int fresh = 1;
+
+	if (!wanted(run, x->rel))
+		return;
+	run->files++;
+	if (!(it = new_item(run, x->path))) {
+		log_r2(LOG_ERROR, "%s: out of memory", x->path);
+		return;
+	}
+	if (upload_plan(&it->u.plan, run->options, it->path, run->flat ? path_base(x->rel) : x->rel, &e) < 0) {
+		refuse(it, &e);
+		return;
+	}
+	if (may_clash(run, x->rel, t->several))
+		fresh = nfc_set_add(t->keys, nfc_hash(it->u.plan.key, strlen(it->u.plan.key)));
+	if (fresh == 0)
+		name_twin(t, x->rel, it->u.plan.key, &e);
+	else if (fresh < 0)
+		fail(&e, ERR_LOCAL, "%s: out of memory", x->path);
+	if (fresh > 0)
+		send_item(it);
+	else
+		refuse(it, &e);
+}
+
+static void
+walk_tree(struct tree *t)
+{
+	struct err e = {0};
+	struct walk *w = walk_open(t->root, NULL, &e);
+	unsigned long before = t->run->files;
+	struct walk_entry x;
+	int rc;
+
+	if (!w) {
+		log_r2(LOG_ERROR, "%s", e.msg);
+		t->run->files++;
+		return;
+	}
+	while (!__atomic_load_n(&t->run->client->store.stop, __ATOMIC_RELAXED) && (rc = walk_next(w, &x, &e)) != 0) {
+		if (rc > 0)
+			walk_file(t, &x);
+		else
+			log_r2(LOG_WARNING, "Left out: %s", e.msg);
+	}
+	walk_close(w);
+	if (t->run->files == before && !t->run->shards) {
+		log_r2(LOG_ERROR, "%s: nothing to upload below it", t->root);
+		t->run->files++;
+	}
+}
+
+static int
+by_key(const void *a, const void *b)
+{
+	return strcmp((*(struct item *const *)a)->u.plan.key, (*(struct item *const *)b)->u.plan.key);
+}
+
+/* Two files for one key: the second would replace the first, and nobody would know which is there. */
+static int
+check_twins(struct item *const *items, int n, struct err *e)
+{
+	struct item **sorted = malloc((size_t)n * sizeof(struct item *));
+	int rc = 0;
+
+	if (!sorted)
+		return fail(e, ERR_LOCAL, "out of memory");
+	memcpy(sorted, items, (size_t)n * sizeof *sorted);
+	qsort(sorted, (size_t)n, sizeof(struct item *), by_key);
+	for (int i = 1; i < n && rc == 0; i++)
+		if (*sorted[i]->u.plan.key && !by_key(&sorted[i - 1], &sorted[i]))
+			rc = fail(e, ERR_USAGE, "%.300s and %.300s would both become %.300s: nothing was uploaded; rename one, "
+				"or use --key or --prefix in two calls", sorted[i - 1]->path, sorted[i]->path,
+				sorted[i]->u.plan.key);
+	free(sorted);
+	return rc;
+}
+
+static int
+is_dir(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static void
+free_items(struct item **items, int n)
+{
+	for (int i = 0; items && i < n; i++)
+		free(items[i]);
+	free(items);
+}
+
+struct refusal {
+	int rc;
+	struct err e;
+};
+
+/* Look at all files of the command line before the first is sent: wrong usage sends nothing. */
+static int
+plan_all(struct upload_run *run, struct item **items, struct refusal *why, int n, char **paths, struct err *e)
+{
+	for (int i = 0; i < n; i++) {
+		if (!strcmp(paths[i], "-") && !run->options->key)
+			return fail(e, ERR_USAGE, "- (standard input) needs --key KEY");
+		if (!(items[i] = new_item(run, paths[i])))
+			return fail(e, ERR_LOCAL, "out of memory");
+		if (run->recursive && is_dir(paths[i]))
+			continue;
+		why[i].rc = upload_plan(&items[i]->u.plan, run->options, items[i]->path, NULL, &why[i].e);
+		/* A key from the command line that cannot be is wrong usage; a file's odd name fails that file. */
+		if (why[i].rc < 0 && why[i].e.kind == ERR_USAGE && run->options->key) {
+			*e = why[i].e;
+			return -1;
+		}
+	}
+	return check_twins(items, n, e);
+}
+
+static void
+send_all(struct upload_run *run, struct item **items, struct refusal *why, int n)
+{
+	struct nfc_set keys = {0};
+	struct tree t = {.run = run, .several = n > 1, .keys = &keys};
+
+	for (int i = 0; i < n; i++) {
+		struct item *it = items[i];
+
+		items[i] = NULL;
+		if (run->recursive && is_dir(it->path)) {
+			t.root = it->path;
+			walk_tree(&t);
+			free(it);
+			continue;
+		}
+		if (!in_shard(run, it->path)) {
+			free(it);
+			continue;
+		}
+		run->files++;
+		it->turn = turns_take(&run->turns);
+		if (why[i].rc < 0) {
+			refuse(it, &why[i].e);
+			continue;
+		}
+		nfc_set_add(&keys, nfc_hash(it->u.plan.key, strlen(it->u.plan.key)));
+		send_item(it);
+	}
+	pool_wait(&run->pool, 0);
+	nfc_set_free(&keys);
+}
+
+int
+upload_files(struct upload_run *run, int n, char **paths, struct err *e)
+{
+	struct item **items = calloc((size_t)n, sizeof(struct item *));
+	struct refusal *why = calloc((size_t)n, sizeof *why);
+	int rc = items && why ? 0 : fail(e, ERR_LOCAL, "out of memory");
+
+	run->options->started = started;
+	run->options->part = part;
+	run->options->note = note;
+	run->options->finished = finished;
+	if (rc == 0 && (rc = plan_all(run, items, why, n, paths, e)) == 0) {
+		log_r2(LOG_INFO, "R2 client ready: %s", run->client->cfg.bucket);
+		send_all(run, items, why, n);
+		log_r2(LOG_INFO, "Complete: %lu/%lu", run->done, run->files);
+		rc = run->done == run->files ? 0 : 1;
+	}
+	free_items(items, n);
+	free(why);
+	return rc;
+}

@@ -1,0 +1,276 @@
+#include <errno.h>
+#include <string.h>
+#include <stdio.h>
+#include <unistd.h>
+#include "hash.h"
+#include "mime.h"
+#include "upload_parts.h"
+#include "utc.h"
+
+enum {
+	SENDS_MAX = 5,      /* a file that changes under every one of them is reported */
+	SHORT_HASH = 8,     /* hex digits that --if-exists rename inserts */
+};
+
+static const char *
+kind_of(mode_t mode)
+{
+	return S_ISDIR(mode) ? "a directory (-r uploads what is below it)" : S_ISFIFO(mode) ? "a FIFO, not a file"
+		: S_ISSOCK(mode) ? "a socket, not a file" : "a device, not a file";
+}
+
+static int
+plan_key(struct upload_plan *p, const struct upload_options *o, const char *name, const struct stat *st, struct err *e)
+{
+	char date[UTC_DATE_CAP] = "";
+	struct buf b = BUF(p->key);
+
+	if (o->key) {
+		buf_str(&b, o->key);
+	} else {
+		if (o->date && strcmp(o->date, "mtime"))
+			snprintf(date, sizeof date, "%s", o->date);
+		else if (!o->no_date)
+			utc_local_date(o->date ? st->st_mtim.tv_sec : o->now, date);
+		path_key_join(&b, o->prefix, date, name ? name : path_base(p->path));
+	}
+	if (!buf_ok(&b))
+		return fail(e, ERR_USAGE, "the key would be longer than %d bytes: shorten the prefix or the file's name",
+			PATH_KEY_MAX);
+	return path_key_check(p->key, e);
+}
+
+int
+upload_plan(struct upload_plan *p, const struct upload_options *o, const char *path, const char *name, struct err *e)
+{
+	char shown[ENC_SHOW_CAP];
+	struct stat st = {0};
+
+	*p = (struct upload_plan){.path = path};
+	if (!strcmp(path, "-")) {
+		if (fstat(STDIN_FILENO, &st) == 0 && S_ISREG(st.st_mode) && lseek(STDIN_FILENO, 0, SEEK_CUR) == 0)
+			p->size = (uint64_t)st.st_size;
+		return plan_key(p, o, name, &st, e);
+	}
+	if (stat(path, &st) < 0)
+		return errno == ENOENT || errno == ENOTDIR ? fail(e, ERR_LOCAL, "File not found: %s", path)
+			: fail_errno(e, "%s", enc_show(shown, sizeof shown, path));
+	if (!S_ISREG(st.st_mode))
+		return fail(e, ERR_LOCAL, "%s: is %s", enc_show(shown, sizeof shown, path), kind_of(st.st_mode));
+	p->size = (uint64_t)st.st_size;
+	if (p->size > S3_OBJECT_MAX)
+		return fail(e, ERR_LOCAL, "%s: %llu bytes: larger than the 5 TiB that fit one object: split it",
+			enc_show(shown, sizeof shown, path), (unsigned long long)p->size);
+	return plan_key(p, o, name, &st, e);
+}
+
+uint64_t
+upload_part_size(uint64_t size, uint64_t asked)
+{
+	const uint64_t mib = 1024 * 1024;
+	uint64_t least = (size + S3_PARTS_MAX - 1) / S3_PARTS_MAX;
+
+	if (least <= asked)
+		return asked;
+	return (least + mib - 1) / mib * mib;
+}
+
+/* "a/b.png" → "a/b-1a2b3c4d.png": the first digits of the content's MD5, which are those of a plain ETag too. */
+static int
+renamed(char key[PATH_KEY_MAX + 1], const char *planned, const struct http_body *body, struct err *e)
+{
+	const char *base = path_base(planned), *dot = strrchr(base, '.');
+	size_t stem = dot && dot > base ? (size_t)(dot - planned) : strlen(planned);
+	unsigned char md5[HASH_MD5_LEN];
+	struct buf b = {key, 0, PATH_KEY_MAX + 1, 0};
+
+	if (s3_body_md5(body, md5, e) < 0)
+		return -1;
+	buf_put(&b, planned, stem);
+	buf_char(&b, '-');
+	enc_hex(&b, md5, SHORT_HASH / 2);
+	buf_str(&b, planned + stem);
+	return buf_ok(&b) ? 0 : fail(e, ERR_USAGE, "the renamed key would be longer than %d bytes", PATH_KEY_MAX);
+}
+
+static int
+put(struct upload *u, struct s3 *s, struct err *e)
+{
+	const struct upload_options *o = u->o;
+	struct s3_put rq = {
+		.key = u->r.key, .body = u->src.body, .changed = source_changed, .changed_arg = &u->src,
+		.content_type = o->content_type ? o->content_type : mime_type(u->r.key),
+		.cache_control = o->cache_control, .storage_class = o->storage_class,
+		.meta = o->meta, .nmeta = o->nmeta, .if_absent = o->if_exists != UPLOAD_OVERWRITE,
+	};
+	struct s3_put_result pr;
+	int rc = s3_put(s, &rq, &pr, e);
+
+	u->r.attempts += pr.attempts;
+	memcpy(u->r.etag, pr.etag, sizeof u->r.etag);
+	return rc;
+}
+
+/* What is at the key. 1: this very content; 0: another; -1: nothing (404), or a token that may not look (403), or an error. */
+static int
+taken_by_us(struct upload *u, struct s3 *s, struct err *e)
+{
+	struct s3_object_info o;
+	int same;
+
+	if (s3_head(s, u->r.key, &o, e) < 0)
+		return -1;
+	same = s3_same_content(&o, &u->src.body, upload_part_size(u->src.body.len, u->o->part_size), e);
+	if (same == 1)
+		memcpy(u->r.etag, o.etag, sizeof u->r.etag);
+	return same;
+}
+
+static void
+finish(struct upload *u, const struct err *e)
+{
+	source_close(&u->src);
+	u->o->finished(u, e);
+}
+
+static void begin(struct upload *u, struct s3 *s);
+
+/* The key is taken, by this content or another: what --if-exists says. */
+static void
+taken(struct upload *u, struct s3 *s, int same)
+{
+	char other[PATH_KEY_MAX + 1];
+	struct err e = {0};
+	int first = !strcmp(u->r.key, u->plan.key);
+
+	switch (u->o->if_exists) {
+	case UPLOAD_RENAME:
+		if (same) {
+			u->r.outcome = UPLOAD_SAME;
+			finish(u, NULL);
+		} else if (!first) {
+			fail(&e, ERR_HTTP, "s3://%s/%s is taken too, by something else", s->store->cfg->bucket, u->r.key);
+			finish(u, &e);
+		} else if (renamed(other, u->plan.key, &u->src.body, &e) < 0) {
+			finish(u, &e);
+		} else {
+			memcpy(u->r.key, other, sizeof other);
+			begin(u, s);
+		}
+		break;
+	case UPLOAD_SKIP:
+		u->r.outcome = UPLOAD_SKIPPED;
+		finish(u, NULL);
+		break;
+	default:
+		fail(&e, ERR_HTTP, "there is %s at s3://%s/%s already (--if-exists fail)",
+			same ? "this content" : "an object", s->store->cfg->bucket, u->r.key);
+		finish(u, &e);
+	}
+}
+
+/* Stored. What changed since is sent once more; --move removes what did not. */
+static int
+after_stored(struct upload *u, struct err *e)
+{
+	if (source_changed(&u->src))
+		return fail(e, ERR_CHANGED, "the file changed while it was being sent");
+	u->r.outcome = UPLOAD_STORED;
+	return 0;
+}
+
+static void
+send_again(struct upload *u, struct s3 *s, struct err *e)
+{
+	struct source_wait w = {s->store->cfg->timeout_ms, s->store->pause, s->store->arg};
+	char text[sizeof e->msg];
+
+	snprintf(text, sizeof text, "%.900s: sends it again from the start", e->msg);
+	if (u->src.fd < 0 || u->sends >= SENDS_MAX || source_settle(&u->src, &w, e) < 0) {
+		finish(u, e);
+		return;
+	}
+	if (u->o->note)
+		u->o->note(u, text);
+	memcpy(u->r.key, u->plan.key, sizeof u->r.key);
+	begin(u, s);
+}
+
+void
+upload_sent(struct upload *u, struct s3 *s, int rc, struct err *e)
+{
+	int same;
+
+	if (rc == 0)
+		rc = after_stored(u, e);
+	if (rc < 0 && e->kind == ERR_CHANGED) {
+		send_again(u, s, e);
+		return;
+	}
+	/* Refused because something is there. After a lost answer that may be our own object. */
+	if (rc < 0 && e->kind == ERR_HTTP && e->status == 412 && u->o->if_exists != UPLOAD_OVERWRITE &&
+	    (same = taken_by_us(u, s, e)) >= 0) {
+		if (!same || u->r.attempts < 2) {
+			taken(u, s, same);
+			return;
+		}
+		rc = 0;
+	}
+	if (rc == 0 && u->o->move && u->src.fd >= 0 && strcmp(u->plan.path, "-"))
+		rc = source_remove(&u->src, u->plan.path, e);
+	finish(u, rc < 0 ? e : NULL);
+}
+
+static void
+begin(struct upload *u, struct s3 *s)
+{
+	struct err e = {0};
+	int same = -1;
+
+	u->sends++;
+	u->r.attempts = 0;
+	u->r.size = u->src.body.len;
+	/* Looking first saves sending a video that the server would then refuse. */
+	if (u->o->if_exists != UPLOAD_OVERWRITE) {
+		same = taken_by_us(u, s, &e);
+		if (same >= 0)
+			taken(u, s, same);
+		else if (e.status != 404 && e.status != 403)
+			finish(u, &e);
+		if (same >= 0 || (e.status != 404 && e.status != 403))
+			return;
+	}
+	if (u->src.body.len > u->o->threshold || u->src.body.len > S3_PUT_MAX)
+		parts_begin(u, s);
+	else
+		upload_sent(u, s, put(u, s, &e), &e);
+}
+
+static void
+run(struct pool_job *j, struct s3 *s)
+{
+	struct upload *u = (struct upload *)j;
+	struct err e = {0};
+
+	if (u->o->started)
+		u->o->started(u);
+	memcpy(u->r.key, u->plan.key, sizeof u->r.key);
+	if (!u->src.mem && source_open(&u->src, u->plan.path, &e) < 0)
+		finish(u, &e);
+	else
+		begin(u, s);
+}
+
+void
+upload_submit(struct pool *pool, const struct upload_options *o, struct upload *u)
+{
+	u->o = o;
+	u->pool = pool;
+	if (!u->src.mem)
+		u->src.fd = -1;
+	u->r = (struct upload_result){0};
+	u->sends = 0;
+	u->job.run = run;
+	u->job.rank = 0;
+	pool_submit(pool, &u->job);
+}

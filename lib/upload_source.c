@@ -1,0 +1,163 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include "upload_source.h"
+
+enum {
+	RACY_MS = 10,       /* the coarsest clock that stamps files (HZ=100) */
+	LOOKS_MAX = 3,
+	LOOK_MS = 100,      /* how often a changing file is looked at */
+};
+
+static int
+sleep_ms(void *arg, int ms)
+{
+	struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
+
+	(void)arg;
+	while (nanosleep(&t, &t) < 0 && errno == EINTR)
+		;
+	return 0;
+}
+
+static int
+same_state(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+		a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
+		a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+static ssize_t
+read_file(void *arg, uint64_t off, void *p, size_t n, struct err *e)
+{
+	const struct upload_source *s = arg;
+	ssize_t got;
+
+	do
+		got = pread(s->fd, p, n, (off_t)off);
+	while (got < 0 && errno == EINTR);
+	return got < 0 ? fail_errno(e, "read") : got;
+}
+
+static ssize_t
+read_memory(void *arg, uint64_t off, void *p, size_t n, struct err *e)
+{
+	const struct upload_source *s = arg;
+
+	(void)e;
+	memcpy(p, s->mem + off, n);
+	return (ssize_t)n;
+}
+
+static ssize_t
+read_part(void *arg, uint64_t off, void *p, size_t n, struct err *e)
+{
+	const struct source_part *part = arg;
+
+	return part->whole->read(part->whole->arg, part->from + off, p, n, e);
+}
+
+void
+source_part(struct source_part *p, const struct http_body *whole, uint64_t from, uint64_t n)
+{
+	*p = (struct source_part){whole, from, {n, read_part, p}};
+}
+
+int
+source_look(struct upload_source *s, struct err *e)
+{
+	struct timespec now;
+	long age_ms;
+
+	/* A file stamped in this very tick can be written once more without getting another stamp: let the tick pass. One that is
+	   being written all the time will be seen to change, so it needs no longer patience. */
+	for (int i = 0; i < LOOKS_MAX; i++) {
+		if (fstat(s->fd, &s->was) < 0)
+			return fail_errno(e, "stat");
+		clock_gettime(CLOCK_REALTIME, &now);
+		age_ms = (long)(now.tv_sec - s->was.st_ctim.tv_sec) * 1000 +
+			(now.tv_nsec - s->was.st_ctim.tv_nsec) / 1000000;
+		if (age_ms < 0 || age_ms >= RACY_MS)
+			break;
+		sleep_ms(NULL, RACY_MS - (int)age_ms);
+	}
+	s->body = (struct http_body){(uint64_t)s->was.st_size, read_file, s};
+	return 0;
+}
+
+int
+source_changed(void *source)
+{
+	const struct upload_source *s = source;
+	struct stat now;
+
+	return s->fd >= 0 && (fstat(s->fd, &now) < 0 || !same_state(&s->was, &now));
+}
+
+int
+source_settle(struct upload_source *s, const struct source_wait *w, struct err *e)
+{
+	int (*pause)(void *, int) = w->pause ? w->pause : sleep_ms;
+	struct stat now;
+
+	for (int ms = 0, quiet_ms = 0; quiet_ms < SOURCE_SETTLE_MS; ms += LOOK_MS) {
+		if (ms >= w->limit_ms)
+			return fail(e, ERR_CHANGED, "still being written after %d s: upload it when it is finished",
+				w->limit_ms / 1000);
+		if (pause(w->arg, LOOK_MS))
+			return fail(e, ERR_STOPPED, "stopped while the file was still being written");
+		if (fstat(s->fd, &now) < 0)
+			return fail_errno(e, "stat");
+		quiet_ms = same_state(&s->was, &now) ? quiet_ms + LOOK_MS : 0;
+		s->was = now;
+	}
+	return source_look(s, e);
+}
+
+int
+source_open(struct upload_source *s, const char *path, struct err *e)
+{
+	struct stat st;
+
+	*s = (struct upload_source){.fd = -1};
+	if (!strcmp(path, "-"))
+		s->fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+	else
+		/* O_NONBLOCK: a FIFO that took the file's place must not hold us. */
+		s->fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (s->fd < 0)
+		return fail_errno(e, "cannot be read");
+	if (fstat(s->fd, &st) == 0 && !S_ISREG(st.st_mode)) {
+		source_close(s);
+		return fail(e, ERR_LOCAL, "is no longer a file");
+	}
+	return source_look(s, e);
+}
+
+void
+source_memory(struct upload_source *s, const char *mem, size_t n)
+{
+	*s = (struct upload_source){.fd = -1, .mem = mem, .body = {n, read_memory, s}};
+}
+
+/* By name, since there is no unlink by descriptor; only what is still the file that was sent goes. */
+int
+source_remove(const struct upload_source *s, const char *path, struct err *e)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0 || !same_state(&st, &s->was))
+		return fail(e, ERR_CHANGED, "uploaded, but not removed: it changed meanwhile");
+	return unlink(path) < 0 ? fail_errno(e, "uploaded, but not removed") : 0;
+}
+
+void
+source_close(struct upload_source *s)
+{
+	if (s->fd >= 0)
+		close(s->fd);
+	s->fd = -1;
+}

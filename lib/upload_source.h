@@ -1,0 +1,42 @@
+#pragma once
+/* What is uploaded: an open file that may change under us, or memory. */
+#include <stdint.h>
+#include <sys/stat.h>
+#include "err.h"
+#include "http.h"
+
+enum { SOURCE_SETTLE_MS = 1000 };   /* a file that changed is sent again after this long without change */
+
+struct upload_source {
+	int fd;               /* -1: memory, or nothing yet */
+	const char *mem;
+	struct stat was;      /* the file before anything was read */
+	struct http_body body;   /* all of it; its arg is the source, which must not move */
+};
+
+/* Open path ("-": standard input that is a file) and look at it. -1 (ERR_LOCAL). */
+int source_open(struct upload_source *s, const char *path, struct err *e);
+void source_memory(struct upload_source *s, const char *mem, size_t n);
+/* Look (again) at the file: what is read from now on belongs to this state. */
+int source_look(struct upload_source *s, struct err *e);
+/* 1 when the file is no longer as it was looked at: size, mtime, ctime or inode differ. Takes a struct upload_source. */
+int source_changed(void *source);
+/* Until the file has been left alone for SOURCE_SETTLE_MS, then look at it; ERR_CHANGED after limit_ms. pause(arg, ms) sleeps
+   and says not 0 to stop; NULL: just sleep. */
+struct source_wait {
+	int limit_ms;
+	int (*pause)(void *arg, int ms);
+	void *arg;
+};
+int source_settle(struct upload_source *s, const struct source_wait *w, struct err *e);
+/* Remove path if it is still this very file in this very state. ERR_CHANGED when not. */
+int source_remove(const struct upload_source *s, const char *path, struct err *e);
+void source_close(struct upload_source *s);   /* accepts a closed one (fd -1) */
+
+/* n bytes from offset from of another body: a part. Keep it as long as its body is used. */
+struct source_part {
+	const struct http_body *whole;
+	uint64_t from;
+	struct http_body body;
+};
+void source_part(struct source_part *p, const struct http_body *whole, uint64_t from, uint64_t n);
