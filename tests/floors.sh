@@ -6,8 +6,8 @@
 # not know each other. NAME_part.c belongs to NAME.
 FLOORS='
 1 buf
-1 err enc hash utc nfc
-1 path opt log
+1 err enc hash utc
+1 path opt log nfc
 1 mime
 2 net
 2 tls

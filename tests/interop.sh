@@ -1,0 +1,10 @@
+#!/bin/bash
+# The end-to-end tests again, against other people's servers, one after the other: tests/interop.sh [KIND…]
+cd "$(dirname "$0")" || exit 1
+[ $# -gt 0 ] || set -- minio versitygw moto
+rc=0
+for kind; do
+	# shellcheck disable=SC2016
+	TEST_TAG="$kind: " ./server with "$kind" sh -c 'rc=0; for t in upload ls chroot; do ./$t.sh || rc=1; done; exit $rc' || rc=1
+done
+exit $rc
