@@ -14,6 +14,7 @@ BEARSSL_SRC = $(B)/bearssl
 ROOTS       = /usr/share/ca-certificates/mozilla
 CC          = gcc
 MUSL_CC     = musl-gcc
+AR          = gcc-ar
 WARN        = -std=c11 -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wconversion
 INTEROP     = minio versitygw moto
 BIN         = $(DESTDIR)$(PREFIX)/bin
@@ -39,10 +40,10 @@ MUSL_LIB   := /usr/lib/$(MACHINE:-gnu=-musl)
 MUSL       := musl $(shell $(MUSL_LIB)/libc.so 2>&1 | sed -n "s/^Version //p")
 CPPFLAGS    = -D_GNU_SOURCE -DR2_VERSION='"$(VERSION)"' -DR2_LIBC='"$(MUSL)"' -DR2_ARCH='"$(firstword $(subst -, ,$(MACHINE)))"' \
               -Ilib -I$(B) -isystem $(BEARSSL_SRC)/inc -ffile-prefix-map=$(CURDIR)=.
-BR_CPPFLAGS = -w -I$(BEARSSL_SRC)/inc -I$(BEARSSL_SRC)/src -ffile-prefix-map=$(CURDIR)=.
+BR_CPPFLAGS = -w -fstack-protector -I$(BEARSSL_SRC)/inc -I$(BEARSSL_SRC)/src -ffile-prefix-map=$(CURDIR)=.
 
 # The two builds of the same sources: musl is the one that is shipped, asan the one that is tested hardest.
-CC_musl     = $(MUSL_CC) -Os -fPIE -fstack-protector-strong -ffunction-sections -fdata-sections \
+CC_musl     = $(MUSL_CC) -Os -flto=auto -ffat-lto-objects -fPIE -fstack-protector-strong -ffunction-sections -fdata-sections \
               -fno-asynchronous-unwind-tables -fno-ident
 CC_asan     = $(CC) -O1 -g -fno-omit-frame-pointer -fsanitize=address -pthread
 UBSAN       = -fsanitize=undefined -fno-sanitize-recover=all
@@ -50,7 +51,7 @@ UBSAN       = -fsanitize=undefined -fno-sanitize-recover=all
 # Debian's musl-gcc always links Scrt1.o and a dynamic linker: a static PIE has to be put together by hand.
 CRT         = $(shell $(CC) -print-file-name=crt$1S.o)
 LINK_musl   = $(CC) -nostdlib -nostartfiles -static-pie -Wl,--no-dynamic-linker,--gc-sections,--build-id=none,-s \
-              -Wl,-z,relro,-z,now,-z,noexecstack -L$(MUSL_LIB) -o $@ $(MUSL_LIB)/rcrt1.o $(MUSL_LIB)/crti.o \
+              -Wl,-z,relro,-z,now,-z,noexecstack,-z,noseparate-code -L$(MUSL_LIB) -o $@ $(MUSL_LIB)/rcrt1.o $(MUSL_LIB)/crti.o \
               $(call CRT,begin) $(filter %.o %.a,$^) -Wl,--start-group -lc -lgcc -lgcc_eh -Wl,--end-group \
               $(call CRT,end) $(MUSL_LIB)/crtn.o
 LINK_asan   = $(CC_asan) $(UBSAN) -o $@ $(filter %.o %.a,$^)

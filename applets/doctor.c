@@ -91,9 +91,10 @@ doctor(struct client *c)
 	log_r2(LOG_INFO, "R2 client ready: %s", c->cfg.bucket);
 	print_report(c, bad, &e);
 	fflush(stdout);
-	if (rc == 0)
+	if (bad == STEP_DONE) {
 		log_r2(LOG_INFO, "Connection OK: %s", c->cfg.bucket);
-	else
-		log_r2(LOG_ERROR, "Connection failed: %s: %s", step_names[bad], e.msg);
-	return rc < 0 ? 1 : 0;
+		return 0;
+	}
+	log_r2(LOG_ERROR, "Connection failed: %s: %s", step_names[bad], e.msg);
+	return 1;
 }

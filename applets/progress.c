@@ -98,10 +98,10 @@ put_piece(struct buf *b, enum piece piece, const struct progress_counts *c)
 	case BYTES:
 		put_size(&t, c->bytes);
 		pad(b, 9, text);
-		if (c->bytes_total)
+		if (c->bytes_total) {
 			buf_char(b, '/');
-		if (c->bytes_total)
 			put_size(b, c->bytes_total);
+		}
 		break;
 	case RATE:
 		put_size(&t, c->rate);

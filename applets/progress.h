@@ -1,6 +1,6 @@
 #pragma once
-/* One line on the terminal while things move: bar, bytes, rate of the last seconds, time left, files. On standard error;
-   gone without a trace at the end. A zeroed struct progress shows nothing, and every function takes it.
+/* One line on standard error while things move: bar, bytes, rate of the last seconds, time left, files; gone
+   without a trace at the end. A zeroed struct progress shows nothing, and every function takes it.
    progress_moved, progress_clear and progress_redraw take void *, so that they fit the hooks of pool and log. */
 #include <pthread.h>
 #include <stdatomic.h>

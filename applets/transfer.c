@@ -79,8 +79,7 @@ transfer_close(struct pool *p, struct client *c)
 	progress_stop(&transfer_progress);
 	if (!signalled)
 		return;
-	log_r2(LOG_WARNING, "Stopped by %s: what was cut off goes on when the same command is given again",
-		strsignal(signalled));
+	log_r2(LOG_WARNING, "Stopped by signal: %s", strsignal(signalled));
 	client_close(c);
 	fflush(stdout);
 	signal(signalled, SIG_DFL);

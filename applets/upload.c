@@ -14,8 +14,9 @@
 #include "upload_files.h"
 
 static int test;
-static struct upload_options uo = {.threshold = UPLOAD_THRESHOLD};
-static struct upload_run uploads = {.options = &uo, .turns = {.lock = PTHREAD_MUTEX_INITIALIZER}};
+static struct upload_options uo;
+static struct upload_run uploads;
+static uint64_t threshold = UPLOAD_THRESHOLD;
 static const char *prefix, *key, *date, *shard;
 static int if_exists, storage_class;
 static struct opt_words meta_words, include, exclude;
@@ -53,7 +54,7 @@ static const struct opt opts[] = {
 	{0, "exclude", "GLOB", "with -r: not these; repeatable", opt_list, &exclude, 0, 0},
 	{0, "shard", "I/N", "only the Ith of N disjoint parts of the files, by a hash of the path (0 counts as N)",
 		opt_string, &shard, 0, 0},
-	{0, "multipart-threshold", "SIZE", "a larger file goes in parts [100M]", opt_size, &uo.threshold, 0, 0},
+	{0, "multipart-threshold", "SIZE", "a larger file goes in parts [100M]", opt_size, &threshold, 0, 0},
 	{'n', "dry-run", NULL, "say what would be uploaded where", opt_flag, &uploads.dry_run, 0, 0},
 	{0},
 };
@@ -126,10 +127,11 @@ check_options(int nfiles, struct err *e)
 		return fail(e, ERR_USAGE, "--content-type: only printable ASCII characters");
 	if (uo.cache_control && !plain_ascii(uo.cache_control))
 		return fail(e, ERR_USAGE, "--cache-control: only printable ASCII characters");
-	if (uo.threshold > S3_PUT_MAX)
+	if (threshold > S3_PUT_MAX)
 		return fail(e, ERR_USAGE, "--multipart-threshold: one request takes 5 GiB at most");
 	if (parse_shard(e) < 0 || transfer_check(&uo.part_size, e) < 0)
 		return -1;
+	uo.threshold = threshold;
 	uo.if_exists = (enum upload_if_exists)if_exists;
 	uo.storage_class = classes[storage_class];
 	uo.date = date;
@@ -163,6 +165,8 @@ upload_all(struct client *c, int n, char **paths, struct err *e)
 	if (transfer_open(&uploads.pool, c, e) < 0)
 		return -1;
 	uploads.client = c;
+	uploads.options = &uo;
+	pthread_mutex_init(&uploads.turns.lock, NULL);
 	uploads.include = &include;
 	uploads.exclude = &exclude;
 	rc = upload_files(&uploads, n, paths, e);

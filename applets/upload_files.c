@@ -92,6 +92,13 @@ part(struct upload *u, int number, int percent)
 }
 
 static void
+resumed(struct upload *u)
+{
+	say(item_of(u), LOG_INFO, "%s: goes on: %.2f MB are there already", shown_name(u->plan.path), mib(u->r.resumed));
+	progress_adjust(&transfer_progress, (int64_t)u->r.resumed);
+}
+
+static void
 note(struct upload *u, const char *text)
 {
 	say(item_of(u), LOG_WARNING, "%s: %s", shown_name(u->plan.path), text);
@@ -104,8 +111,6 @@ log_outcome(const struct upload *u, const char *bucket)
 		say(item_of(u), LOG_INFO, "Skipped: s3://%s/%s (there already)", bucket, u->r.key);
 		return "skipped";
 	}
-	if (u->r.resumed)
-		say(item_of(u), LOG_DEBUG, "%s: %.2f MB were there already", shown_name(u->plan.path), mib(u->r.resumed));
 	say(item_of(u), LOG_INFO, "Uploaded: s3://%s/%s", bucket, u->r.key);
 	return u->r.outcome == UPLOAD_SAME ? "same" : "uploaded";
 }
@@ -221,6 +226,18 @@ struct tree {
 	struct nfc_set *keys;
 };
 
+/* The few letters that Unicode holds for plain ASCII (U+212A is K): is there a file of that plain name? Names of the tree that are
+   plain themselves are not in the set. */
+static int
+ascii_twin(const struct tree *t, const char *rel)
+{
+	char plain[PATH_MAX], path[PATH_MAX];
+	struct stat st;
+
+	return nfc_to_ascii(rel, plain, sizeof plain) &&
+		snprintf(path, sizeof path, "%s/%s", t->root, plain) < (int)sizeof path && stat(path, &st) == 0;
+}
+
 /* The file that came first to this key: found by walking once more, which costs only whoever has such twins. */
 static void
 name_twin(const struct tree *t, const char *rel, const char *key, struct err *e)
@@ -260,7 +277,9 @@ walk_file(struct tree *t, const struct walk_entry *x)
 		refuse(it, &e);
 		return;
 	}
-	if (may_clash(run, x->rel, t->several))
+	if (ascii_twin(t, x->rel))
+		fresh = 0;
+	else if (may_clash(run, x->rel, t->several))
 		fresh = nfc_set_add(t->keys, nfc_hash(it->u.plan.key, strlen(it->u.plan.key)));
 	if (fresh == 0)
 		name_twin(t, x->rel, it->u.plan.key, &e);
@@ -300,32 +319,6 @@ walk_tree(struct tree *t)
 }
 
 static int
-by_key(const void *a, const void *b)
-{
-	return strcmp((*(struct item *const *)a)->u.plan.key, (*(struct item *const *)b)->u.plan.key);
-}
-
-/* Two files for one key: the second would replace the first, and nobody would know which is there. */
-static int
-check_twins(struct item *const *items, int n, struct err *e)
-{
-	struct item **sorted = malloc((size_t)n * sizeof(struct item *));
-	int rc = 0;
-
-	if (!sorted)
-		return fail(e, ERR_LOCAL, "out of memory");
-	memcpy(sorted, items, (size_t)n * sizeof *sorted);
-	qsort(sorted, (size_t)n, sizeof(struct item *), by_key);
-	for (int i = 1; i < n && rc == 0; i++)
-		if (*sorted[i]->u.plan.key && !by_key(&sorted[i - 1], &sorted[i]))
-			rc = fail(e, ERR_USAGE, "%.300s and %.300s would both become %.300s: nothing was uploaded; rename one, "
-				"or use --key or --prefix in two calls", sorted[i - 1]->path, sorted[i]->path,
-				sorted[i]->u.plan.key);
-	free(sorted);
-	return rc;
-}
-
-static int
 is_dir(const char *path)
 {
 	struct stat st;
@@ -333,68 +326,76 @@ is_dir(const char *path)
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-static void
-free_items(struct item **items, int n)
+/* The nth path becomes the same key as an earlier one: the second would replace the first, and nobody would know which is there. */
+static int
+operand_twin(const struct upload_run *run, char **paths, int n, const char *key, struct err *e)
 {
-	for (int i = 0; items && i < n; i++)
-		free(items[i]);
-	free(items);
-}
+	struct upload_plan p;
+	struct err ignored;
+	int i = 0;
 
-struct refusal {
-	int rc;
-	struct err e;
-};
+	while (i < n && (upload_plan(&p, run->options, paths[i], NULL, &ignored) < 0 || !nfc_same(p.key, key)))
+		i++;
+	return fail(e, ERR_USAGE, "%.300s and %.300s would both become %.300s: nothing was uploaded; rename one, or use --key or "
+		"--prefix in two calls", paths[i], paths[n], key);
+}
 
 /* Look at all files of the command line before the first is sent: wrong usage sends nothing. */
 static int
-plan_all(struct upload_run *run, struct item **items, struct refusal *why, int n, char **paths, struct err *e)
+check_operands(const struct upload_run *run, int n, char **paths, struct err *e)
 {
-	for (int i = 0; i < n; i++) {
+	struct nfc_set keys = {0};
+	struct upload_plan p;
+	int rc = 0;
+
+	for (int i = 0; i < n && rc == 0; i++) {
 		if (!strcmp(paths[i], "-") && !run->options->key)
-			return fail(e, ERR_USAGE, "- (standard input) needs --key KEY");
-		if (!(items[i] = new_item(run, paths[i])))
-			return fail(e, ERR_LOCAL, "out of memory");
-		if (run->recursive && is_dir(paths[i]))
+			rc = fail(e, ERR_USAGE, "- (standard input) needs --key KEY");
+		else if (run->recursive && is_dir(paths[i]))
 			continue;
-		why[i].rc = upload_plan(&items[i]->u.plan, run->options, items[i]->path, NULL, &why[i].e);
-		/* A key from the command line that cannot be is wrong usage; a file's odd name fails that file. */
-		if (why[i].rc < 0 && why[i].e.kind == ERR_USAGE && run->options->key) {
-			*e = why[i].e;
-			return -1;
-		}
+		else if (upload_plan(&p, run->options, paths[i], NULL, e) < 0)
+			/* A key from the command line that cannot be is wrong usage; a file's odd name fails that file. */
+			rc = e->kind == ERR_USAGE && run->options->key ? -1 : 0;
+		else if (nfc_set_add(&keys, nfc_hash(p.key, strlen(p.key))) == 0)
+			rc = operand_twin(run, paths, i, p.key, e);
 	}
-	return check_twins(items, n, e);
+	nfc_set_free(&keys);
+	return rc;
 }
 
 static void
-send_all(struct upload_run *run, struct item **items, struct refusal *why, int n)
+send_operand(struct upload_run *run, const char *path, struct nfc_set *keys)
+{
+	struct item *it = new_item(run, path);
+	struct err e = {0};
+
+	run->files++;
+	if (!it) {
+		log_r2(LOG_ERROR, "%s: out of memory", path);
+		return;
+	}
+	it->turn = turns_take(&run->turns);
+	if (upload_plan(&it->u.plan, run->options, it->path, NULL, &e) < 0)
+		refuse(it, &e);
+	else if (nfc_set_add(keys, nfc_hash(it->u.plan.key, strlen(it->u.plan.key))) >= 0)
+		send_item(it);
+	else
+		refuse(it, (fail(&e, ERR_LOCAL, "%s: out of memory", path), &e));
+}
+
+static void
+send_all(struct upload_run *run, int n, char **paths)
 {
 	struct nfc_set keys = {0};
 	struct tree t = {.run = run, .several = n > 1, .keys = &keys};
 
-	for (int i = 0; i < n; i++) {
-		struct item *it = items[i];
-
-		items[i] = NULL;
-		if (run->recursive && is_dir(it->path)) {
-			t.root = it->path;
+	for (int i = 0; i < n && !__atomic_load_n(&run->client->store.stop, __ATOMIC_RELAXED); i++) {
+		if (run->recursive && is_dir(paths[i])) {
+			t.root = paths[i];
 			walk_tree(&t);
-			free(it);
-			continue;
+		} else if (in_shard(run, paths[i])) {
+			send_operand(run, paths[i], &keys);
 		}
-		if (!in_shard(run, it->path)) {
-			free(it);
-			continue;
-		}
-		run->files++;
-		it->turn = turns_take(&run->turns);
-		if (why[i].rc < 0) {
-			refuse(it, &why[i].e);
-			continue;
-		}
-		nfc_set_add(&keys, nfc_hash(it->u.plan.key, strlen(it->u.plan.key)));
-		send_item(it);
 	}
 	pool_wait(&run->pool, 0);
 	nfc_set_free(&keys);
@@ -403,21 +404,15 @@ send_all(struct upload_run *run, struct item **items, struct refusal *why, int n
 int
 upload_files(struct upload_run *run, int n, char **paths, struct err *e)
 {
-	struct item **items = calloc((size_t)n, sizeof(struct item *));
-	struct refusal *why = calloc((size_t)n, sizeof *why);
-	int rc = items && why ? 0 : fail(e, ERR_LOCAL, "out of memory");
-
 	run->options->started = started;
 	run->options->part = part;
 	run->options->note = note;
+	run->options->resumed = resumed;
 	run->options->finished = finished;
-	if (rc == 0 && (rc = plan_all(run, items, why, n, paths, e)) == 0) {
-		log_r2(LOG_INFO, "R2 client ready: %s", run->client->cfg.bucket);
-		send_all(run, items, why, n);
-		log_r2(LOG_INFO, "Complete: %lu/%lu", run->done, run->files);
-		rc = run->done == run->files ? 0 : 1;
-	}
-	free_items(items, n);
-	free(why);
-	return rc;
+	if (check_operands(run, n, paths, e) < 0)
+		return -1;
+	log_r2(LOG_INFO, "R2 client ready: %s", run->client->cfg.bucket);
+	send_all(run, n, paths);
+	log_r2(LOG_INFO, "Complete: %lu/%lu", run->done, run->files);
+	return run->done == run->files ? 0 : 1;
 }

@@ -170,6 +170,7 @@ http_connect(struct http *h, struct err *e)
 	const struct http_server *s = &h->server;
 	const struct net_proxy *proxy = s->proxy && s->proxy->port ? s->proxy : NULL;
 
+	h->net.stop = s->stop;
 	if (h->open)
 		return 0;
 	if (net_dial(&h->net, s->host, s->port, proxy, s->timeout_ms, e) < 0)

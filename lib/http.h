@@ -25,6 +25,7 @@ struct http_server {
 	const struct tls_trust *trust;   /* NULL: plain HTTP */
 	struct tls_session *session;     /* may be NULL */
 	int timeout_ms;
+	const int *stop;                 /* as in net.h; may be changed between requests */
 };
 
 /* A request body of a length known in advance, read at offsets so that it can be sent again. */

@@ -68,10 +68,17 @@ net_poll(struct net *n, int want, int ms)
 int
 net_wait(struct net *n, int want, struct err *e)
 {
-	int got = net_poll(n, want, n->timeout_ms);
+	int64_t deadline_ms = net_now_ms() + n->timeout_ms, now_ms;
+	int got;
 
-	if (got)
-		return got;
+	do {
+		now_ms = net_now_ms();
+		got = poll_fd(n->fd, want, deadline_ms - now_ms < NET_STOP_LOOK_MS ? deadline_ms : now_ms + NET_STOP_LOOK_MS);
+		if (got)
+			return got;
+		if (net_stopped(n->stop))
+			return fail(e, ERR_STOPPED, "stopped");
+	} while (now_ms < deadline_ms);
 	return fail(e, ERR_NET, "%s: no progress for %d.%d s: timed out", n->peer, n->timeout_ms / 1000,
 		n->timeout_ms % 1000 / 100);
 }
@@ -185,13 +192,13 @@ int
 net_dial(struct net *n, const char *host, uint16_t port, const struct net_proxy *proxy, int timeout_ms,
 	struct err *e)
 {
-	struct net_peer to = {"", host, "R2_ENDPOINT", port}, via = to;
+	struct net_peer to = {"", host, "R2_ENDPOINT", port, n->stop}, via = to;
 	int64_t deadline_ms = net_now_ms() + timeout_ms;
 	int on = 1;
 
 	if (proxy && proxy->port)
-		via = (struct net_peer){"proxy ", proxy->host, "HTTPS_PROXY", proxy->port};
-	*n = (struct net){.timeout_ms = timeout_ms};
+		via = (struct net_peer){"proxy ", proxy->host, "HTTPS_PROXY", proxy->port, n->stop};
+	*n = (struct net){.timeout_ms = timeout_ms, .stop = n->stop};
 	n->fd = net_race(&via, deadline_ms, n->peer, sizeof n->peer, e);
 	if (n->fd < 0)
 		return -1;

@@ -31,6 +31,7 @@ struct race {
 	struct attempt a[ADDR_MAX];
 	int count, started;
 	int64_t deadline_ms, next_ms;
+	const int *stop;
 };
 
 int64_t
@@ -40,6 +41,12 @@ net_now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int
+net_stopped(const int *stop)
+{
+	return stop && __atomic_load_n(stop, __ATOMIC_RELAXED);
 }
 
 int
@@ -224,9 +231,11 @@ attempt_won(struct race *r, const struct pollfd *p)
 static int
 race_wait(struct race *r, struct pollfd *p)
 {
-	int64_t until = r->deadline_ms;
+	int64_t until = net_now_ms() + NET_STOP_LOOK_MS;
 	int i, pending = 0;
 
+	if (until > r->deadline_ms)
+		until = r->deadline_ms;
 	for (i = 0; i < r->started; i++) {
 		p[i] = (struct pollfd){.fd = r->a[i].fd, .events = POLLOUT};
 		pending += r->a[i].fd >= 0;
@@ -247,7 +256,7 @@ race_run(struct race *r)
 	struct attempt *won = NULL;
 
 	r->next_ms = net_now_ms();
-	while (!won && net_now_ms() < r->deadline_ms) {
+	while (!won && net_now_ms() < r->deadline_ms && !net_stopped(r->stop)) {
 		while (r->started < r->count && net_now_ms() >= r->next_ms)
 			attempt_start(r);
 		if (race_wait(r, p))
@@ -265,6 +274,8 @@ race_fail(const struct race *r, const struct net_peer *p, struct err *e)
 	struct buf b = BUF(text);
 	int i, refused = 0;
 
+	if (net_stopped(r->stop))
+		return fail(e, ERR_STOPPED, "stopped");
 	if (!r->started)
 		return fail(e, ERR_CONNECT, "cannot connect to %s%s: timed out while its name was looked up: check the DNS "
 			"servers in /etc/resolv.conf", p->kind, p->host);
@@ -281,7 +292,7 @@ race_fail(const struct race *r, const struct net_peer *p, struct err *e)
 int
 net_race(const struct net_peer *p, int64_t deadline_ms, char *text, size_t cap, struct err *e)
 {
-	struct race r = {.deadline_ms = deadline_ms};
+	struct race r = {.deadline_ms = deadline_ms, .stop = p->stop};
 	struct attempt *won;
 	int i, fd = -1;
 

@@ -9,9 +9,13 @@
 struct net_peer {
 	const char *kind, *host, *setting;
 	uint16_t port;
+	const int *stop;   /* may be NULL */
 };
 
-/* A connected, non-blocking, close-on-exec socket, its address as text; or -1 (ERR_NAME, ERR_CONNECT).
+enum { NET_STOP_LOOK_MS = 200 };   /* how often a wait looks at it */
+int net_stopped(const int *stop);
+
+/* A connected, non-blocking, close-on-exec socket, its address as text; or -1 (ERR_NAME, ERR_CONNECT, ERR_STOPPED).
    The resolver's own limits (resolv.conf's timeout and attempts) bound the look-up of a name. */
 int net_race(const struct net_peer *p, int64_t deadline_ms, char *text, size_t cap, struct err *e);
 

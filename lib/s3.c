@@ -37,7 +37,7 @@ s3_open(struct s3 *s, struct s3_store *store)
 	s->store = store;
 	http_init(&s->http, &(struct http_server){
 		.host = cfg->host, .port = cfg->port, .proxy = &cfg->proxy, .trust = store->trust,
-		.session = &store->session, .timeout_ms = cfg->timeout_ms,
+		.session = &store->session, .timeout_ms = cfg->timeout_ms, .stop = &store->stop,
 	});
 }
 

@@ -277,6 +277,7 @@ attempt(struct s3 *s, struct s3_call *c, struct http_reply *rp, struct err *e)
 	rp->resent = 0;
 	if (s3_connect_join(s, e) < 0 || sign(&w, s, c, e) < 0)
 		return -1;
+	s->http.server.stop = c->last_word ? NULL : &s->store->stop;
 	rq.nfields = w.nfields;
 	c->attempts++;
 	if (http_send(&s->http, &rq, rp, e) < 0)
@@ -326,6 +327,10 @@ next_wait(struct s3 *s, const struct s3_call *c, struct tries *t, const struct h
 {
 	int wait;
 
+	if (c->progressed) {
+		t->n = 1;
+		t->lost_ms = 0;
+	}
 	if (!t->clock && !strcmp(e->code, "RequestTimeTooSkewed") && correct_clock(s->store, rp)) {
 		t->clock = 1;
 		wait = 0;
@@ -362,6 +367,7 @@ s3_call(struct s3 *s, struct s3_call *c, struct err *e)
 		if (go < 0)
 			return -1;
 		t.start_ms = now_ms();
+		c->progressed = 0;
 		rc = attempt(s, c, &rp, e);
 		http_finish(&s->http);
 		wait = rc < 0 && go ? next_wait(s, c, &t, &rp, e) : -1;

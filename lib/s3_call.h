@@ -23,6 +23,7 @@ struct s3_call {
 	/* Take what a 2xx says, from rp and by http_read. Another result than 0 counts as a failed attempt. */
 	int (*reply)(struct s3 *s, struct s3_call *c, const struct http_reply *rp, struct err *e);
 	void *arg;                       /* reply's */
+	int progressed;                  /* set by a reply that failed, but came nearer the end: the next attempt counts as the second */
 	int last_word;                   /* sent once even when the store was told to stop: takes back what would be left over */
 	int attempts;                    /* out: requests that may have reached the server */
 };

@@ -12,54 +12,56 @@
 	"jurisdiction needs that endpoint"
 #define REPORT "try again; when it stays, report it with the request id"
 
-static const struct s3_cure cures[] = {
-	{"AccessDenied", "the token has no right to do this", TOKEN_RIGHTS},
-	{"BadDigest", "what arrived is not what was sent", "the file changed, or the network damaged it: upload it again"},
-	{"BucketConflict", "the bucket is being changed", REPORT},
-	{"BucketNotEmpty", "the bucket still has objects", "empty it first"},
-	{"ClientDisconnect", "the connection ended before the body did", "check the network; it is tried again"},
-	{"EntityTooLarge", "the object is larger than the store takes",
-		"R2 takes 5 GiB in one request and 5 TiB in parts: split the file"},
-	{"EntityTooSmall", "a part is smaller than 5 MiB", "raise --part-size"},
-	{"ExpiredRequest", "the request was too old when it arrived", "set this machine's clock; check the network's delay"},
-	{"ExpiredToken", "the temporary credentials have expired", "get new ones, R2_SESSION_TOKEN included"},
-	{"IncompleteBody", "fewer bytes arrived than announced", "check the network; it is tried again"},
-	{"InternalError", "the server failed", TRY_LATER},
-	{"InvalidAccessKeyId", "the server does not know this access key", KEYS_WRONG},
-	{"InvalidArgument", "the server does not take a value of the request", REPORT},
-	{"InvalidBucketName", "no bucket can have this name", "correct R2_BUCKET or --bucket"},
-	{"InvalidDigest", "the checksum is malformed", REPORT},
-	{"InvalidObjectName", "the store does not take this key", "rename the file: valid UTF-8, at most 1,024 bytes"},
-	{"InvalidPart", "a part is missing or not as long as the others", "upload the file again"},
-	{"InvalidRange", "the object is shorter than the range asked for", "it was replaced meanwhile: start again"},
-	{"InvalidRegionName", "the region is wrong", "leave R2_REGION at \"auto\" for R2; set the bucket's own elsewhere"},
-	{"InvalidRequest", "the server does not take the request", REPORT},
-	{"InvalidToken", "the session token is not valid", "get new temporary credentials, or unset R2_SESSION_TOKEN"},
-	{"MalformedXML", "the server did not understand the request", REPORT},
-	{"MetadataTooLarge", "the metadata is over 8,192 bytes", "shorten --meta"},
-	{"MethodNotAllowed", "the server does not do this", "check R2_ENDPOINT: it must be the S3 API's address"},
-	{"MissingContentLength", "the request had no length", "a proxy changed the request: check HTTPS_PROXY"},
-	{"NoSuchBucket", "there is no bucket of this name here",
-		"check R2_BUCKET, and the account id and jurisdiction in R2_ENDPOINT"},
-	{"NoSuchKey", "there is no such object", "check the key with r2 ls"},
-	{"NoSuchUpload", "the unfinished upload is gone (R2 drops it after 7 days)", "start the upload again"},
-	{"NotEntitled", "the account may not use R2", "enable R2 in the dashboard"},
-	{"NotImplemented", "the server cannot do this", "leave the option out, or check R2_ENDPOINT"},
-	{"ObjectLockedByBucketPolicy", "a lock rule of the bucket protects the object", "change the rule, or wait"},
-	{"OperationAborted", "another request changed the same thing", TRY_LATER},
-	{"PermanentRedirect", "the bucket is served elsewhere", "set R2_ENDPOINT to the address given"},
-	{"PreconditionFailed", "there is an object of this key already", "choose --if-exists overwrite, skip or rename"},
-	{"RequestTimeTooSkewed", "this machine's clock is wrong", "set the clock (R2 allows a few minutes)"},
-	{"RequestTimeout", "the server waited too long for data", "check the network; it is tried again"},
-	{"ServiceUnavailable", "the server is busy", TRY_LATER},
-	{"SignatureDoesNotMatch", "the secret does not belong to the access key",
-		KEYS_WRONG "; a proxy that changes requests does this too"},
-	{"SlowDown", "too many requests at once", TRY_LATER},
-	{"TooManyRequests", "too many requests at once, or to one key (R2: one write a second)", TRY_LATER},
-	{"TooMuchConcurrency", "too many requests at once", TRY_LATER},
-	{"Unauthorized", "the credentials were not accepted", KEYS_WRONG},
-	{0},
-};
+/* Code, cause and cure, each ended by NUL: as pointers they would cost a relocation each at every start. */
+#define ROW(code, cause, cure) code "\0" cause "\0" cure "\0"
+
+static const char cures[] =
+	ROW("AccessDenied", "the token has no right to do this", TOKEN_RIGHTS)
+	ROW("BadDigest", "what arrived is not what was sent", "the file changed, or the network damaged it: upload it again")
+	ROW("BucketConflict", "the bucket is being changed", REPORT)
+	ROW("BucketNotEmpty", "the bucket still has objects", "empty it first")
+	ROW("ClientDisconnect", "the connection ended before the body did", "check the network; it is tried again")
+	ROW("EntityTooLarge", "the object is larger than the store takes",
+		"R2 takes 5 GiB in one request and 5 TiB in parts: split the file")
+	ROW("EntityTooSmall", "a part is smaller than 5 MiB", "raise --part-size")
+	ROW("ExpiredRequest", "the request was too old when it arrived", "set this machine's clock; check the network's delay")
+	ROW("ExpiredToken", "the temporary credentials have expired", "get new ones, R2_SESSION_TOKEN included")
+	ROW("IncompleteBody", "fewer bytes arrived than announced", "check the network; it is tried again")
+	ROW("InternalError", "the server failed", TRY_LATER)
+	ROW("InvalidAccessKeyId", "the server does not know this access key", KEYS_WRONG)
+	ROW("InvalidArgument", "the server does not take a value of the request", REPORT)
+	ROW("InvalidBucketName", "no bucket can have this name", "correct R2_BUCKET or --bucket")
+	ROW("InvalidDigest", "the checksum is malformed", REPORT)
+	ROW("InvalidObjectName", "the store does not take this key", "rename the file: valid UTF-8, at most 1,024 bytes")
+	ROW("InvalidPart", "a part is missing or not as long as the others", "upload the file again")
+	ROW("InvalidRange", "the object is shorter than the range asked for", "it was replaced meanwhile: start again")
+	ROW("InvalidRegionName", "the region is wrong", "leave R2_REGION at \"auto\" for R2; set the bucket's own elsewhere")
+	ROW("InvalidRequest", "the server does not take the request", REPORT)
+	ROW("InvalidToken", "the session token is not valid", "get new temporary credentials, or unset R2_SESSION_TOKEN")
+	ROW("MalformedXML", "the server did not understand the request", REPORT)
+	ROW("MetadataTooLarge", "the metadata is over 8,192 bytes", "shorten --meta")
+	ROW("MethodNotAllowed", "the server does not do this", "check R2_ENDPOINT: it must be the S3 API's address")
+	ROW("MissingContentLength", "the request had no length", "a proxy changed the request: check HTTPS_PROXY")
+	ROW("NoSuchBucket", "there is no bucket of this name here",
+		"check R2_BUCKET, and the account id and jurisdiction in R2_ENDPOINT")
+	ROW("NoSuchKey", "there is no such object", "check the key with r2 ls")
+	ROW("NoSuchUpload", "the unfinished upload is gone (R2 drops it after 7 days)", "start the upload again")
+	ROW("NotEntitled", "the account may not use R2", "enable R2 in the dashboard")
+	ROW("NotImplemented", "the server cannot do this", "leave the option out, or check R2_ENDPOINT")
+	ROW("ObjectLockedByBucketPolicy", "a lock rule of the bucket protects the object", "change the rule, or wait")
+	ROW("OperationAborted", "another request changed the same thing", TRY_LATER)
+	ROW("PermanentRedirect", "the bucket is served elsewhere", "set R2_ENDPOINT to the address given")
+	ROW("PreconditionFailed", "there is an object of this key already", "choose --if-exists overwrite, skip or rename")
+	ROW("RequestTimeTooSkewed", "this machine's clock is wrong", "set the clock (R2 allows a few minutes)")
+	ROW("RequestTimeout", "the server waited too long for data", "check the network; it is tried again")
+	ROW("ServiceUnavailable", "the server is busy", TRY_LATER)
+	ROW("SignatureDoesNotMatch", "the secret does not belong to the access key",
+		KEYS_WRONG "; a proxy that changes requests does this too")
+	ROW("SlowDown", "too many requests at once", TRY_LATER)
+	ROW("TooManyRequests", "too many requests at once, or to one key (R2: one write a second)", TRY_LATER)
+	ROW("TooMuchConcurrency", "too many requests at once", TRY_LATER)
+	ROW("Unauthorized", "the credentials were not accepted", KEYS_WRONG)
+;
 
 /* Where the body said no code (HEAD has no body, proxies answer in HTML), the status stands for one. */
 static const struct { int status; const char *code; } by_status[] = {
@@ -69,19 +71,26 @@ static const struct { int status; const char *code; } by_status[] = {
 	{500, "InternalError"}, {501, "NotImplemented"}, {503, "ServiceUnavailable"},
 };
 
-const struct s3_cure *
-s3_cures(void)
+const char *
+s3_cure_next(const char *at, struct s3_cure *c)
 {
-	return cures;
+	if (!at)
+		at = cures;
+	if (!*at)
+		return NULL;
+	c->code = at;
+	c->cause = c->code + strlen(c->code) + 1;
+	c->cure = c->cause + strlen(c->cause) + 1;
+	return c->cure + strlen(c->cure) + 1;
 }
 
-const struct s3_cure *
-s3_cure_find(const char *code)
+int
+s3_cure_find(const char *code, struct s3_cure *c)
 {
-	for (const struct s3_cure *c = cures; c->code; c++)
+	for (const char *at = NULL; (at = s3_cure_next(at, c));)
 		if (!strcmp(c->code, code))
-			return c;
-	return NULL;
+			return 1;
+	return 0;
 }
 
 static void
@@ -122,7 +131,7 @@ s3_refused(struct err *e, const struct s3_refusal *r, const struct s3_error *x)
 	char text[sizeof e->msg];
 	struct buf b = BUF(text);
 	const char *code = *x->code ? x->code : code_of_status(r->status);
-	const struct s3_cure *cure = s3_cure_find(code);
+	struct s3_cure cure;
 	int after = e->retry_after_s;
 
 	buf_fmt(&b, "%s", *code ? code : "the server refused");
@@ -140,8 +149,8 @@ s3_refused(struct err *e, const struct s3_refusal *r, const struct s3_error *x)
 	if (*x->request_id)
 		buf_fmt(&b, ", request %s", x->request_id);
 	buf_char(&b, ')');
-	if (cure)
-		buf_fmt(&b, ": %s: %s", cure->cause, cure->cure);
+	if (s3_cure_find(code, &cure))
+		buf_fmt(&b, ": %s: %s", cure.cause, cure.cure);
 	fail(e, ERR_HTTP, "%s", text);
 	e->status = r->status;
 	e->retry_after_s = after;

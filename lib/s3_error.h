@@ -10,10 +10,10 @@ struct s3_cure {
 	const char *cure;    /* what to do */
 };
 
-/* The row for code, or NULL. Source: developers.cloudflare.com/r2/api/error-codes, and AWS's list. */
-const struct s3_cure *s3_cure_find(const char *code);
-/* The whole table, ended by a NULL code; for documentation. */
-const struct s3_cure *s3_cures(void);
+/* 1 with the row for code in *c, or 0. Source: developers.cloudflare.com/r2/api/error-codes, and AWS's list. */
+int s3_cure_find(const char *code, struct s3_cure *c);
+/* The whole table, for documentation: the first row into *c for NULL, the next for what that returned; NULL at the end. */
+const char *s3_cure_next(const char *at, struct s3_cure *c);
 
 /* The fields of an <Error> body, printable. */
 struct s3_error {

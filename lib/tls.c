@@ -18,6 +18,7 @@ enum {
 	IN_CAP = 16384,       /* read from the socket at once: the engine asks for 5 bytes, then for the rest */
 	CERT_MAX = 8192,      /* of the server's certificates, what is kept to look at */
 	RSA_MIN = 256,        /* bytes of an RSA modulus: 2048 bits */
+	SENDS_A_LOOK = 16,    /* records sent between two looks for an early answer */
 	SENT = 1 << 8,        /* beside BR_SSL_SENDREC and its like: no record waits to be sent */
 };
 
@@ -58,6 +59,7 @@ struct tls {
 	struct net *net;
 	const char *suite;
 	int offered, resumed;
+	unsigned sends;
 	unsigned char offered_id[32];
 	int established;               /* handshake done */
 	int unsendable;                /* a send failed; what the peer said before may still be there to read */
@@ -553,13 +555,16 @@ pull(struct tls *t, struct err *e)
 	return 1;
 }
 
-/* Move something in either direction, waiting for what the engine wants. Reads as well while it writes: an
-   answer may come before all is sent, and is lost with the connection if it stays in the kernel too long. */
+/* Move something in either direction, waiting for what the engine wants. Reads as well while it writes: an answer may come before
+   all is sent. It is looked for when nothing can be sent, and now and then, for a look costs a system call. */
 static int
 pump(struct tls *t, unsigned state, struct err *e)
 {
-	int want = 0, sent = push(t), got = pull(t, e);
+	int want = 0, sent = push(t), got;
 
+	if (sent && ++t->sends % SENDS_A_LOOK)
+		return 0;
+	got = pull(t, e);
 	if (got < 0)
 		return -1;
 	if (sent || got)

@@ -35,6 +35,7 @@ struct upload_options {
 	void (*started)(struct upload *u);
 	void (*part)(struct upload *u, int number, int percent);
 	void (*note)(struct upload *u, const char *text);
+	void (*resumed)(struct upload *u);      /* r.resumed bytes are at the server already */
 	/* The end of it, e NULL when r says where it is; u is the caller's again. */
 	void (*finished)(struct upload *u, const struct err *e);
 };

@@ -472,6 +472,8 @@ parts_begin(struct upload *u, struct s3 *s)
 		finish_parts(ps, s);
 		return;
 	}
+	if (ps->done && u->o->resumed)
+		u->o->resumed(u);
 	/* What was cut off may be cut off again: begin with one part and open by one for each that is through, so that little is lost. */
 	ps->window = ps->done ? 1 : u->pool->max;
 	pthread_mutex_lock(&ps->lock);

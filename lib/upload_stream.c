@@ -179,7 +179,7 @@ read_piece(const struct s3_store *st, char *p, size_t n, struct err *e)
 
 		if (__atomic_load_n(&st->stop, __ATOMIC_RELAXED))
 			return fail(e, ERR_STOPPED, "stopped");
-		if (poll(&in, 1, LOOK_MS) == 0)
+		if (poll(&in, 1, LOOK_MS) <= 0)
 			continue;
 		k = read(STDIN_FILENO, p + got, n - got);
 		if (k < 0 && errno == EINTR)

@@ -121,32 +121,36 @@ skip_past(DIR *dir, const char *name)
 }
 
 /* Open the top level again, which had been closed while the walk was deeper down in its entry whose name still stands
-   in w->path. By its path: ".." of the child is another directory when a symbolic link led there. */
-static int
+   in w->path. By its path: ".." of the child is another directory when a symbolic link led there. NULL with *e. */
+static DIR *
 reopen(struct walk *w, struct err *e)
 {
 	struct level *l = top(w);
-	char name[NAME_MAX + 1], *end = strchr(w->path + l->base, '/');
-	size_t n = end ? (size_t)(end - w->path) - l->base : strlen(w->path + l->base);
+	char name[NAME_MAX + 1];
+	size_t n = strcspn(w->path + l->base, "/");
 	struct stat st;
 	int fd;
 
-	if (n > NAME_MAX)
-		n = NAME_MAX;
+	n = n < NAME_MAX ? n : NAME_MAX;
 	memcpy(name, w->path + l->base, n);
 	name[n] = '\0';
 	w->path[l->base] = '\0';
 	fd = open(w->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return left_out_errno(w, "the rest of it cannot be read", e);
+	if (fd < 0) {
+		left_out_errno(w, "the rest of it cannot be read", e);
+		return NULL;
+	}
 	if (fstat(fd, &st) < 0 || st.st_ino != l->ino || st.st_dev != l->dev || !(l->dir = fdopendir(fd))) {
 		close(fd);
-		return left_out(w, "the rest of it is left out: the directory was replaced meanwhile", e);
+		left_out(w, "the rest of it is left out: the directory was replaced meanwhile", e);
+		return NULL;
 	}
 	w->first_open = w->depth - 1;
-	if (skip_past(l->dir, name) < 0)
-		return left_out(w, "the rest of it is left out: the directory changed meanwhile", e);
-	return 0;
+	if (skip_past(l->dir, name) < 0) {
+		left_out(w, "the rest of it is left out: the directory changed meanwhile", e);
+		return NULL;
+	}
+	return l->dir;
 }
 
 /* The entry could not be looked at. One that is gone is no failure: the walk might have come a moment later. */
@@ -222,15 +226,16 @@ entry(struct walk *w, const struct dirent *d, struct walk_entry *x, struct err *
 static int
 step(struct walk *w, struct walk_entry *x, struct err *e)
 {
+	DIR *dir = top(w)->dir ? top(w)->dir : reopen(w, e);
 	const struct dirent *d;
 	int rc = 0;
 
-	if (!top(w)->dir && reopen(w, e) < 0) {
+	if (!dir) {
 		pop(w);
 		return -1;
 	}
 	errno = 0;
-	d = readdir(top(w)->dir);
+	d = readdir(dir);
 	if (!d) {
 		if (errno) {
 			w->path[top(w)->base] = '\0';

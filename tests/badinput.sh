@@ -99,8 +99,8 @@ chmod 0 closed.png
 cp "$R2_CA_FILE" ca.pem
 chmod 644 ca.pem
 bad "unreadable file" 1 '…closed.png…' as_nobody env R2_CA_FILE="$T/ca.pem" timeout 60 "$T/r2copy" upload --retries 1 --prefix "$P" closed.png
-truncate -s 5363466241 huge.mp4
-R2_LIMIT_S=10 bad "above the limit of a single PUT: nothing sent" 1 '…huge.mp4…' upload huge.mp4
+truncate -s 6T huge.mp4
+R2_LIMIT_S=10 bad "above the limit of an object: nothing sent" 1 '…huge.mp4…' upload huge.mp4
 : >empty.png
 t "an empty file is a file" 0 '' '…Complete: 1/1' r2 upload --key "$P/empty.png" empty.png
 ok "… of 0 bytes" s3_is "$P/empty.png" empty.png
