@@ -121,8 +121,8 @@ check_options(int nfiles, struct err *e)
 {
 	static const char *const classes[] = {NULL, "STANDARD", "STANDARD_IA"};
 
-	if (key && nfiles != 1)
-		return fail(e, ERR_USAGE, "--key names one object: give exactly one FILE, or -");
+	if (key && (nfiles != 1 || uploads.recursive))
+		return fail(e, ERR_USAGE, "--key names one object: give exactly one FILE, or -, and no -r");
 	if (uo.content_type && !plain_ascii(uo.content_type))
 		return fail(e, ERR_USAGE, "--content-type: only printable ASCII characters");
 	if (uo.cache_control && !plain_ascii(uo.cache_control))

@@ -219,10 +219,19 @@ may_clash(const struct upload_run *run, const char *rel, int several)
 	return 0;
 }
 
+static int
+is_dir(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 struct tree {
 	struct upload_run *run;
-	const char *root;
-	int several;             /* trees or files in this call */
+	char **operands;         /* of this call, */
+	int several;             /* more than one? */
+	const char *root;        /* the one being walked */
 	struct nfc_set *keys;
 };
 
@@ -238,24 +247,40 @@ ascii_twin(const struct tree *t, const char *rel)
 		snprintf(path, sizeof path, "%s/%s", t->root, plain) < (int)sizeof path && stat(path, &st) == 0;
 }
 
-/* The file that came first to this key: found by walking once more, which costs only whoever has such twins. */
-static void
-name_twin(const struct tree *t, const char *rel, const char *key, struct err *e)
+/* The first file of that name, as keys are compared, below root: 1 and its path in out. */
+static int
+find_twin(const struct tree *t, const char *root, const char *path, const char *name, char out[PATH_MAX])
 {
-	const char *name = t->run->flat ? path_base(rel) : rel;
-	struct walk *w = walk_open(t->root, NULL, e);
+	struct err ignored;
+	struct walk *w = walk_open(root, NULL, &ignored);
 	struct walk_entry x;
-	char first[PATH_MAX] = "another file";
-	int rc = 0;
+	int rc = 0, found = 0;
 
-	while (w && (rc = walk_next(w, &x, e)) != 0)
-		if (rc > 0 && strcmp(x.rel, rel) && nfc_same(t->run->flat ? path_base(x.rel) : x.rel, name)) {
-			snprintf(first, sizeof first, "%s", x.rel);
+	while (w && !found && (rc = walk_next(w, &x, &ignored)) != 0)
+		found = rc > 0 && strcmp(x.path, path) && nfc_same(t->run->flat ? path_base(x.rel) : x.rel, name);
+	if (found)
+		snprintf(out, PATH_MAX, "%s", x.path);
+	walk_close(w);
+	return found;
+}
+
+/* The file that came first to this key is found by walking once more, which costs only whoever has such twins. */
+static void
+name_twin(const struct tree *t, const struct walk_entry *x, const char *key, struct err *e)
+{
+	const char *name = t->run->flat ? path_base(x->rel) : x->rel;
+	char first[PATH_MAX] = "another file";
+
+	for (char **root = t->operands; ; root++) {
+		if (is_dir(*root) ? find_twin(t, *root, x->path, name, first) : nfc_same(path_base(*root), name)) {
+			if (!is_dir(*root))
+				snprintf(first, sizeof first, "%s", *root);
 			break;
 		}
-	if (w)
-		walk_close(w);
-	fail(e, ERR_LOCAL, "%.300s and %.300s would both become %.300s: the second is left out; rename one", first, rel, key);
+		if (*root == t->root)
+			break;
+	}
+	fail(e, ERR_LOCAL, "%.300s and %.300s would both become %.300s: the second is left out; rename one", first, x->path, key);
 }
 
 static void
@@ -282,7 +307,7 @@ walk_file(struct tree *t, const struct walk_entry *x)
 	else if (may_clash(run, x->rel, t->several))
 		fresh = nfc_set_add(t->keys, nfc_hash(it->u.plan.key, strlen(it->u.plan.key)));
 	if (fresh == 0)
-		name_twin(t, x->rel, it->u.plan.key, &e);
+		name_twin(t, x, it->u.plan.key, &e);
 	else if (fresh < 0)
 		fail(&e, ERR_LOCAL, "%s: out of memory", x->path);
 	if (fresh > 0)
@@ -316,14 +341,6 @@ walk_tree(struct tree *t)
 		log_r2(LOG_ERROR, "%s: nothing to upload below it", t->root);
 		t->run->files++;
 	}
-}
-
-static int
-is_dir(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
 /* The nth path becomes the same key as an earlier one: the second would replace the first, and nobody would know which is there. */
@@ -387,7 +404,7 @@ static void
 send_all(struct upload_run *run, int n, char **paths)
 {
 	struct nfc_set keys = {0};
-	struct tree t = {.run = run, .several = n > 1, .keys = &keys};
+	struct tree t = {.run = run, .operands = paths, .several = n > 1, .keys = &keys};
 
 	for (int i = 0; i < n && !__atomic_load_n(&run->client->store.stop, __ATOMIC_RELAXED); i++) {
 		if (run->recursive && is_dir(paths[i])) {

@@ -126,8 +126,9 @@ struct s3_complete {
 };
 int s3_complete(struct s3 *s, const struct s3_complete *c, char etag[S3_ETAG_CAP], struct err *e);
 
-/* AbortMultipartUpload; an upload that is gone already is fine. Sent even when the store was told to stop. */
-int s3_abort(struct s3 *s, const char *key, const char *upload_id, struct err *e);
+/* AbortMultipartUpload; an upload that is gone already is fine. Sent even when the store was told to stop.
+   bucket NULL: the configuration's. */
+int s3_abort(struct s3 *s, const char *bucket, const char *key, const char *upload_id, struct err *e);
 
 /* ListParts, page after page, in order. ERR_HTTP with code NoSuchUpload when the server has dropped it. */
 int s3_list_parts(struct s3 *s, const char *key, const char *upload_id,

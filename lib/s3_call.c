@@ -86,6 +86,12 @@ s3_connect_join(struct s3 *s, struct err *e)
 	return s->ahead_rc;
 }
 
+const char *
+s3_call_bucket(const struct s3 *s, const struct s3_call *c)
+{
+	return c->bucket ? c->bucket : s->store->cfg->bucket;
+}
+
 void
 s3_call_field(struct s3_call *c, const char *name, const char *value)
 {
@@ -152,7 +158,7 @@ refused(struct s3 *s, const struct s3_call *c, const struct http_reply *rp, stru
 {
 	struct s3_error x = {0};
 	struct xml xml = {.element = s3_error_element, .arg = &x};
-	struct s3_refusal r = {rp->status, s->store->cfg->bucket, c->key, http_field(rp, "location")};
+	struct s3_refusal r = {rp->status, s3_call_bucket(s, c), c->key, http_field(rp, "location")};
 	struct err ignored;
 	char part[2048];
 	size_t total = 0;
@@ -215,7 +221,7 @@ sign(struct wire *w, const struct s3 *s, const struct s3_call *c, struct err *e)
 	struct buf p = BUF(path);
 	size_t query;
 
-	buf_fmt(&p, "/%s", cfg->bucket);
+	buf_fmt(&p, "/%s", s3_call_bucket(s, c));
 	if (*c->key) {
 		buf_char(&p, '/');
 		enc_path(&p, c->key, strlen(c->key));
@@ -302,7 +308,7 @@ report(const struct s3 *s, const struct s3_call *c, struct s3_attempt *a, const 
 	if (!s->store->observe)
 		return;
 	a->method = c->method;
-	a->bucket = s->store->cfg->bucket;
+	a->bucket = s3_call_bucket(s, c);
 	a->key = c->key;
 	a->of = s->store->cfg->retries;
 	a->why = why;

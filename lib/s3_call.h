@@ -7,6 +7,7 @@ enum { S3_CALL_FIELDS = 12 + S3_META_MAX };
 
 struct s3_call {
 	const char *method;
+	const char *bucket;              /* NULL: the configuration's */
 	const char *key;                 /* "" when the request is for the bucket */
 	const struct pair *query;        /* not yet encoded */
 	size_t nquery;
@@ -34,6 +35,8 @@ void s3_call_object(struct s3_call *c, const struct s3_put *put, char names[S3_M
 /* What a reply's fields say of an object; the size is the reply's own length. */
 void s3_describe(struct s3_object_info *o, const struct http_reply *rp);
 
+/* The bucket that c is for. */
+const char *s3_call_bucket(const struct s3 *s, const struct s3_call *c);
 /* Append a signed field. The strings must live as long as the call. */
 void s3_call_field(struct s3_call *c, const char *name, const char *value);
 

@@ -155,10 +155,10 @@ s3_complete(struct s3 *s, const struct s3_complete *rq, char etag[S3_ETAG_CAP], 
 }
 
 int
-s3_abort(struct s3 *s, const char *key, const char *upload_id, struct err *e)
+s3_abort(struct s3 *s, const char *bucket, const char *key, const char *upload_id, struct err *e)
 {
 	const struct pair query[] = {{"uploadId", upload_id}};
-	struct s3_call c = {.method = "DELETE", .key = key, .query = query, .nquery = 1, .last_word = 1};
+	struct s3_call c = {.method = "DELETE", .bucket = bucket, .key = key, .query = query, .nquery = 1, .last_word = 1};
 
 	if (s3_call(s, &c, e) == 0 || e->status == 404)
 		return 0;

@@ -420,7 +420,7 @@ chain_init(struct chain *c, const struct tls_params *p, const char *host)
 	br_x509_minimal_set_hash(x, br_sha256_ID, &br_sha256_vtable);
 	br_x509_minimal_set_hash(x, br_sha384_ID, &br_sha384_vtable);
 	br_x509_minimal_set_hash(x, br_sha512_ID, &br_sha512_vtable);
-	br_x509_minimal_set_rsa(x, br_rsa_pkcs1_vrfy_get_default());
+	br_x509_minimal_set_rsa(x, br_rsa_i31_pkcs1_vrfy);
 	br_x509_minimal_set_ecdsa(x, br_ec_get_default(), br_ecdsa_vrfy_asn1_get_default());
 	br_x509_minimal_set_minrsa(x, RSA_MIN);
 	br_x509_minimal_set_name_elements(x, c->names, 2);
@@ -626,7 +626,7 @@ engine_init(struct tls *t)
 	br_ssl_engine_set_hash(eng, br_sha512_ID, &br_sha512_vtable);
 	br_ssl_engine_set_prf_sha256(eng, &br_tls12_sha256_prf);
 	br_ssl_engine_set_prf_sha384(eng, &br_tls12_sha384_prf);
-	br_ssl_engine_set_default_rsavrfy(eng);
+	br_ssl_engine_set_rsavrfy(eng, br_rsa_i31_pkcs1_vrfy);
 	br_ssl_engine_set_default_ecdsa(eng);
 	br_ssl_engine_set_default_aes_gcm(eng);
 	/* Not the default ChaCha20: its SSE2 form is the slower one with today's compilers. */

@@ -190,13 +190,13 @@ abort_stale(struct parts *ps, struct s3 *s, struct journal_text *t)
 	*end = '\0';
 	if (enc_unpercent(key, strlen(key), 0) < 0)
 		return;
-	if (strcmp(t->identity, s->store->cfg->bucket)) {
-		note(ps, "an upload of this file to another bucket was cut off and is forgotten: starts again");
-		return;
-	}
-	note(ps, strcmp(key, ps->u->r.key) ? "an upload of this file to another key was cut off and is taken back: starts again"
-		: "the file or the settings changed since the upload was cut off: starts again");
-	s3_abort(s, key, t->token, &ignored);
+	if (strcmp(t->identity, s->store->cfg->bucket))
+		note(ps, "an upload of this file to another bucket was cut off and is taken back: starts again");
+	else if (strcmp(key, ps->u->r.key))
+		note(ps, "an upload of this file to another key was cut off and is taken back: starts again");
+	else
+		note(ps, "the file or the settings changed since the upload was cut off: starts again");
+	s3_abort(s, t->identity, key, t->token, &ignored);
 }
 
 /* 1: there is an upload to go on with; 2: it was complete; 0: begin one; -1. */
@@ -291,7 +291,7 @@ give_up(struct parts *ps, struct s3 *s, struct err *e)
 		return;
 	}
 	if (*ps->upload_id)
-		s3_abort(s, ps->u->r.key, ps->upload_id, &ignored);
+		s3_abort(s, NULL, ps->u->r.key, ps->upload_id, &ignored);
 	journal_remove(&ps->journal);
 }
 

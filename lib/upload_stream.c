@@ -144,7 +144,7 @@ complete(struct stream *st, struct s3 *s, struct err *e)
 static int
 take_back(struct stream *st, struct s3 *s, struct err *e)
 {
-	return *st->upload_id ? s3_abort(s, st->u->r.key, st->upload_id, e) : 0;
+	return *st->upload_id ? s3_abort(s, NULL, st->u->r.key, st->upload_id, e) : 0;
 }
 
 static int
