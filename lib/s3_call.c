@@ -70,7 +70,7 @@ connect_ahead(void *arg)
 void
 s3_connect_ahead(struct s3 *s)
 {
-	if (!s->http.open && !s->ahead_running)
+	if (!s->ahead_running && !s->http.open)
 		s->ahead_running = !pthread_create(&s->ahead, NULL, connect_ahead, s);
 }
 

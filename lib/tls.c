@@ -465,16 +465,18 @@ static void
 session_keep(struct tls *t, struct tls_session *s)
 {
 	br_ssl_session_parameters sp;
+	int have;
 
 	if (!t->established && !t->offered)
 		return;
 	br_ssl_engine_get_session_parameters(&t->cc.eng, &sp);
+	have = t->established && sp.session_id_len > 0;
 	session_lock(s);
-	s->have = t->established && sp.session_id_len > 0;
+	s->have = have;
 	memcpy(s->params, &sp, sizeof sp);
 	session_unlock(s);
 	/* RFC 5246 section 7.4.1.3: the server agrees by sending the same id. */
-	t->resumed = s->have && t->offered && !memcmp(sp.session_id, t->offered_id, sizeof t->offered_id);
+	t->resumed = have && t->offered && !memcmp(sp.session_id, t->offered_id, sizeof t->offered_id);
 	explicit_bzero(&sp, sizeof sp);
 }
 
