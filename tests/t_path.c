@@ -157,6 +157,11 @@ test_match(void)
 		{"*.png", "a/b.png", 0, 1}, {"*", ".hidden", 0, 1}, {"?.png", "x.png", 0, 1}, {"?.png", "xy.png", 0, 0},
 		{"[a-c].png", "b.png", 0, 1}, {"[a-c].png", "d.png", 0, 0}, {"[!a-c].png", "d.png", 0, 1},
 		{"a\\*b", "a*b", 0, 1}, {"a\\*b", "axb", 0, 0}, {"", "", 0, 1}, {"", "x", 0, 0}, {"*.png", "x.jpg", 1, 0},
+		{"?.png", "\xc3\xa9.png", 0, 1}, {"??.png", "\xc3\xa9.png", 0, 0}, {"?", "\xc3", 0, 1}, {"[\xc3\xa0-\xc3\xbc]", "\xc3\xa9", 0, 1},
+		{"[x.png", "[x.png", 0, 1}, {"[]x]", "]", 0, 1}, {"[!]x]", "]", 0, 0}, {"[a-]", "-", 0, 1}, {"[\\]]", "]", 0, 1},
+		{"[A-C]", "b", 1, 1}, {"[^a]", "b", 0, 1}, {"*a*b*c", "xxaybzc", 0, 1}, {"*a*b*c", "xxaybz", 0, 0}, {"**", "", 0, 1},
+		{"a*", "a", 0, 1}, {"a?", "a", 0, 0}, {"\\", "\\", 0, 1}, {"*\\?", "a?", 0, 1}, {"*\\?", "ab", 0, 0},
+		{"*a*a*a*a*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 0, 0},
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
