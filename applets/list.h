@@ -1,2 +1,3 @@
 APPLET(upload)
 APPLET(ls)
+APPLET(get)

@@ -200,6 +200,41 @@ test_crc_continues(void)
 	check_str(hex32(hash_crc32c_table(0x12345678, data, 0)), "12345678");
 }
 
+/* Several contexts at once give what each gives alone, wherever it stands within a block. */
+static void
+test_md5_many(void)
+{
+	static unsigned char text[HASH_MD5_MANY][1000];
+	static const size_t sizes[] = {0, 1, 63, 64, 65, 128, 640, 1000};
+
+	for (size_t i = 0; i < sizeof text; i++)
+		text[i / 1000][i % 1000] = (unsigned char)(i * 167 + i / 251);
+	for (unsigned count = 1; count <= HASH_MD5_MANY; count++)
+		for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+			for (size_t before = 0; before < 200; before += count == 2 ? 56 : 64) {
+				struct hash_md5 one[HASH_MD5_MANY], many[HASH_MD5_MANY], *c[HASH_MD5_MANY];
+				const void *p[HASH_MD5_MANY];
+				unsigned char a[HASH_MD5_LEN], b[HASH_MD5_LEN];
+
+				for (unsigned k = 0; k < count; k++) {
+					hash_md5_init(&one[k]);
+					hash_md5_update(&one[k], text[k], before + k * 64);
+					many[k] = one[k];
+					c[k] = &many[k];
+					p[k] = text[k];
+					hash_md5_update(&one[k], text[k], sizes[s]);
+				}
+				hash_md5_update_many(c, p, sizes[s], count);
+				for (unsigned k = 0; k < count; k++) {
+					hash_md5_update(&one[k], "end", 3);
+					hash_md5_update(&many[k], "end", 3);
+					hash_md5_out(&one[k], a);
+					hash_md5_out(&many[k], b);
+					check(!memcmp(a, b, sizeof a));
+				}
+			}
+}
+
 int
 main(void)
 {
@@ -208,5 +243,6 @@ main(void)
 	test_multipart_etag();
 	test_crc_against_table();
 	test_crc_continues();
+	test_md5_many();
 	return test_end();
 }

@@ -1,0 +1,270 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include "enc.h"
+#include "get_files.h"
+#include "json.h"
+#include "log.h"
+#include "transfer.h"
+
+enum { QUEUE_MAX = 64 };   /* objects looked at ahead: bounds the memory of a list */
+
+/* One object; freed when it is finished. */
+struct item {
+	struct download d;
+	struct get_run *run;
+	struct timespec started;
+};
+
+static double
+mib(uint64_t bytes)
+{
+	return (double)bytes / 1048576;
+}
+
+static long
+ms_since(const struct timespec *t)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return t->tv_sec ? (long)(now.tv_sec - t->tv_sec) * 1000 + (now.tv_nsec - t->tv_nsec) / 1000000 : 0;
+}
+
+/* Where it is, as the user would write it. */
+static const char *
+shown_path(char out[PATH_MAX + 512], const struct get_run *run, const char *rel)
+{
+	struct buf b = {out, 0, PATH_MAX + 512, 0};
+
+	buf_reset(&b);
+	if (strcmp(run->dir, "."))
+		buf_fmt(&b, "%s%s", run->dir, run->dir[strlen(run->dir) - 1] == '/' ? "" : "/");
+	buf_str(&b, rel);
+	return out;
+}
+
+/* What a file's line says, in either way to get it. */
+struct outcome {
+	const char *key, *file, *status;
+	const struct s3_object_info *object;
+	enum download_proof proof;
+	uint64_t resumed;
+	int attempts;
+	long ms;
+	const struct err *e;
+};
+
+static void
+print_json(const struct get_run *run, const struct outcome *o)
+{
+	struct json j;
+
+	if (!client_args.json)
+		return;
+	json_begin(&j);
+	json_string(&j, "key", o->key);
+	json_string(&j, "file", o->file);
+	json_string(&j, "status", o->status);
+	json_string(&j, "bucket", run->client->cfg.bucket);
+	json_number(&j, "size", o->object->size);
+	json_string(&j, "etag", o->object->etag);
+	json_seconds(&j, "seconds", o->ms);
+	json_number(&j, "attempts", (uint64_t)o->attempts);
+	json_number(&j, "resumed", o->resumed);
+	if (!o->e && o->proof >= DOWNLOAD_MD5)
+		json_string(&j, "verified", o->proof == DOWNLOAD_MD5 ? "md5" : "parts-md5");
+	else
+		buf_str(&j.b, ",\"verified\":null");
+	if (o->e)
+		json_string(&j, "error", o->e->msg);
+	json_end(&j);
+}
+
+static void
+say_proof(const char *key, enum download_proof proof, const char *etag)
+{
+	if (proof == DOWNLOAD_NO_MD5)
+		log_r2(LOG_DEBUG, "%s: not verified: its ETag (%s) is no MD5", key, etag);
+	else if (proof == DOWNLOAD_NO_PART_SIZE)
+		log_r2(LOG_WARNING, "%s: not verified: the server does not say how large the parts are that its ETag (%s) covers, "
+			"and no usual size fits", key, etag);
+}
+
+static void
+started(struct download *d)
+{
+	struct item *it = d->arg;
+
+	clock_gettime(CLOCK_MONOTONIC, &it->started);
+	progress_total(&transfer_progress, d->object.size, 0);
+	progress_adjust(&transfer_progress, (int64_t)d->resumed);
+	log_r2(LOG_INFO, "Downloading: %s (%.2f MB)", path_base(d->key), mib(d->object.size));
+	if (d->resumed)
+		log_r2(LOG_INFO, "%s: goes on: %.2f MB are there already", path_base(d->key), mib(d->resumed));
+}
+
+static const char *
+log_outcome(const struct item *it, const char *path)
+{
+	const struct download *d = &it->d;
+
+	if (d->skipped) {
+		/* Of a tree that is fetched again, most is unchanged, and no news. */
+		log_r2(it->run->options.if_exists == DOWNLOAD_SKIP ? LOG_INFO : LOG_DEBUG, "Skipped: %s (there already)", path);
+		return "skipped";
+	}
+	if (it->started.tv_sec)
+		say_proof(d->key, d->proof, d->object.etag);
+	log_r2(LOG_INFO, "Downloaded: %s", path);
+	return "downloaded";
+}
+
+static void
+finished(struct download *d, const struct err *e)
+{
+	struct item *it = d->arg;
+	struct outcome o = {.key = d->key, .status = "failed", .object = &d->object, .proof = d->proof, .resumed = d->resumed,
+		.attempts = d->attempts, .ms = ms_since(&it->started), .e = e};
+	char path[PATH_MAX + 512];
+
+	o.file = shown_path(path, it->run, d->rel);
+	if (e) {
+		log_r2(LOG_ERROR, "Download failed: %s: %s", d->key, e->msg);
+	} else {
+		o.status = log_outcome(it, path);
+		__atomic_add_fetch(&it->run->done, 1, __ATOMIC_RELAXED);
+	}
+	progress_file_done(&transfer_progress);
+	print_json(it->run, &o);
+	free(it);
+}
+
+/* path and what leads there, as mkdir -p makes it. What is in the way is told by whoever opens it. */
+static void
+make_dirs(const char *path)
+{
+	char part[PATH_MAX];
+
+	for (size_t i = 1; path[i - 1] && i < sizeof part; i++) {
+		if (path[i] && path[i] != '/')
+			continue;
+		memcpy(part, path, i);
+		part[i] = '\0';
+		mkdir(part, 0777);
+	}
+}
+
+static int
+open_dir(struct get_run *run, struct err *e)
+{
+	char text[ENC_SHOW_CAP];
+
+	if (run->dir_fd >= 0)
+		return 0;
+	make_dirs(run->dir);
+	run->dir_fd = open(run->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (run->dir_fd < 0 && errno == ENOTDIR)
+		return fail(e, ERR_LOCAL, "%s: is no directory, and one is needed", enc_show(text, sizeof text, run->dir));
+	return run->dir_fd < 0 ? fail_errno(e, "%s", enc_show(text, sizeof text, run->dir)) : 0;
+}
+
+/* x is what a listing says of it, or NULL. */
+static void
+submit(struct get_run *run, const char *key, const char *rel, const struct s3_entry *x)
+{
+	struct item *it = strlen(key) <= PATH_KEY_MAX ? calloc(1, sizeof *it) : NULL;
+
+	run->files++;
+	if (!it) {
+		log_r2(LOG_ERROR, "Download failed: %s: %s", key, strlen(key) <= PATH_KEY_MAX ? "out of memory" : "too long for a key");
+		return;
+	}
+	it->run = run;
+	it->d = (struct download){.dir_fd = run->dir_fd, .started = started, .finished = finished, .arg = it};
+	strcpy(it->d.key, key);
+	strcpy(it->d.rel, rel);
+	if (x && *x->etag && strlen(x->etag) < S3_ETAG_CAP) {
+		it->d.known = 1;
+		it->d.object.size = x->size;
+		it->d.object.modified = x->modified;
+		strcpy(it->d.object.etag, x->etag);
+	}
+	progress_total(&transfer_progress, 0, 1);
+	download_submit(&run->pool, &run->options, &it->d);
+	pool_wait(&run->pool, QUEUE_MAX);
+}
+
+int
+get_one(struct get_run *run, const char *key, const char *rel, struct err *e)
+{
+	if (open_dir(run, e) < 0)
+		return -1;
+	submit(run, key, rel, NULL);
+	pool_wait(&run->pool, 0);
+	return 0;
+}
+
+struct listing {
+	struct get_run *run;
+	const char *pattern;
+	size_t skip;             /* bytes of a key that are no part of the name */
+};
+
+static int
+entry(void *arg, const struct s3_entry *x, struct err *e)
+{
+	struct listing *l = arg;
+
+	if (__atomic_load_n(&l->run->client->store.stop, __ATOMIC_RELAXED))
+		return 1;
+	/* The object that stands for the directory itself. */
+	if (!x->key[l->skip])
+		return 0;
+	if (l->pattern && !path_match(l->pattern, x->key, 0))
+		return 0;
+	if (open_dir(l->run, e) < 0)
+		return -1;
+	submit(l->run, x->key, x->key + l->skip, x);
+	return 0;
+}
+
+int
+get_list(struct get_run *run, const char *prefix, const char *pattern, struct err *e)
+{
+	const char *slash = strrchr(prefix, '/');
+	struct listing l = {run, pattern, slash ? (size_t)(slash - prefix) + 1 : 0};
+	struct s3_list q = {.prefix = prefix, .entry = entry, .arg = &l};
+	int rc = s3_list(&run->client->s3, &q, e);
+
+	pool_wait(&run->pool, 0);
+	return rc;
+}
+
+int
+get_stream(struct get_run *run, const char *key, int fd)
+{
+	struct download_stream d = {.key = key, .fd = fd};
+	struct outcome o = {.key = key, .file = "-", .status = "downloaded", .object = &d.object};
+	struct timespec start;
+	struct err e;
+
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	if (download_stream(&run->client->s3, &d, &e) < 0) {
+		log_r2(LOG_ERROR, "Download failed: %s: %s", key, e.msg);
+		o.status = "failed";
+		o.e = &e;
+	} else {
+		say_proof(key, d.proof, d.object.etag);
+	}
+	o.proof = d.proof;
+	o.attempts = d.attempts;
+	o.ms = ms_since(&start);
+	/* Standard output is the object's. */
+	if (fd != 1)
+		print_json(run, &o);
+	return o.e != NULL;
+}

@@ -1,0 +1,221 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "download_dest.h"
+#include "enc.h"
+
+enum { NO_REPLACE = 1 };             /* RENAME_NOREPLACE of linux/fs.h */
+
+/* What keeps the n bytes at s from being a name, or NULL. */
+static const char *
+segment_rule(const char *s, size_t n)
+{
+	if (n == 0)
+		return "has an empty segment";
+	if (n <= 2 && s[0] == '.' && s[n - 1] == '.')
+		return "has a \".\" or \"..\" segment";
+	return n > NAME_MAX ? "has a segment of more than 255 bytes" : NULL;
+}
+
+int
+download_dest_check(const char *rel, struct err *e)
+{
+	char text[ENC_SHOW_CAP];
+	const char *s = rel, *rule;
+	size_t n;
+
+	do {
+		n = strcspn(s, "/");
+		if ((rule = segment_rule(s, n)))
+			return fail(e, ERR_LOCAL, "%s: %s, so it cannot be a file here: give that one object's key and a file name",
+				enc_show(text, sizeof text, rel), rule);
+		s += n + (s[n] == '/');
+	} while (*s);
+	return 0;
+}
+
+/* Into the directory d->name, made when it is not there. */
+static int
+step(struct download_dest *d, const char *rel, struct err *e)
+{
+	char text[ENC_SHOW_CAP];
+	struct stat st;
+	int fd;
+
+	d->made = mkdirat(d->dir, d->name, 0777) == 0;
+	if (!d->made && errno != EEXIST)
+		return fail_errno(e, "%s: make directory", enc_show(text, sizeof text, rel));
+	fd = openat(d->dir, d->name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0) {
+		close(d->dir);
+		d->dir = fd;
+		return 0;
+	}
+	if (errno != ENOTDIR && errno != ELOOP)
+		return fail_errno(e, "%s", enc_show(text, sizeof text, rel));
+	return fail(e, ERR_LOCAL, "%s: on the way there is %s where a directory is needed", enc_show(text, sizeof text, rel),
+		fstatat(d->dir, d->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode)
+			? "a symbolic link, which is not followed," : "a file");
+}
+
+int
+download_dest_open(struct download_dest *d, int root, const char *rel, struct err *e)
+{
+	const char *s = rel;
+	size_t n;
+
+	*d = (struct download_dest){.dir = -1, .fd = -1};
+	if (download_dest_check(rel, e) < 0)
+		return -1;
+	if ((d->dir = fcntl(root, F_DUPFD_CLOEXEC, 3)) < 0)
+		return fail_errno(e, "the directory to write to");
+	for (; *s; s += n + 1) {
+		n = strcspn(s, "/");
+		memcpy(d->name, s, n);
+		d->name[n] = '\0';
+		if (!s[n])
+			return 0;
+		if (step(d, rel, e) < 0)
+			return -1;
+	}
+	d->name[0] = '\0';
+	return 0;
+}
+
+int
+download_dest_stat(const struct download_dest *d, struct stat *st, struct err *e)
+{
+	char text[ENC_SHOW_CAP];
+
+	if (fstatat(d->dir, d->name, st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : fail_errno(e, "%s", enc_show(text, sizeof text, d->name));
+	if (S_ISDIR(st->st_mode))
+		return fail(e, ERR_LOCAL, "%s: there is a directory of this name", enc_show(text, sizeof text, d->name));
+	if (!S_ISREG(st->st_mode) && !S_ISLNK(st->st_mode))
+		return fail(e, ERR_LOCAL, "%s: there is something of this name that is no file", enc_show(text, sizeof text, d->name));
+	return 1;
+}
+
+/* ".NAME.r2-TAG", with as much of NAME as fits, whole characters. */
+static void
+temp_name(struct download_dest *d, const char *tag)
+{
+	size_t most = NAME_MAX - strlen(".") - strlen(".r2-") - strlen(tag), n = strlen(d->name);
+
+	if (n > most)
+		for (n = most; n && ((unsigned char)d->name[n] & 0xC0) == 0x80; n--)
+			;
+	snprintf(d->temp, sizeof d->temp, ".%.*s.r2-%s", (int)n, d->name, tag);
+}
+
+/* 1: opened and locked; 0: another process has it; -1. Whoever held the lock before may have given the file its final name
+   or removed it in between: then it is not ours to write to. */
+static int
+open_locked(struct download_dest *d)
+{
+	struct stat ours, named;
+
+	d->fd = openat(d->dir, d->temp, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
+	if (d->fd < 0)
+		return errno == ELOOP ? 0 : -1;
+	/* A file system without locks is taken as it is. */
+	if ((flock(d->fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) && fstat(d->fd, &ours) == 0 && S_ISREG(ours.st_mode) && ours.st_nlink == 1 &&
+	    ours.st_uid == geteuid() && fstatat(d->dir, d->temp, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    ours.st_ino == named.st_ino && ours.st_dev == named.st_dev)
+		return 1;
+	close(d->fd);
+	d->fd = -1;
+	return 0;
+}
+
+static int
+open_private(struct download_dest *d)
+{
+	char tag[9];
+	uint32_t r;
+
+	do {
+		if (getrandom(&r, sizeof r, 0) < 0)
+			return -1;
+		snprintf(tag, sizeof tag, "%08x", r);
+		temp_name(d, tag);
+		d->fd = openat(d->dir, d->temp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+	} while (d->fd < 0 && errno == EEXIST);
+	return d->fd < 0 ? -1 : 0;
+}
+
+int
+download_dest_temp(struct download_dest *d, const char tag[9], struct err *e)
+{
+	char text[ENC_SHOW_CAP];
+	int rc;
+
+	temp_name(d, tag);
+	rc = open_locked(d);
+	d->lasting = rc == 1;
+	if (rc == 0)
+		rc = open_private(d) < 0 ? -1 : 1;
+	return rc < 0 ? fail_errno(e, "%s: cannot be written", enc_show(text, sizeof text, d->name)) : 0;
+}
+
+/* Under the final name unless there is something: 0 or -1 with errno. */
+static int
+rename_new(const struct download_dest *d)
+{
+	if (syscall(SYS_renameat2, d->dir, d->temp, d->dir, d->name, NO_REPLACE) == 0)
+		return 0;
+	if (errno != ENOSYS && errno != EINVAL)
+		return -1;
+	/* An old kernel, or a file system that cannot: a second name is never made over another. */
+	if (linkat(d->dir, d->temp, d->dir, d->name, 0) < 0)
+		return -1;
+	unlinkat(d->dir, d->temp, 0);
+	return 0;
+}
+
+int
+download_dest_commit(struct download_dest *d, const struct download_final *f, struct err *e)
+{
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {f->modified, 0}};
+	char text[ENC_SHOW_CAP];
+	struct stat st, named;
+
+	enc_show(text, sizeof text, d->name);
+	if (ftruncate(d->fd, (off_t)f->size) < 0 || (f->modified && futimens(d->fd, times) < 0) || fsync(d->fd) < 0)
+		return fail_errno(e, "%s: write", text);
+	/* What is renamed is what was written: another name for it would be somebody's trick. */
+	if (fstat(d->fd, &st) < 0 || fstatat(d->dir, d->temp, &named, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    st.st_ino != named.st_ino || st.st_dev != named.st_dev || (uint64_t)st.st_size != f->size)
+		return fail(e, ERR_LOCAL, "%s: its temporary file %s was removed or changed meanwhile", text, d->temp);
+	if ((f->replace ? renameat(d->dir, d->temp, d->dir, d->name) : rename_new(d)) < 0)
+		return errno == EEXIST ? fail(e, ERR_LOCAL, "%s: there is a file of this name already", text)
+			: fail_errno(e, "%s: rename", text);
+	close(d->fd);
+	d->fd = -1;
+	return 0;
+}
+
+void
+download_dest_drop(struct download_dest *d)
+{
+	if (d->fd < 0)
+		return;
+	unlinkat(d->dir, d->temp, 0);
+	close(d->fd);
+	d->fd = -1;
+}
+
+void
+download_dest_close(struct download_dest *d)
+{
+	if (d->fd >= 0)
+		close(d->fd);
+	if (d->dir >= 0)
+		close(d->dir);
+	d->fd = d->dir = -1;
+}

@@ -1,0 +1,224 @@
+#include <errno.h>
+#include <unistd.h>
+#include "download_state.h"
+
+enum {
+	PIECE = 16 * 1024,            /* bytes of each lane hashed at once */
+	WORTH = 256 * 1024,           /* fewer are left to become more */
+	LAG_MAX = 16 * 1024 * 1024,   /* more are not left, lest the page cache drop them */
+};
+
+int
+download_read(int fd, void *p, size_t n, uint64_t off, struct err *e)
+{
+	char *q = p;
+	ssize_t got;
+
+	for (; n; q += got, n -= (size_t)got, off += (uint64_t)got) {
+		do
+			got = pread(fd, q, n, (off_t)off);
+		while (got < 0 && errno == EINTR);
+		if (got <= 0)
+			return got ? fail_errno(e, "read") : fail(e, ERR_LOCAL, "the file became shorter while it was read");
+	}
+	return 0;
+}
+
+int
+download_hash_file(int fd, uint64_t from, uint64_t len, struct download_sum *sum, struct err *e)
+{
+	char piece[4 * PIECE];
+
+	while (len) {
+		size_t n = len < sizeof piece ? (size_t)len : sizeof piece;
+
+		if (download_read(fd, piece, n, from, e) < 0)
+			return -1;
+		download_sum_update(sum, piece, n);
+		from += n;
+		len -= n;
+	}
+	return 0;
+}
+
+static uint64_t
+progress(const struct download_state *st, unsigned range)
+{
+	return __atomic_load_n(&st->progress[range], __ATOMIC_ACQUIRE);
+}
+
+static uint64_t
+lane_length(const struct download_layout *l, unsigned lane)
+{
+	uint64_t rest = l->size - lane * l->lane;
+
+	return rest < l->lane ? rest : l->lane;
+}
+
+/* Bytes from the lane's beginning that are in the file without a gap. */
+static uint64_t
+available(const struct download_state *st, unsigned lane)
+{
+	const struct download_layout *l = &st->lay;
+	uint64_t len, from, begin = (uint64_t)(lane % l->lanes_per) * l->lane, there;
+	unsigned i = lane / l->lanes_per * l->per_lane, r;
+
+	if (l->lanes_per > 1) {
+		there = progress(st, i);
+		return there < begin ? 0 : there - begin < l->lane ? there - begin : l->lane;
+	}
+	r = (unsigned)(st->lanes[lane].hashed / l->range);
+	for (there = 0; r < l->per_lane; r++) {
+		len = download_layout_range(l, i + r, &from);
+		there = r * l->range + progress(st, i + r);
+		if (there < r * l->range + len)
+			break;
+	}
+	return there < lane_length(l, lane) ? there : lane_length(l, lane);
+}
+
+/* Some lanes, and how far each is to be hashed now. */
+struct group {
+	unsigned n;
+	unsigned lane[HASH_MD5_MANY];
+	uint64_t end[HASH_MD5_MANY];
+};
+
+/* With the lock held: lanes with at least so much to hash. 1 when some has very much. */
+static int
+collect(struct download_state *st, struct group *g, uint64_t least)
+{
+	unsigned last = st->next * st->lay.lanes_per / st->lay.per_lane;
+	int lags = 0;
+
+	g->n = 0;
+	while (st->first < st->lay.nlanes && !st->lanes[st->first].busy &&
+	    st->lanes[st->first].hashed == lane_length(&st->lay, st->first))
+		st->first++;
+	for (unsigned i = st->first; i <= last && i < st->lay.nlanes && g->n < HASH_MD5_MANY; i++) {
+		const struct download_lane *l = &st->lanes[i];
+		uint64_t end = l->busy ? 0 : available(st, i);
+
+		/* Only whole blocks, but for the lane's end. */
+		if (end < lane_length(&st->lay, i))
+			end = end / PIECE * PIECE;
+		if (l->busy || end < l->hashed + least)
+			continue;
+		lags |= end - l->hashed >= LAG_MAX;
+		g->lane[g->n] = i;
+		g->end[g->n++] = end;
+	}
+	return lags;
+}
+
+/* How much of each is hashed next: the same of all, but for those that end within a block. */
+static size_t
+common(const struct download_state *st, const struct group *g)
+{
+	uint64_t n = PIECE;
+
+	for (unsigned k = 0; k < g->n; k++) {
+		uint64_t left = g->end[k] - st->lanes[g->lane[k]].hashed;
+
+		if (left >= 64 && left < n)
+			n = left / 64 * 64;
+	}
+	return (size_t)n;
+}
+
+/* One piece of each of them. */
+static int
+hash_pieces(struct download_state *st, const struct group *g, struct err *e)
+{
+	unsigned char data[HASH_MD5_MANY][PIECE];
+	struct hash_md5 *md5[HASH_MD5_MANY];
+	const void *p[HASH_MD5_MANY];
+	size_t n = common(st, g);
+	unsigned many = 0;
+
+	for (unsigned k = 0; k < g->n; k++) {
+		struct download_lane *l = &st->lanes[g->lane[k]];
+		size_t take = g->end[k] - l->hashed < n ? (size_t)(g->end[k] - l->hashed) : n;
+
+		if (download_read(st->dest.fd, data[k], take, g->lane[k] * st->lay.lane + l->hashed, e) < 0)
+			return -1;
+		l->hashed += take;
+		if (take < n) {
+			hash_md5_update(&l->md5, data[k], take);
+			continue;
+		}
+		md5[many] = &l->md5;
+		p[many++] = data[k];
+	}
+	hash_md5_update_many(md5, p, n, many);
+	return 0;
+}
+
+/* Those that are hashed as far as they should be leave. */
+static void
+release(struct download_state *st, struct group *g)
+{
+	unsigned kept = 0;
+
+	for (unsigned k = 0; k < g->n; k++) {
+		struct download_lane *l = &st->lanes[g->lane[k]];
+
+		if (l->hashed < g->end[k]) {
+			g->lane[kept] = g->lane[k];
+			g->end[kept++] = g->end[k];
+			continue;
+		}
+		pthread_mutex_lock(&st->lock);
+		l->busy = 0;
+		pthread_mutex_unlock(&st->lock);
+	}
+	g->n = kept;
+}
+
+/* With the lock held, which is left meanwhile. */
+static int
+hash_group(struct download_state *st, struct group *g, struct err *e)
+{
+	int rc = 0;
+
+	for (unsigned k = 0; k < g->n; k++)
+		st->lanes[g->lane[k]].busy = 1;
+	pthread_mutex_unlock(&st->lock);
+	while (rc == 0 && g->n) {
+		rc = hash_pieces(st, g, e);
+		release(st, g);
+	}
+	pthread_mutex_lock(&st->lock);
+	return rc;
+}
+
+int
+download_hash_some(struct download_state *st, struct err *e)
+{
+	struct group g;
+	int rc = 0, lags;
+
+	if (!st->lanes)
+		return 0;
+	pthread_mutex_lock(&st->lock);
+	lags = collect(st, &g, WORTH);
+	if (g.n && (lags || g.n == HASH_MD5_MANY || g.n == st->lay.nlanes - st->first))
+		rc = hash_group(st, &g, e);
+	pthread_mutex_unlock(&st->lock);
+	return rc;
+}
+
+int
+download_hash_rest(struct download_state *st, struct err *e)
+{
+	struct group g;
+	int rc = 0;
+
+	if (!st->lanes)
+		return 0;
+	pthread_mutex_lock(&st->lock);
+	while (rc == 0 && (collect(st, &g, 1), g.n))
+		rc = hash_group(st, &g, e);
+	pthread_mutex_unlock(&st->lock);
+	return rc;
+}

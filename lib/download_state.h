@@ -1,0 +1,90 @@
+#pragma once
+/* One download under way, and what its steps do. For the download*.c files only. */
+#include <pthread.h>
+#include "download.h"
+#include "download_dest.h"
+#include "download_etag.h"
+#include "download_layout.h"
+
+/* What the ETag can prove, and the part sizes that are possible. */
+enum download_check { CHECK_NOTHING, CHECK_WHOLE, CHECK_PARTS };
+
+struct download_kind {
+	enum download_check check;
+	struct download_etag etag;
+	int by_number;               /* the server tells each part's size when asked */
+	unsigned nsizes;             /* 0 of CHECK_PARTS: unequal, or like nothing known */
+	uint64_t sizes[DOWNLOAD_SIZES_MAX];
+};
+
+/* Find that out; the server is asked where only it knows. 0; -1 when it cannot be asked. */
+int download_learn(struct download_kind *k, struct s3 *s, const char *key, const struct s3_object_info *o, struct err *e);
+
+struct download_state;
+
+/* A job that takes one range after the other. */
+struct download_helper {
+	struct pool_job job;
+	struct download_state *st;
+};
+
+/* The MD5 of a lane follows what is in the file. */
+struct download_lane {
+	struct hash_md5 md5;
+	uint64_t hashed;             /* bytes so far */
+	int busy;                    /* somebody hashes it */
+};
+
+struct download_state {
+	struct download *d;
+	const struct download_options *o;
+	struct pool *pool;
+	struct pool_job plan;
+	int again;                   /* reasons for which it was started again */
+
+	/* Found by the plan; then constant. */
+	struct download_dest dest;
+	struct download_kind kind;
+	struct download_layout lay;
+	int records;                 /* progress is recorded behind the data, for another run */
+	unsigned char id[HASH_SHA256_LEN];   /* what another run must be after to go on */
+
+	struct download_sum sum;     /* of all, when there is one range: hashed as it arrives */
+	uint64_t *progress;          /* bytes at each range's beginning that are in the file; atomic */
+
+	pthread_mutex_t lock;        /* for what follows */
+	struct download_helper *helpers;
+	unsigned next;               /* the range to be handed out next */
+	unsigned helping;            /* helpers that have not ended */
+	struct download_lane *lanes; /* NULL: one range, or nothing that a hash could prove */
+	unsigned first;              /* those before it are hashed */
+	int failed;                  /* atomic too: the others end soon */
+	struct err err;              /* the first failure */
+};
+
+/* Remember the first failure. */
+void download_fail(struct download_state *st, const struct err *e);
+
+/* Memory for the layout's ranges, and, where there are several, what an earlier run has brought (d->resumed). 0 or -1. */
+int download_ranges_open(struct download_state *st, struct err *e);
+void download_ranges_free(struct download_state *st);
+/* Fetch range i, or what it lacks. */
+int download_range(struct download_state *st, struct s3 *s, unsigned i, struct err *e);
+
+/* Hash what has come of several lanes, when that is worth while; all that is there to be hashed, when nothing else is to be done. -1
+   (ERR_LOCAL): it could not be read. */
+int download_hash_some(struct download_state *st, struct err *e);
+int download_hash_rest(struct download_state *st, struct err *e);
+
+/* Hash len bytes of fd from offset from. 0; -1 (ERR_LOCAL), also when there are fewer. */
+int download_hash_file(int fd, uint64_t from, uint64_t len, struct download_sum *sum, struct err *e);
+/* Exactly n bytes at offset off: 0, -1. */
+int download_read(int fd, void *p, size_t n, uint64_t off, struct err *e);
+
+/* 1 when fd has these size bytes by one of the part sizes from number first on, 0 when not, -1 when it cannot be read. */
+int download_same(const struct download_kind *k, int fd, uint64_t size, unsigned first, struct err *e);
+/* Everything is in the file: 0 and d->proof; -1, ERR_CORRUPT when it is not what the ETag says. */
+int download_verify(struct download_state *st, struct s3 *s, struct err *e);
+
+/* 412, with the words for it. Returns -1. */
+int download_replaced(struct err *e);

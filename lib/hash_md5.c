@@ -1,0 +1,58 @@
+#include <string.h>
+#include "hash_md5.h"
+
+/* Compilers make of this what the machine has: SSE2, NEON, or four plain registers. */
+typedef uint32_t lanes __attribute__((vector_size(4 * HASH_MD5_LANES)));
+
+/* floor(2^32 · |sin(i + 1)|), RFC 1321 section 3.4 */
+static const uint32_t sines[64] = {
+	0xd76aa478, 0xe8c7b756, 0x242070db, 0xc1bdceee, 0xf57c0faf, 0x4787c62a, 0xa8304613, 0xfd469501,
+	0x698098d8, 0x8b44f7af, 0xffff5bb1, 0x895cd7be, 0x6b901122, 0xfd987193, 0xa679438e, 0x49b40821,
+	0xf61e2562, 0xc040b340, 0x265e5a51, 0xe9b6c7aa, 0xd62f105d, 0x02441453, 0xd8a1e681, 0xe7d3fbc8,
+	0x21e1cde6, 0xc33707d6, 0xf4d50d87, 0x455a14ed, 0xa9e3e905, 0xfcefa3f8, 0x676f02d9, 0x8d2a4c8a,
+	0xfffa3942, 0x8771f681, 0x6d9d6122, 0xfde5380c, 0xa4beea44, 0x4bdecfa9, 0xf6bb4b60, 0xbebfbc70,
+	0x289b7ec6, 0xeaa127fa, 0xd4ef3085, 0x04881d05, 0xd9d4d039, 0xe6db99e5, 0x1fa27cf8, 0xc4ac5665,
+	0xf4292244, 0x432aff97, 0xab9423a7, 0xfc93a039, 0x655b59c3, 0x8f0ccc92, 0xffeff47d, 0x85845dd1,
+	0x6fa87e4f, 0xfe2ce6e0, 0xa3014314, 0x4e0811a1, 0xf7537e82, 0xbd3af235, 0x2ad7d2bb, 0xeb86d391,
+};
+
+#define F(b, c, d) ((d) ^ ((b) & ((c) ^ (d))))
+#define G(b, c, d) ((c) ^ ((d) & ((b) ^ (c))))
+#define H(b, c, d) ((b) ^ (c) ^ (d))
+#define I(b, c, d) ((c) ^ ((b) | ~(d)))
+
+/* Step i of 64 takes word (i·mul + plus) mod 16 and turns by s. */
+#define STEP(f, a, b, c, d, i, s, mul, plus) \
+	(a) += f(b, c, d) + w[((i) * (mul) + (plus)) % 16] + sines[i]; \
+	(a) = ((a) << (s) | (a) >> (32 - (s))) + (b)
+#define ROUND(f, from, s1, s2, s3, s4, mul, plus) \
+	for (unsigned i = (from); i < (from) + 16; i += 4) { \
+		STEP(f, a, b, c, d, i, s1, mul, plus); \
+		STEP(f, d, a, b, c, i + 1, s2, mul, plus); \
+		STEP(f, c, d, a, b, i + 2, s3, mul, plus); \
+		STEP(f, b, c, d, a, i + 3, s4, mul, plus); \
+	}
+
+void
+hash_md5_blocks(uint32_t state[4][HASH_MD5_LANES], const unsigned char *const p[HASH_MD5_LANES], size_t blocks)
+{
+	lanes v[4], w[16];
+
+	memcpy(v, state, sizeof v);
+	for (size_t n = 0; n < blocks; n++) {
+		lanes a = v[0], b = v[1], c = v[2], d = v[3];
+
+		for (unsigned k = 0; k < HASH_MD5_LANES; k++)
+			for (unsigned i = 0; i < 16; i++)
+				memcpy((char *)&w[i] + 4 * k, p[k] + 64 * n + 4 * i, 4);
+		ROUND(F, 0, 7, 12, 17, 22, 1, 0)
+		ROUND(G, 16, 5, 9, 14, 20, 5, 1)
+		ROUND(H, 32, 4, 11, 16, 23, 3, 5)
+		ROUND(I, 48, 6, 10, 15, 21, 7, 0)
+		v[0] += a;
+		v[1] += b;
+		v[2] += c;
+		v[3] += d;
+	}
+	memcpy(state, v, sizeof v);
+}

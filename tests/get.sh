@@ -1,0 +1,350 @@
+#!/bin/bash
+# r2 get end to end: where files go, verification, resuming, trees, patterns, and servers that lie.
+. "$(dirname "$0")/lib.sh"
+need_server
+
+cd "$T" || exit 1
+B=$R2_BUCKET
+MIB=1048576
+log='[R2] TS - INFO -'
+random_file small.bin 1258291
+random_file big.bin $((30 * MIB + 12345))
+printf hello >hello.txt
+: >empty.file
+s3_put "$P/small.bin" small.bin
+s3_put "$P/big.bin" big.bin
+s3_put "$P/hello.txt" hello.txt
+s3_put "$P/empty" empty.file
+no_temp() { ! find "${1:-.}" -name '.*.r2-*' | grep .; }
+got() { r2 get "$@"; }
+
+# Where it goes.
+mkdir here && cd here || exit 1
+t "one object: the log" 0 '' "$log Downloading: small.bin (1.20 MB)
+$log Downloaded: small.bin
+$log Complete: 1/1" got "$P/small.bin"
+ok "… and the file" cmp small.bin ../small.bin
+is "… its time is the object's" "$(date -u -r small.bin '+%a, %d %b %Y %T GMT')" "$(s3_head "$P/small.bin" | sed -n 's/^[Ll]ast-[Mm]odified: //p')"
+is "… its mode is the umask's" "$(stat -c %a small.bin)" "$(printf %o $((0666 & ~$(umask))))"
+t "to a name" 0 '' "…Downloaded: other.bin…" got "$P/small.bin" other.bin
+ok "… and the file" cmp other.bin ../small.bin
+mkdir dir
+t "to a directory" 0 '' "…Downloaded: dir/small.bin…" got "$P/small.bin" dir
+ok "… and the file" cmp dir/small.bin ../small.bin
+t "to a directory that is not there, ending in /" 0 '' "…Downloaded: new/dir/small.bin…" got "$P/small.bin" new/dir/
+ok "… and the file" cmp new/dir/small.bin ../small.bin
+t "to a name below directories that are not there" 0 '' "…Downloaded: far/away/x.bin…" got "$P/small.bin" far/away/x.bin
+ok "… and the file" cmp far/away/x.bin ../small.bin
+t "to an absolute name" 0 '' "…Downloaded: $T/here/abs.bin…" got "$P/small.bin" "$T/here/abs.bin"
+ok "… and the file" cmp abs.bin ../small.bin
+to_stdout() { # NAME FILE KEY [OPTION…]: standard output is FILE, and nothing is said
+	r2 get "${@:4}" "$3" - >"$T/stdout" 2>"$T/err"
+	is "$1: status" $? 0
+	ok "… the bytes" cmp "$T/stdout" "$2"
+	is "… and no word" "$(cat "$T/err")" ''
+}
+to_stdout "standard output" ../small.bin "$P/small.bin"
+t "/dev/null is not replaced" 0 '' '' got "$P/small.bin" /dev/null
+ok "… it is still what it was" [ -c /dev/null ]
+t "/dev/stdout that is a file" 0 … '' got "$P/hello.txt" /dev/stdout
+is "… has the bytes" "$(cat "$T/out")" hello
+mkfifo fifo
+(cat fifo >from-fifo) &
+t "to a FIFO" 0 '' '' got "$P/small.bin" fifo
+wait
+ok "… through it" cmp from-fifo ../small.bin
+ln -s target.bin link.bin && printf x >target.bin
+t "a symbolic link as DEST is followed" 0 '' '…Complete: 1/1' got "$P/small.bin" link.bin
+ok "… it is one still" [ -L link.bin ]
+ok "… to the file" cmp target.bin ../small.bin
+t "an empty object" 0 '' '…Complete: 1/1' got "$P/empty"
+ok "… is an empty file" cmp empty /dev/null
+t "s3://BUCKET/KEY" 0 '' '…Complete: 1/1' got --bucket no-such-bucket "s3://$B/$P/hello.txt" url.txt
+is "… and the file" "$(cat url.txt)" hello
+t "-q: nothing" 0 '' '' got -q "$P/hello.txt" quiet.txt
+t "no such key" 1 '' "…ERROR - Download failed: $P/nope: NoSuchKey…Complete: 0/1" got "$P/nope"
+ok "… leaves nothing" [ ! -e nope ]
+printf old >there.txt
+t "no such key, and a file of the name" 1 '' … got "$P/nope" there.txt
+is "… which stays" "$(cat there.txt)" old
+t "DEST below a file" 1 '' '…no directory…' got "$P/hello.txt" there.txt/x
+t "DEST in an unwritable directory" 1 '' '…ERROR…' got "$P/hello.txt" /proc/x
+longest=$(printf 'n%.0s' {1..255})
+t "a name of 255 bytes" 0 '' '…Complete: 1/1' got "$P/big.bin" "$longest"
+ok "… and the file" cmp "$longest" ../big.bin
+t "a name of 256 bytes" 1 '' '…255…' got "$P/hello.txt" "${longest}n"
+for name in 'with space' $'new\nline' $'\e[31mred' '-dash' "it's" 'a%41b' 'ünï-日本'; do
+	s3_put "$P/names/$name" ../hello.txt
+	t "name $(printf %q "$name")" 0 '' '…Complete: 1/1' got "$P/names/$name" ./
+	is "… and the file" "$(cat "./$name")" hello
+done
+ok "… control characters are escaped in the log" sh -c "'$R2' get '$P/names/'\$(printf '\\033')'[31mred' ./x 2>&1 | grep -q 'Downloading: .x1b'"
+
+# What is there already.
+printf old >exists.txt
+t "--if-exists skip" 0 '' '…Skipped: exists.txt (there already)…Complete: 1/1' got --if-exists skip "$P/hello.txt" exists.txt
+is "… keeps it" "$(cat exists.txt)" old
+t "--if-exists fail" 1 '' '…ERROR…exists.txt is there already…Complete: 0/1' got --if-exists fail "$P/hello.txt" exists.txt
+is "… keeps it" "$(cat exists.txt)" old
+t "--if-exists overwrite" 0 '' '…Complete: 1/1' got --if-exists overwrite "$P/hello.txt" exists.txt
+is "… replaces it" "$(cat exists.txt)" hello
+for how in skip fail; do
+	t "--if-exists $how with nothing there" 0 '' '…Downloaded:…' got --if-exists $how "$P/hello.txt" $how.txt
+	is "… and the file" "$(cat $how.txt)" hello
+done
+mkdir taken.txt hello.txt
+t "a directory of the name" 1 '' '…hello.txt: there is a directory of this name…Complete: 0/1' got "$P/hello.txt"
+t "a directory as the name" 0 '' '…Downloaded: taken.txt/hello.txt…' got "$P/hello.txt" taken.txt
+ok "no temporary file is left" no_temp
+cd ..
+
+# Ranges, parts, verification.
+check() { # NAME KEY FILE PROOF [OPTION…]
+	t "$1" 0 … '' got -q --json "${@:5}" "$P/$2" "./$2.got"
+	is "… verified: $4" "$(python3 -c 'import json, sys; x = json.load(sys.stdin); print(x["verified"], x["status"], x["size"])' <"$T/out")" \
+		"$4 downloaded $(stat -c %s "$3")"
+	ok "… the file" cmp "$2.got" "$3"
+	rm -f "$2.got"
+}
+check "small, one request" small.bin small.bin md5
+check "30 MiB in ranges" big.bin big.bin md5
+check "30 MiB in ranges, one worker" big.bin big.bin md5 -j 1
+check "30 MiB in 3 workers, 5 MiB" big.bin big.bin md5 -j 3 --part-size 5M
+check "30 MiB in one range" big.bin big.bin md5 --part-size 64M
+check "an empty object" empty empty.file md5
+parts() { "$R2" upload -q --multipart-threshold 1 --part-size "$1" --key "$P/$2" "$3"; }
+parts 5M parts.bin big.bin
+check "seven parts" parts.bin big.bin parts-md5
+check "… by one worker" parts.bin big.bin parts-md5 -j 1
+check "… in ranges of several parts" parts.bin big.bin parts-md5 --part-size 12M
+parts 20M few.bin big.bin
+check "two parts, which are larger than a range" few.bin big.bin parts-md5
+check "… by one worker" few.bin big.bin parts-md5 -j 1
+parts 50M one.bin small.bin
+check "one part" one.bin small.bin parts-md5
+to_stdout "standard output, parts" big.bin "$P/parts.bin"
+
+# Trees and patterns.
+mkdir -p tree/sub/deep
+for f in a.png b.jpg sub/c.png sub/deep/d.txt 'sub/e f.png'; do printf %s "$f" >"tree/$f"; s3_put "$P/t/$f" "tree/$f"; done
+s3_put "$P/t2" hello.txt
+"$R2" upload -q --key "$P/t/sub/empty/" empty.file
+mkdir tree/sub/empty
+same_tree() { diff -r tree "$1"; }
+t "-r" 0 '' "…Downloaded: copy/sub/deep/d.txt…Complete: 6/6" got -j 1 -r "$P/t" copy
+ok "… the tree" same_tree copy
+t "-r again: nothing is fetched" 0 '' "$log Complete: 6/6" got -r "$P/t" copy
+t "… says -v" 0 '' "…Skipped: copy/a.png (there already)…" got -v -r "$P/t/" copy
+rm copy/sub/c.png
+printf X >copy/a.png
+printf 'b.jpG' >copy/b.jpg && touch -d 2001-01-01 copy/b.jpg
+t "-r after changes: what is missing or differs" 0 '' … got -j 1 -r "$P/t" copy
+is "… and only that" "$(sed -n 's/.*Downloaded: //p' "$T/err")" 'copy/a.png
+copy/b.jpg
+copy/sub/c.png'
+ok "… the tree" same_tree copy
+find copy -type f -exec touch -d 2001-01-01 {} +
+t "-r after other times: the content decides" 0 '' "$log Complete: 6/6" got -r "$P/t" copy
+is "… and the times are the objects' again" "$(date -u -r copy/a.png '+%a, %d %b %Y %T GMT')" "$(s3_head "$P/t/a.png" | sed -n 's/^[Ll]ast-[Mm]odified: //p')"
+t "-r --if-exists fail" 1 '' "…is there already…Complete: 1/6" got -r --if-exists fail "$P/t" copy
+t "-r s3://" 0 '' "…Complete: 6/6" got -r "s3://$B/$P/t/" copy-url
+t "-r into a symbolic link to a directory" 0 '' "…Complete: 6/6" sh -c "mkdir real; ln -s real ln; '$R2' get -r '$P/t' ln"
+ok "… follows it" same_tree real
+t "-r into here" 0 '' "…Downloaded: sub/c.png…Complete: 6/6" sh -c "mkdir cwd; cd cwd; '$R2' get -r '$P/t'"
+t "-r of an object" 1 '' "…nothing is below $P/t2/…" got -r "$P/t2" x
+ok "… makes no directory" [ ! -e x ]
+t "-r of nothing" 1 '' "…nothing is below…" got -r "$P/nothing" x
+t "-r, DEST is a file" 1 '' "…hello.txt: is no directory…" got -r "$P/t" hello.txt
+mkdir outside && mkdir linked && ln -s ../outside linked/sub
+t "-r with a symbolic link on the way" 1 '' "…sub/c.png…symbolic link…Complete: 2/6" got -r "$P/t" linked
+is "… writes nothing through it" "$(ls outside)" ''
+mkdir file-in-way && printf x >file-in-way/sub
+t "-r with a file on the way" 1 '' "…sub/c.png…a file…Complete: 2/6" got -r "$P/t" file-in-way
+mkdir link-in-place && ln -s ../hello.txt link-in-place/a.png
+t "-r with a symbolic link in a file's place" 0 '' "…Complete: 6/6" got -r "$P/t" link-in-place
+is "… replaces the link, not its target" "$(cat hello.txt; [ -L link-in-place/a.png ] || echo file)" 'hellofile'
+t "a pattern" 0 '' "…Complete: 1/1" got "$P/t/*.jpg" pat
+ok "… the file" cmp pat/b.jpg tree/b.jpg
+t "* crosses slashes" 0 '' "…Complete: 3/3" got "$P/t/*.png" pat
+ok "… with directories" cmp 'pat/sub/e f.png' 'tree/sub/e f.png'
+t "? and []" 0 '' "…Complete: 2/2" got "$P/t/[ab].???" pat2
+t "a pattern of nothing" 1 '' "…no key matches $P/t/*.gif" got "$P/t/*.gif" pat
+t "a pattern to standard output" 2 '' "…one object…" got "$P/t/*" -
+s3_put "$P/lit/x[1]*.txt" hello.txt
+s3_put "$P/lit/x1.txt" small.bin
+t "a key with the letters of a pattern" 0 '' "…Complete: 1/1" got "$P/lit/x[1]*.txt" lit.txt
+is "… is that key" "$(cat lit.txt)" hello
+t "--json of a tree" 0 … '' got -q --json -r "$P/t" copy-json
+is "… a line for each" "$(python3 -c 'import json, sys
+rows = [json.loads(x) for x in sys.stdin]
+print(len(rows), {r["status"] for r in rows}, sorted(r["file"] for r in rows)[0])' <"$T/out")" "6 {'downloaded'} copy-json/a.png"
+
+# Instead of fetching.
+"$R2" upload -q --key "$P/meta.txt" --content-type text/x-own --meta colour=blue hello.txt
+t "--stat" 0 "key: $P/meta.txt
+size: 5
+type: text/x-own
+modified: 20…
+etag: 5d41402abc4b2a76b9719d911017c592
+x-amz-meta-colour: blue" '' got --stat "$P/meta.txt"
+t "--stat --json" 0 '{"key":"…","size":5,"content_type":"text/x-own","modified":"…Z","etag":"5d41402abc4b2a76b9719d911017c592","x-amz-meta-colour":"blue"}' '' got --stat --json "$P/meta.txt"
+t "--stat of nothing" 1 '' '…NoSuchKey…' got --stat "$P/nope"
+t "--presign" 0 "$R2_ENDPOINT/$B/$P/names/with%20space?X-Amz-…" '' got --presign 60 "$P/names/with space"
+is "… anybody can fetch it" "$(curl -s --cacert "$R2_CA_FILE" "$(cat "$T/out")")" hello
+t "--presign asks nobody" 0 'https://192.0.2.1/…' '' got --presign 604800 --endpoint https://192.0.2.1 x
+t "--presign --json" 0 '{"key":"x","url":"https://…","expires":"…Z"}' '' got --presign 5 --json x
+
+# Bad input.
+for bad in '--presign 0 x' '--presign 604801 x' '--stat -r x' '--stat x y' '--presign 5 --stat x' '' 'a b c' '-j 0 x' '-j 257 x' '--limit-rate 0 x' \
+	'--part-size 1M x' '--part-size 6G x' '--if-exists rename x' "s3://$B x" "s3://$B/"; do
+	# shellcheck disable=SC2086
+	t "refused: ${bad:-no KEY}" 2 '' 'r2 get: …' got $bad
+done
+t "an empty KEY" 2 '' 'r2 get: …' got ''
+t "an empty DEST" 2 '' 'r2 get: …' got x ''
+
+# Cut off and gone on.
+# In the background, until this script ends; what it says first is left in FILE: start FILE COMMAND…
+start() {
+	"${@:2}" >"$1" &
+	until [ -s "$1" ]; do kill -0 $! || return; sleep 0.02; done
+}
+start proxy.port python3 "$TESTS/proxy.py" "${R2_ENDPOINT#https://}"
+read -r port control <proxy.port
+via=https://127.0.0.1:$port
+tell() { local fd reply; exec {fd}<>"/dev/tcp/127.0.0.1/$control"; echo "$*" >&"$fd"; read -r reply <&"$fd"; exec {fd}>&-; echo "$reply"; }
+random_file huge.bin $((64 * MIB + 4321))
+s3_put "$P/huge.bin" huge.bin
+parts 5M huge-parts.bin huge.bin
+killed() { # KEY DEST BYTES [OPTION…]: get, killed once so many bytes have come
+	tell reset >/dev/null
+	"$R2" get -q --endpoint "$via" "${@:4}" "$P/$1" "$2" &
+	tell signal KILL $! down "$3" >/dev/null
+	wait $! 2>/dev/null
+}
+for key in huge.bin huge-parts.bin; do
+	for n in 1 2 3 4 5 6; do
+		killed $key cut.bin $((9 * MIB)) -j $((n % 2 * 4 + 1)) 2>/dev/null
+		ok "$key, killed $n: no file of the name" [ ! -e cut.bin ]
+	done
+	t "$key, killed six times, goes on" 0 '{…"resumed":…,"verified":"…md5"}' '' got -q --json --endpoint "$via" "$P/$key" cut.bin
+	ok "… the file" cmp cut.bin huge.bin
+	resumed=$(sed -n 's/.*"resumed":\([0-9]*\).*/\1/p' "$T/out")
+	# What was on its way when the end came is lost, in the buffers of five connections and of the proxy.
+	ok "… having kept most of 54 MiB ($resumed)" [ "$resumed" -gt $((20 * MIB)) ]
+	ok "… leaving nothing else" no_temp
+	rm cut.bin
+done
+killed huge.bin cut.bin $((20 * MIB)) 2>/dev/null
+temp=$(find . -maxdepth 1 -name '.cut.bin.r2-*')
+printf 'damaged' | dd of="$temp" bs=1 seek=100000 conv=notrunc status=none
+t "a damaged temporary file: fetched anew" 0 '' '…Complete: 1/1' got --endpoint "$via" "$P/huge.bin" cut.bin
+ok "… the file" cmp cut.bin huge.bin
+killed huge.bin cut2.bin $((20 * MIB)) 2>/dev/null
+s3_put "$P/huge.bin" big.bin
+t "replaced in between: the new one" 0 '' '…Complete: 1/1' got --endpoint "$via" "$P/huge.bin" cut2.bin
+ok "… the file" cmp cut2.bin big.bin
+ok "… leaving nothing else" no_temp
+s3_put "$P/huge.bin" huge.bin
+stopped() { "$R2" get --limit-rate 5M "$P/huge.bin" term.bin & sleep 1; kill -TERM $!; wait $!; }
+t "--limit-rate, and SIGTERM" 143 '' '…Stopped by …' stopped
+t "… goes on" 0 '{…"status":"downloaded"…}' '' got -q --json "$P/huge.bin" term.bin
+ok "… what was there was not fetched again" python3 -c 'import json, sys; sys.exit(json.load(sys.stdin)["resumed"] < 2000000)' <"$T/out"
+ok "… the file" cmp term.bin huge.bin
+# Two at once do not share the temporary file.
+"$R2" get -q --limit-rate 20M "$P/huge.bin" twice.bin & one=$!
+sleep 0.5
+t "two processes, one file" 0 '' '' got -q "$P/huge.bin" twice.bin
+ok "… the file" cmp twice.bin huge.bin
+ok "… the other is well too" wait $one
+ok "… the file" cmp twice.bin huge.bin
+ok "… leaving nothing else" no_temp
+tell cut 200000 3000000 rst >/dev/null
+tell reset >/dev/null
+t "every connection is cut at some byte" 0 '' '' got -q --endpoint "$via" "$P/huge.bin" cuts.bin
+ok "… the file" cmp cuts.bin huge.bin
+to_stdout "… to standard output" big.bin "$P/big.bin" -q --endpoint "$via"
+tell cut off >/dev/null
+read -r _ _ _ cuts < <(tell count)
+ok "… ($cuts cuts)" [ "$cuts" -gt 30 ]
+"$R2" get -q --endpoint "$via" --limit-rate 30M "$P/huge.bin" outage.bin & one=$!
+sleep 0.7
+tell outage 4 >/dev/null
+ok "an outage is waited out" wait $one
+ok "… the file" cmp outage.bin huge.bin
+
+# No room.
+if mkdir full && mount -t tmpfs -o size=16m tmpfs full 2>/dev/null; then
+	t "disk full" 1 '' '…No space left on device…Complete: 0/1' got "$P/big.bin" full/x
+	is "… leaves nothing" "$(ls -A full)" ''
+	head -c 16000000 /dev/zero >full/filler
+	t "disk full, small" 1 '' '…No space left on device…' got "$P/small.bin" full/y
+	is "… leaves nothing" "$(ls -A full)" filler
+	umount full
+else
+	skip "disk full" "no mount here"
+fi
+
+# Servers that lie.
+start hostile.port python3 "$TESTS/hostile.py" "$T/hostile.log"
+read -r port <hostile.port
+export R2_ENDPOINT=http://127.0.0.1:$port
+SIZE=20000000
+proof() { # KEY: what the file was verified by
+	rm -f x
+	got -q --json "$1" x | python3 -c 'import json, sys; x = json.load(sys.stdin); print(x["verified"], x["status"])'
+}
+is "a server's own part size" "$(proof parts-$SIZE-3000000)" 'parts-md5 downloaded'
+is "tiny parts" "$(proof parts-3000000-300)" 'parts-md5 downloaded'
+is "parts of different sizes" "$(proof uneven-$SIZE)" 'parts-md5 downloaded'
+is "a server that does not know partNumber: a usual size" "$(proof quiet-$SIZE-8388608)" 'parts-md5 downloaded'
+is "… not the first that fits" "$(proof quiet-9000000-8000000)" 'parts-md5 downloaded'
+is "… the smallest that fits" "$(proof quiet-9000000-4500000)" 'parts-md5 downloaded'
+is "… an unusual one" "$(proof quiet-9000000-4777777)" 'None downloaded'
+t "… which is said" 0 '' '…WARNING…not verified…' got quiet-9000000-4777777 x
+is "an ETag that is no MD5" "$(proof opaque-$SIZE)" 'None downloaded'
+t "… which -v says" 0 '' '…DEBUG…not verified…' got -v opaque-$SIZE x
+is "a KMS object" "$(proof kms-$SIZE)" 'None downloaded'
+is "no ETag" "$(proof noetag-$SIZE)" 'None downloaded'
+is "no Content-Length" "$(proof chunked-$SIZE)" 'md5 downloaded'
+ok "every answer is cut after 100,000 bytes" [ "$(proof cut-3000000)" = 'md5 downloaded' ]
+: >hostile.log
+is "replaced after the first range: begun anew" "$(proof swap-$SIZE)" 'md5 downloaded'
+bad() { # NAME KEY MESSAGE
+	rm -f x
+	t "$1" 1 '' "…Download failed: $2: $3…Complete: 0/1" got --retries 2 "$2" x
+	ok "… no file" [ ! -e x ]
+}
+corrupt="127.0.0.1 sent other bytes than the ETag says"
+bad "a flipped byte" flip-5000 "$corrupt"
+bad "… in a range" flip-$SIZE "$corrupt"
+bad "… the very last one" flipend-$SIZE "$corrupt"
+bad "… in a part" flip-parts-$SIZE-6000000 "$corrupt"
+bad "… in parts of different sizes" flip-uneven-$SIZE "$corrupt"
+t "… to standard output" 1 … '…sent other bytes…' got flip-5000 - 2>/dev/null
+bad "replaced all the time" swaps-$SIZE '…and again…'
+bad "… and If-Match ignored" ignore-$SIZE '…and again…'
+ok "… and nothing else is left" no_temp
+bad "Range ignored" norange-$SIZE '…ignores Range…'
+bad "another range" shift-$SIZE '…Content-Range…'
+bad "a wrong Content-Range" lie-$SIZE '…Content-Range…'
+bad "a Content-Range without size" nosize-$SIZE '…Content-Range…'
+bad "a Content-Length of 20 digits" long-1 '…Content-Length…'
+bad "a negative Content-Length" negative-1 '…Content-Length…'
+bad "an object larger than any disk" vast-1 '…bytes…'
+t "a server that stalls" 1 '' '…' got --timeout 1 --retries 1 stall-$SIZE stalled
+ok "… what came is kept" [ -n "$(find . -maxdepth 1 -name '.stalled.r2-*')" ]
+t "keys outside the prefix" 1 '' '…not below "out/"…' got -r out x-out
+mkdir -p safe/dest
+run got -j 1 -r evil safe/dest
+is "keys that lead out: status" "$rc" 1
+is "… what was written" "$(cd safe && find . -type f | LC_ALL=C sort | cut -c1-12)" './dest/dir/i
+./dest/good-
+./dest/nl
+./dest/yyyyy
+in-5'
+ok "… and nothing elsewhere" [ "$(ls safe)" = dest ]
+for key in 'evil/../../../up-5' 'evil//abs-5' 'evil/./dot-5' 'evil/a//b-5' 'evil/..' 'evil/xxx' 'evil/good-5/below-5'; do
+	ok "… $key is refused by name" grep -qF "Download failed: $key" "$T/err"
+done
+finish

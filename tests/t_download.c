@@ -1,0 +1,431 @@
+/* What a download decides without a server: what an ETag proves, which ranges there are, where a file may go. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
+#include "../lib/s3_get.c"
+#include "../lib/download_dest.c"
+#include "download_etag.h"
+#include "download_layout.h"
+#include "test.h"
+
+#define MIB (1024 * 1024ULL)
+
+static void
+test_content_range(void)
+{
+	static const char *const bad[] = {"", "bytes", "bytes 0-4", "bytes 0-4/", "bytes 0-4/*", "bytes */5", "bytes 5-4/9", "bytes 0-5/5",
+		"bytes -4/5", "bytes 0-/5", "bytes 0 -4/5", "bytes 0-4/5 ", "bytes 0-4/5x", "Bytes 0-4/5", "bytes=0-4/5", "bytes +0-4/5",
+		"bytes 0-4/99999999999999999999", "bytes 0-9999999999999999999/5", "items 0-4/5"};
+	uint64_t first, last, size;
+
+	check_int(parse_content_range("bytes 0-4/5", &first, &last, &size), 0);
+	check_int(first, 0);
+	check_int(last, 4);
+	check_int(size, 5);
+	check_int(parse_content_range("bytes 123456789012-223456789012/999999999999999999", &first, &last, &size), 0);
+	check_int(first, 123456789012);
+	check_int(last, 223456789012);
+	check_int(size, 999999999999999999);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		if (parse_content_range(bad[i], &first, &last, &size) == 0)
+			check_str(bad[i], "refused");
+	check_int(parse_content_range(NULL, &first, &last, &size), -1);
+}
+
+static int
+reply_is(struct get *x, int status, const char *content_range, int64_t length, uint64_t *end)
+{
+	struct s3_call c = {.range = NULL};
+	struct http_reply rp = {.status = status, .length = length, .nfields = content_range ? 1 : 0,
+		.fields = {{"content-range", content_range}}};
+	struct err e;
+	uint64_t size;
+
+	ask(x, &c);
+	return check_reply(x, &c, &rp, &size, end, &e);
+}
+
+static void
+test_reply(void)
+{
+	struct s3_get all = {0}, some = {.from = 100, .len = 50}, begin = {.len = 50};
+	struct get x = {.g = &all};
+	uint64_t end;
+
+	check_int(reply_is(&x, 200, NULL, 1000, &end), 0);
+	check_int(end, 1000);
+	check_int(reply_is(&x, 200, NULL, -1, &end), 0);
+	check(end == UINT64_MAX);
+	check_int(reply_is(&x, 206, "bytes 0-999/1000", 1000, &end), -1);
+	check_int(reply_is(&x, 204, NULL, 0, &end), -1);
+	/* After a part of it has come, only the rest will do. */
+	x.at = 400;
+	check_int(reply_is(&x, 206, "bytes 400-999/1000", 600, &end), 0);
+	check_int(end, 1000);
+	check_int(reply_is(&x, 206, "bytes 400-999/1000", -1, &end), 0);
+	check_int(reply_is(&x, 206, "bytes 399-999/1000", 601, &end), -1);
+	check_int(reply_is(&x, 206, "bytes 400-998/1000", 599, &end), -1);
+	check_int(reply_is(&x, 206, "bytes 400-999/1000", 599, &end), -1);
+	check_int(reply_is(&x, 206, NULL, 600, &end), -1);
+	check_int(reply_is(&x, 200, NULL, 1000, &end), -1);
+	x = (struct get){.g = &some, .at = 100};
+	check_int(reply_is(&x, 206, "bytes 100-149/1000", 50, &end), 0);
+	check_int(end, 150);
+	check_int(reply_is(&x, 206, "bytes 100-119/120", 20, &end), 0);
+	check_int(reply_is(&x, 206, "bytes 100-119/1000", 20, &end), -1);
+	check_int(reply_is(&x, 206, "bytes 100-150/1000", 51, &end), -1);
+	check_int(reply_is(&x, 200, NULL, 50, &end), -1);
+	/* All of a small object in place of its beginning. */
+	x = (struct get){.g = &begin};
+	check_int(reply_is(&x, 200, NULL, 50, &end), 0);
+	check_int(reply_is(&x, 200, NULL, 20, &end), 0);
+	check_int(reply_is(&x, 200, NULL, 51, &end), -1);
+}
+
+static void
+test_etag(void)
+{
+	static const char *const none[] = {"", "d41d8cd98f00b204e9800998ecf8427", "d41d8cd98f00b204e9800998ecf8427ez",
+		"g41d8cd98f00b204e9800998ecf8427e", "d41d8cd98f00b204e9800998ecf8427e-", "d41d8cd98f00b204e9800998ecf8427e-0",
+		"d41d8cd98f00b204e9800998ecf8427e-01", "d41d8cd98f00b204e9800998ecf8427e-10001", "d41d8cd98f00b204e9800998ecf8427e-+5",
+		"d41d8cd98f00b204e9800998ecf8427e-5x", "d41d8cd98f00b204e9800998ecf8427e-999999999999", "d41d8cd98f00b204e9800998ecf8427e_5"};
+	struct download_etag x;
+
+	check(download_etag_parse(&x, "d41d8cd98f00b204e9800998ecf8427e"));
+	check_int(x.parts, 0);
+	check_int(x.md5[0], 0xd4);
+	check_int(x.md5[15], 0x7e);
+	check(download_etag_parse(&x, "D41D8CD98F00B204E9800998ECF8427E-10000"));
+	check_int(x.parts, 10000);
+	for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+		if (download_etag_parse(&x, none[i]))
+			check_str(none[i], "refused");
+}
+
+static int
+among(uint64_t want, uint64_t size, unsigned parts)
+{
+	uint64_t sizes[DOWNLOAD_SIZES_MAX];
+	unsigned n = download_part_sizes(size, parts, sizes);
+
+	for (unsigned i = 0; i < n; i++) {
+		check(download_parts_fit(size, parts, sizes[i]));
+		for (unsigned k = 0; k < i; k++)
+			check(sizes[k] != sizes[i]);
+	}
+	for (unsigned i = 0; i < n; i++)
+		if (sizes[i] == want)
+			return 1;
+	return 0;
+}
+
+static void
+test_part_sizes(void)
+{
+	check(download_parts_fit(10, 2, 5));
+	check(download_parts_fit(11, 3, 5));
+	check(!download_parts_fit(10, 3, 5));
+	check(!download_parts_fit(10, 1, 5));
+	check(!download_parts_fit(10, 2, 0));
+	check(download_parts_fit(0, 1, 5));
+	check(download_parts_fit(UINT64_MAX, 1, UINT64_MAX));
+	check(among(50 * MIB, 101 * MIB, 3));
+	check(among(8 * MIB, 101 * MIB, 13));
+	check(among(8000000, 79 * MIB, 11));
+	check(among(5 * MIB, 5 * MIB + 1, 2));
+	check(among(7 * MIB, 70000 * MIB - 5, 10000));
+	check(among(777, 777, 1));
+	check(among(34, 100, 3));
+	check(!among(50 * MIB, 101 * MIB, 4));
+	check(among(1, 0, 1));
+	/* Twelve parts of ten bytes each cannot be. */
+	check_int(download_part_sizes(10, 12, (uint64_t[DOWNLOAD_SIZES_MAX]){0}), 0);
+}
+
+/* data in pieces of step bytes: is it the ETag's? */
+static int
+sum_is(const char *etag, uint64_t part, const char *data, size_t n, size_t step)
+{
+	struct download_sum s;
+	struct download_etag x;
+
+	check(download_etag_parse(&x, etag));
+	download_sum_init(&s, part);
+	for (size_t at = 0; at < n; at += step)
+		download_sum_update(&s, data + at, n - at < step ? n - at : step);
+	download_sum_end(&s);
+	return download_sum_is(&s, &x);
+}
+
+/* Computed by: for p in abcd ef; do printf $p | md5sum | cut -c1-32; done | xxd -r -p | md5sum */
+static void
+test_sum(void)
+{
+	for (size_t step = 1; step <= 10; step++) {
+		check(sum_is("e80b5017098950fc58aad83c8c14978e", 0, "abcdef", 6, step));
+		check(!sum_is("e80b5017098950fc58aad83c8c14978f", 0, "abcdef", 6, step));
+		check(sum_is("fa40dffba3d56c6098e0477379f300bd-2", 4, "abcdef", 6, step));
+		check(!sum_is("fa40dffba3d56c6098e0477379f300bd-2", 5, "abcdef", 6, step));
+		check(sum_is("6c67d992fc6f859180241eb4fd4abf98-3", 2, "abcdef", 6, step));
+	}
+	check(sum_is("d41d8cd98f00b204e9800998ecf8427e", 0, "", 0, 1));
+	check(sum_is("59adb24ef3cdbe0297f05b395827453f-1", 1, "", 0, 1));
+}
+
+/* The ranges are the object, each byte once, in order within their lanes; 0 when not. */
+static int
+tiles(const struct download_layout *l)
+{
+	uint64_t at = 0, from;
+
+	for (unsigned i = 0; i < l->nranges; i++) {
+		uint64_t len = download_layout_range(l, i, &from);
+
+		if (len && from != at)
+			return 0;
+		if (l->lanes_per > 1 || l->per_lane == 1) {
+			if (from % l->lane || len > l->range)
+				return 0;
+		} else if (len && from / l->lane != i / l->per_lane) {
+			return 0;
+		}
+		at += len;
+	}
+	return at == l->size;
+}
+
+static void
+choose(uint64_t size, unsigned parts, uint64_t part, uint64_t want, unsigned workers)
+{
+	struct download_layout l, again;
+
+	check_int(download_layout_choose(&l, &(struct download_wish){size, parts, part, want, workers}), 0);
+	check(tiles(&l));
+	check(l.nranges >= 1 && l.nranges <= DOWNLOAD_RANGES_MAX);
+	check(l.per_lane == 1 || l.lanes_per == 1);
+	check_int(download_layout_set(&again, size, parts, l.lane, l.range), 0);
+	check(!memcmp(&l, &again, sizeof l));
+}
+
+static void
+test_layout(void)
+{
+	static const uint64_t sizes[] = {0, 1, 65535, 65536, 65537, 8 * MIB - 1, 8 * MIB, 8 * MIB + 1, 100 * MIB + 7, 5 << 20, 3ULL << 40};
+	struct download_layout l;
+
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+		for (uint64_t want = 65536; want < 1ULL << 33; want *= 8) {
+			choose(sizes[i], 0, 0, want, 8);
+			for (unsigned parts = 1; parts <= 10000; parts = parts * 3 + 1) {
+				uint64_t part = sizes[i] ? (sizes[i] - 1) / parts + 1 : 1;
+
+				if (download_parts_fit(sizes[i], parts, part))
+					choose(sizes[i], parts, part, want, 8);
+			}
+		}
+	/* One request for what is small; whole parts; tiny parts together; pieces of parts that are too few. */
+	download_layout_choose(&l, &(struct download_wish){.size = 8 * MIB, .want = 8 * MIB, .workers = 8});
+	check_int(l.nranges, 1);
+	download_layout_choose(&l, &(struct download_wish){.size = 100 * MIB, .want = 8 * MIB, .workers = 8});
+	check_int(l.nranges, 13);
+	check_int(l.per_lane, 13);
+	download_layout_choose(&l, &(struct download_wish){1000 * MIB, 20, 50 * MIB, 8 * MIB, 8});
+	check_int(l.nranges, 20);
+	check_int(l.per_lane, 1);
+	download_layout_choose(&l, &(struct download_wish){100 * MIB, 100, MIB, 8 * MIB, 8});
+	check_int(l.nranges, 13);
+	check_int(l.lanes_per, 8);
+	download_layout_choose(&l, &(struct download_wish){100 * MIB, 2, 50 * MIB, 8 * MIB, 8});
+	check_int(l.nranges, 14);
+	check_int(l.per_lane, 7);
+	/* What an old temporary file may say. */
+	check_int(download_layout_set(&l, 100, 0, 100, 0), -1);
+	check_int(download_layout_set(&l, 100, 0, 0, 10), -1);
+	check_int(download_layout_set(&l, 100, 0, 99, 10), -1);
+	check_int(download_layout_set(&l, 100, 0, UINT64_MAX, 10), -1);
+	check_int(download_layout_set(&l, 100, 1, 101, 10), -1);
+	check_int(download_layout_set(&l, 100, 3, 50, 50), -1);
+	check_int(download_layout_set(&l, 100, 2, 50, 75), -1);
+	check_int(download_layout_set(&l, 100, 2, 50, UINT64_MAX / 50 * 50), -1);
+	check_int(download_layout_set(&l, 100 * MIB, 0, 100 * MIB, 1), -1);
+	check_int(download_layout_set(&l, 100, 2, 50, 7), 0);
+	check_int(l.nranges, 16);
+	check(tiles(&l));
+}
+
+static void
+test_names(void)
+{
+	static const char *const good[] = {"a", "a/b", "...", "a/.b", "..a", "a..", " ", "\n", "a/b/", "\\..\\x", "-", "\303\251"};
+	static const char *const bad[] = {"", ".", "..", "/", "/a", "a//b", "a/./b", "a/../b", "../a", "a/..", "a/../", "a/.", "//", "./", "../"};
+	char longest[2 * NAME_MAX + 8];
+	struct err e;
+
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+		if (download_dest_check(good[i], &e) < 0)
+			check_str(good[i], e.msg);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		if (download_dest_check(bad[i], &e) == 0)
+			check_str(bad[i], "refused");
+	memset(longest, 'x', sizeof longest);
+	longest[NAME_MAX] = '\0';
+	check_int(download_dest_check(longest, &e), 0);
+	longest[NAME_MAX] = '/';
+	longest[2 * NAME_MAX + 1] = '\0';
+	check_int(download_dest_check(longest, &e), 0);
+	longest[2 * NAME_MAX + 1] = 'x';
+	longest[2 * NAME_MAX + 2] = '\0';
+	check_int(download_dest_check(longest, &e), -1);
+	check(strstr(e.msg, "255"));
+}
+
+static void
+write_file(int dir, const char *name, const char *text)
+{
+	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+
+	check(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	close(fd);
+}
+
+static const char *
+read_file(int dir, const char *name)
+{
+	static char text[64];
+	int fd = openat(dir, name, O_RDONLY);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+
+	close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	return n < 0 ? "(none)" : text;
+}
+
+static void
+test_places(int root)
+{
+	struct download_dest d;
+	struct stat st;
+	struct err e;
+
+	check_int(download_dest_open(&d, root, "a/b/c", &e), 0);
+	check_str(d.name, "c");
+	check_int(download_dest_stat(&d, &st, &e), 0);
+	download_dest_close(&d);
+	check_int(fstatat(root, "a/b", &st, 0), 0);
+	check_int(download_dest_open(&d, root, "a/b/", &e), 0);
+	check_str(d.name, "");
+	check(!d.made);
+	download_dest_close(&d);
+	check_int(download_dest_open(&d, root, "a/new/", &e), 0);
+	check(d.made);
+	download_dest_close(&d);
+	check_int(symlinkat("a", root, "link"), 0);
+	check_int(download_dest_open(&d, root, "link/x", &e), -1);
+	check(strstr(e.msg, "symbolic link"));
+	download_dest_close(&d);
+	write_file(root, "file", "x");
+	check_int(download_dest_open(&d, root, "file/x", &e), -1);
+	check(strstr(e.msg, "a file"));
+	download_dest_close(&d);
+	check_int(download_dest_open(&d, root, "a", &e), 0);
+	check_int(download_dest_stat(&d, &st, &e), -1);
+	check(strstr(e.msg, "directory"));
+	download_dest_close(&d);
+	download_dest_close(&d);
+}
+
+static void
+test_temp(int root)
+{
+	struct download_dest a, b;
+	struct download_final f = {.size = 3, .modified = 1000000000};
+	struct stat st;
+	struct err e;
+
+	check_int(download_dest_open(&a, root, "t", &e), 0);
+	check_int(download_dest_open(&b, root, "t", &e), 0);
+	check_int(download_dest_temp(&a, "01234567", &e), 0);
+	check_str(a.temp, ".t.r2-01234567");
+	check(a.lasting);
+	/* The second one has its own. */
+	check_int(download_dest_temp(&b, "01234567", &e), 0);
+	check(!b.lasting && strcmp(a.temp, b.temp));
+	check(write(a.fd, "one, and a tail", 15) == 15 && write(b.fd, "two", 3) == 3);
+	check_int(download_dest_commit(&a, &f, &e), 0);
+	check_str(read_file(root, "t"), "one");
+	check(fstatat(root, "t", &st, 0) == 0 && st.st_mtime == 1000000000);
+	/* Nothing is replaced unless it may be. */
+	check_int(download_dest_commit(&b, &f, &e), -1);
+	check(strstr(e.msg, "already"));
+	check_str(read_file(root, "t"), "one");
+	f.replace = 1;
+	check_int(download_dest_commit(&b, &f, &e), 0);
+	check_str(read_file(root, "t"), "two");
+	/* What somebody else put in the temporary file's place is not renamed. */
+	check_int(download_dest_temp(&a, "01234567", &e), 0);
+	check_int(unlinkat(root, a.temp, 0), 0);
+	write_file(root, a.temp, "bad");
+	check_int(download_dest_commit(&a, &f, &e), -1);
+	check_str(read_file(root, "t"), "two");
+	download_dest_drop(&a);
+	check_str(read_file(root, ".t.r2-01234567"), "(none)");
+	/* Nor is a link followed, or a file with another name written to. */
+	check_int(symlinkat("t", root, ".t.r2-01234567"), 0);
+	check_int(download_dest_temp(&a, "01234567", &e), 0);
+	check(!a.lasting);
+	download_dest_drop(&a);
+	check_int(unlinkat(root, ".t.r2-01234567", 0), 0);
+	check_int(linkat(root, "t", root, ".t.r2-01234567", 0), 0);
+	check_int(download_dest_temp(&a, "01234567", &e), 0);
+	check(!a.lasting);
+	download_dest_drop(&a);
+	check_str(read_file(root, "t"), "two");
+	download_dest_close(&a);
+	download_dest_close(&b);
+}
+
+static void
+test_long_temp(int root)
+{
+	char name[NAME_MAX + 1];
+	struct download_dest d;
+	struct err e;
+
+	memset(name, 'x', NAME_MAX);
+	name[NAME_MAX] = '\0';
+	/* A character of two bytes where the name has to be cut. */
+	memcpy(name + NAME_MAX - 15, "\303\251", 2);
+	check_int(download_dest_open(&d, root, name, &e), 0);
+	check_int(download_dest_temp(&d, "01234567", &e), 0);
+	check(enc_utf8_valid(d.temp, strlen(d.temp)));
+	check(strlen(d.temp) <= NAME_MAX && strlen(d.temp) > NAME_MAX - 4);
+	download_dest_drop(&d);
+	download_dest_close(&d);
+}
+
+int
+main(void)
+{
+	char dir[] = "/tmp/r2-t_download.XXXXXX", command[64];
+	int root;
+
+	check(mkdtemp(dir) != NULL);
+	root = open(dir, O_PATH | O_DIRECTORY);
+	test_content_range();
+	test_reply();
+	test_etag();
+	test_part_sizes();
+	test_sum();
+	test_layout();
+	test_names();
+	test_places(root);
+	test_temp(root);
+	test_long_temp(root);
+	close(root);
+	snprintf(command, sizeof command, "rm -rf %s", dir);
+	check_int(system(command), 0);
+	return test_end();
+}
