@@ -22,6 +22,13 @@ enum {
 	SENT = 1 << 8,        /* beside BR_SSL_SENDREC and its like: no record waits to be sent */
 };
 
+/* Only one of them is linked: the one with 64×64→128-bit products where the compiler has such. */
+#ifdef __SIZEOF_INT128__
+#define POLY1305 br_poly1305_ctmulq_run
+#else
+#define POLY1305 br_poly1305_ctmul_run
+#endif
+
 struct tls_trust {
 	const br_x509_trust_anchor *anchors;
 	size_t count;
@@ -339,6 +346,58 @@ tls_library(void)
 	return "BearSSL 0.6";
 }
 
+/* ---- elliptic curves ---- */
+
+/* P-256 by its own code, P-384 and P-521 by the general one, both of which certificates need anyway. X25519 would cost 4 KB for
+   nothing: who speaks ECDHE at TLS 1.2 has P-256 (RFC 8422 section 5.1.1). */
+static const br_ec_impl *
+ec_of(int curve)
+{
+	return curve == BR_EC_secp256r1 ? &br_ec_p256_m31 : &br_ec_prime_i31;
+}
+
+static const unsigned char *
+ec_generator(int curve, size_t *len)
+{
+	return ec_of(curve)->generator(curve, len);
+}
+
+static const unsigned char *
+ec_order(int curve, size_t *len)
+{
+	return ec_of(curve)->order(curve, len);
+}
+
+static size_t
+ec_xoff(int curve, size_t *len)
+{
+	return ec_of(curve)->xoff(curve, len);
+}
+
+static uint32_t
+ec_mul(unsigned char *g, size_t glen, const unsigned char *x, size_t xlen, int curve)
+{
+	return ec_of(curve)->mul(g, glen, x, xlen, curve);
+}
+
+static size_t
+ec_mulgen(unsigned char *r, const unsigned char *x, size_t xlen, int curve)
+{
+	return ec_of(curve)->mulgen(r, x, xlen, curve);
+}
+
+static uint32_t
+ec_muladd(unsigned char *a, const unsigned char *b, size_t len, const unsigned char *x, size_t xlen,
+	const unsigned char *y, size_t ylen, int curve)
+{
+	return ec_of(curve)->muladd(a, b, len, x, xlen, y, ylen, curve);
+}
+
+static const br_ec_impl ec_nist = {
+	1 << BR_EC_secp256r1 | 1 << BR_EC_secp384r1 | 1 << BR_EC_secp521r1,
+	ec_generator, ec_order, ec_xoff, ec_mul, ec_mulgen, ec_muladd,
+};
+
 /* ---- the server's certificates ---- */
 
 static void
@@ -421,7 +480,7 @@ chain_init(struct chain *c, const struct tls_params *p, const char *host)
 	br_x509_minimal_set_hash(x, br_sha384_ID, &br_sha384_vtable);
 	br_x509_minimal_set_hash(x, br_sha512_ID, &br_sha512_vtable);
 	br_x509_minimal_set_rsa(x, br_rsa_i31_pkcs1_vrfy);
-	br_x509_minimal_set_ecdsa(x, br_ec_get_default(), br_ecdsa_vrfy_asn1_get_default());
+	br_x509_minimal_set_ecdsa(x, &ec_nist, br_ecdsa_i31_vrfy_asn1);
 	br_x509_minimal_set_minrsa(x, RSA_MIN);
 	br_x509_minimal_set_name_elements(x, c->names, 2);
 	/* Days since the year 0; 719528 of them before 1970. */
@@ -629,12 +688,13 @@ engine_init(struct tls *t)
 	br_ssl_engine_set_prf_sha256(eng, &br_tls12_sha256_prf);
 	br_ssl_engine_set_prf_sha384(eng, &br_tls12_sha384_prf);
 	br_ssl_engine_set_rsavrfy(eng, br_rsa_i31_pkcs1_vrfy);
-	br_ssl_engine_set_default_ecdsa(eng);
+	br_ssl_engine_set_ec(eng, &ec_nist);
+	br_ssl_engine_set_ecdsa(eng, br_ecdsa_i31_vrfy_asn1);
 	br_ssl_engine_set_default_aes_gcm(eng);
 	/* Not the default ChaCha20: its SSE2 form is the slower one with today's compilers. */
 	br_ssl_engine_set_chapol(eng, &br_sslrec_in_chapol_vtable, &br_sslrec_out_chapol_vtable);
 	br_ssl_engine_set_chacha20(eng, &br_chacha20_ct_run);
-	br_ssl_engine_set_poly1305(eng, br_poly1305_ctmulq_get() ? br_poly1305_ctmulq_get() : &br_poly1305_ctmul_run);
+	br_ssl_engine_set_poly1305(eng, POLY1305);
 	br_ssl_engine_set_x509(eng, &t->chain.vtable);
 	/* Two buffers: with a shared one an early answer would stop the sending. */
 	br_ssl_engine_set_buffers_bidi(eng, t->ibuf, sizeof t->ibuf, t->obuf, sizeof t->obuf);
