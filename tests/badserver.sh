@@ -369,14 +369,14 @@ for id in $(ctl uploads); do curl -s -X DELETE "$HTTP/$B/k?uploadId=$id"; done
 head_off() { { head -c 1000 >/dev/null; r2 upload --key k -; } <small; }
 drop k
 bad
-tail -c +1001 small >tail
+tail -c +1001 small >tail.bin
 # head reads ahead, but puts a file's offset back to where it stopped.
 t 'standard input that is a file, from where it stands' 0 '' "$stored" head_off
-ok '… the object' is_object k tail
+ok '… the object' is_object k tail.bin
 
 # How many at once.
 mkdir many
-for i in {1..12}; do cp small many/$i; done
+for i in {1..12}; do cp small "many/$i"; done
 for j in 1 3; do
 	bad 'put wait 0 seconds=0.3'
 	t "-j $j" 0 '' '…Complete: 12/12' r2 upload -r --prefix many --no-date -j $j many

@@ -265,7 +265,7 @@ close_all(const struct race *r)
 static void
 test_race(void)
 {
-	const struct net_peer who = {"", "a.example", "R2_ENDPOINT", 0};
+	const struct net_peer who = {"", "a.example", "R2_ENDPOINT", 0, NULL};
 	uint16_t deaf_port, open_port, closed_port;
 	int fill[3], deaf_fd = deaf(fill, &deaf_port), fd = listen_on("127.0.0.1", 0, 5), closed = listen_on("127.0.0.3", 0, 5);
 	struct race r = {.deadline_ms = net_now_ms() + 20000};
@@ -315,7 +315,7 @@ test_race(void)
 static void
 test_names(void)
 {
-	const struct net_peer who = {"", "a.example", "R2_ENDPOINT", 0}, via = {"proxy ", "p", "HTTPS_PROXY", 0};
+	const struct net_peer who = {"", "a.example", "R2_ENDPOINT", 0, NULL}, via = {"proxy ", "p", "HTTPS_PROXY", 0, NULL};
 	struct net n;
 	struct err e = {0};
 

@@ -71,7 +71,7 @@ ok '… the object' s3_is "$P/big" big
 sent=$(passed up)
 report "upload -j $JOBS --part-size $PART: $((sent / M)) MiB sent for $MIB MiB, $KILLS kills; resumed at last: $(json_of resumed <"$T/out")"
 if [ -n "$BIG" ]; then
-	ok '… at most 1.3 GiB were sent' [ "$sent" -le $((13 * 1024 / 10 * M)) ]
+	ok '… at most 1.3 GiB were sent' [ "$sent" -le $((13 * 1024 * M / 10)) ]
 else
 	ok "… ${PART}iB a kill and worker are sent again at most" [ "$sent" -le $(((MIB + MIB / 100 + 1 + KILLS * JOBS * ${PART%M}) * M)) ]
 	is '… no unfinished upload is left' "$(unfinished "$P/big")" 0
@@ -88,7 +88,7 @@ ok '… the file' cmp got big
 fetched=$(passed down)
 report "get -j $JOBS --part-size $PART: $((fetched / M)) MiB fetched for $MIB MiB, $KILLS kills"
 if [ -n "$BIG" ]; then
-	ok '… at most 1.3 GiB were fetched' [ "$fetched" -le $((13 * 1024 / 10 * M)) ]
+	ok '… at most 1.3 GiB were fetched' [ "$fetched" -le $((13 * 1024 * M / 10)) ]
 else
 	ok "… ${PART}iB a kill and worker are fetched again at most" [ "$fetched" -le $(((MIB + MIB / 100 + 1 + KILLS * JOBS * ${PART%M}) * M)) ]
 fi
@@ -140,14 +140,14 @@ for how in fin rst; do
 	count=0
 	while [ "$(cuts_made)" -lt $((CUTS / 2)) ] && [ $count -lt 20 ]; do
 		rm -f got
-		via get -j 4 "$P/cut-$how" got 2>err && cmp got middle || break
+		if ! via get -j 4 "$P/cut-$how" got 2>err || ! cmp got middle; then break; fi
 		count=$((count + 1))
 	done
 	ok "get: $((CUTS / 2)) connections cut by $how" [ "$(cuts_made)" -ge $((CUTS / 2)) ] || indent 'stderr: ' <err
 	proxy cut off
 done
 mkdir small
-for i in {1..200}; do random_file small/$i.bin "$(between 1 120000)"; done
+for i in {1..200}; do random_file "small/$i.bin" "$(between 1 120000)"; done
 proxy reset >zero
 proxy cut 200 1500000 rst
 t 'upload: 200 files, connections cut all the time' 0 '' '…Complete: 200/200' via upload -r --no-date --prefix "$P/small" small
@@ -308,7 +308,7 @@ elapsed_ms() { local t=$(($(date +%s%N) / 1000000)); "$@"; took=$(($(date +%s%N)
 elapsed_ms t '--limit-rate: one file' 0 '' '…Complete: 1/1' up --limit-rate 2M rate.bin
 ok "… takes its time" [ $took -ge 2700 ]
 mkdir rate
-for i in {1..12}; do random_file rate/$i $((M / 2)); done
+for i in {1..12}; do random_file "rate/$i" $((M / 2)); done
 elapsed_ms t '--limit-rate: many files' 0 '' '…Complete: 12/12' up -r --prefix "$P/rate" --limit-rate 2M rate
 ok "… over all connections" [ $took -ge 2700 ]
 elapsed_ms t '--limit-rate: in parts' 0 '' '…Complete: 1/1' up --prefix "$P/r2" --multipart-threshold 5M --part-size 5M --limit-rate 2M rate.bin
