@@ -121,19 +121,22 @@ next_range(struct download_state *st, unsigned *i)
 	return more;
 }
 
-/* A helper has nothing to fetch any more. Before it goes, everything is hashed that is there and that no other helper is at, who will
-   see to the rest. 1 when it was the last one. */
+/* A helper has nothing to fetch any more. 1 when it was the last one; then everything is hashed. */
 static int
 go(struct download_state *st)
 {
+	int last, rc = 0;
 	struct err e;
-	int last;
 
-	if (!__atomic_load_n(&st->failed, __ATOMIC_RELAXED) && download_hash_rest(st, &e) < 0)
-		download_fail(st, &e);
+	if (!__atomic_load_n(&st->failed, __ATOMIC_RELAXED))
+		rc = download_hash_some(st, &e);
 	pthread_mutex_lock(&st->lock);
 	last = --st->helping == 0;
 	pthread_mutex_unlock(&st->lock);
+	if (rc == 0 && last && !st->failed)
+		rc = download_hash_rest(st, &e);
+	if (rc < 0)
+		download_fail(st, &e);
 	return last;
 }
 

@@ -5,7 +5,7 @@
 enum {
 	PIECE = 16 * 1024,            /* bytes of each lane hashed at once */
 	WORTH = 256 * 1024,           /* fewer are left to become more */
-	LAG_MAX = 16 * 1024 * 1024,   /* more are not left, lest the page cache drop them */
+	LAG_MAX = 32 * 1024 * 1024,   /* more are not left, lest the page cache drop them */
 };
 
 int
@@ -77,12 +77,34 @@ available(const struct download_state *st, unsigned lane)
 	return there < lane_length(l, lane) ? there : lane_length(l, lane);
 }
 
-/* Some lanes, and how far each is to be hashed now. */
+/* Some lanes, and how many bytes of each are to be hashed now. */
 struct group {
 	unsigned n;
 	unsigned lane[HASH_MD5_MANY];
-	uint64_t end[HASH_MD5_MANY];
+	uint64_t bytes;
 };
+
+static uint64_t
+waiting(const struct download_state *st, unsigned lane)
+{
+	uint64_t there = available(st, lane);
+
+	/* Only whole blocks, but for the lane's end. */
+	if (there < lane_length(&st->lay, lane))
+		there = there / PIECE * PIECE;
+	return there < st->lanes[lane].hashed ? 0 : there - st->lanes[lane].hashed;
+}
+
+static void
+add(struct group *g, unsigned lane, uint64_t bytes)
+{
+	g->lane[g->n++] = lane;
+	if (g->n == 1 || bytes < g->bytes)
+		g->bytes = bytes;
+	/* What ends within a block goes alone. */
+	if (g->bytes >= 64)
+		g->bytes = g->bytes / 64 * 64;
+}
 
 /* With the lock held: lanes with at least so much to hash. 1 when some has very much. */
 static int
@@ -91,88 +113,39 @@ collect(struct download_state *st, struct group *g, uint64_t least)
 	unsigned last = st->next * st->lay.lanes_per / st->lay.per_lane;
 	int lags = 0;
 
-	g->n = 0;
+	*g = (struct group){0};
 	while (st->first < st->lay.nlanes && !st->lanes[st->first].busy &&
 	    st->lanes[st->first].hashed == lane_length(&st->lay, st->first))
 		st->first++;
 	for (unsigned i = st->first; i <= last && i < st->lay.nlanes && g->n < HASH_MD5_MANY; i++) {
-		const struct download_lane *l = &st->lanes[i];
-		uint64_t end = l->busy ? 0 : available(st, i);
+		uint64_t bytes = st->lanes[i].busy ? 0 : waiting(st, i);
 
-		/* Only whole blocks, but for the lane's end. */
-		if (end < lane_length(&st->lay, i))
-			end = end / PIECE * PIECE;
-		if (l->busy || end < l->hashed + least)
+		if (bytes < least || (g->n && (bytes < 64 || g->bytes < 64)))
 			continue;
-		lags |= end - l->hashed >= LAG_MAX;
-		g->lane[g->n] = i;
-		g->end[g->n++] = end;
+		lags |= bytes >= LAG_MAX;
+		add(g, i, bytes);
 	}
 	return lags;
 }
 
-/* How much of each is hashed next: the same of all, but for those that end within a block. */
-static size_t
-common(const struct download_state *st, const struct group *g)
-{
-	uint64_t n = PIECE;
-
-	for (unsigned k = 0; k < g->n; k++) {
-		uint64_t left = g->end[k] - st->lanes[g->lane[k]].hashed;
-
-		if (left >= 64 && left < n)
-			n = left / 64 * 64;
-	}
-	return (size_t)n;
-}
-
-/* One piece of each of them. */
 static int
-hash_pieces(struct download_state *st, const struct group *g, struct err *e)
+hash_pieces(struct download_state *st, const struct group *g, size_t n, struct err *e)
 {
 	unsigned char data[HASH_MD5_MANY][PIECE];
 	struct hash_md5 *md5[HASH_MD5_MANY];
 	const void *p[HASH_MD5_MANY];
-	size_t n = common(st, g);
-	unsigned many = 0;
 
 	for (unsigned k = 0; k < g->n; k++) {
 		struct download_lane *l = &st->lanes[g->lane[k]];
-		size_t take = g->end[k] - l->hashed < n ? (size_t)(g->end[k] - l->hashed) : n;
 
-		if (download_read(st->dest.fd, data[k], take, g->lane[k] * st->lay.lane + l->hashed, e) < 0)
+		if (download_read(st->dest.fd, data[k], n, g->lane[k] * st->lay.lane + l->hashed, e) < 0)
 			return -1;
-		l->hashed += take;
-		if (take < n) {
-			hash_md5_update(&l->md5, data[k], take);
-			continue;
-		}
-		md5[many] = &l->md5;
-		p[many++] = data[k];
+		l->hashed += n;
+		md5[k] = &l->md5;
+		p[k] = data[k];
 	}
-	hash_md5_update_many(md5, p, n, many);
+	hash_md5_update_many(md5, p, n, g->n);
 	return 0;
-}
-
-/* Those that are hashed as far as they should be leave. */
-static void
-release(struct download_state *st, struct group *g)
-{
-	unsigned kept = 0;
-
-	for (unsigned k = 0; k < g->n; k++) {
-		struct download_lane *l = &st->lanes[g->lane[k]];
-
-		if (l->hashed < g->end[k]) {
-			g->lane[kept] = g->lane[k];
-			g->end[kept++] = g->end[k];
-			continue;
-		}
-		pthread_mutex_lock(&st->lock);
-		l->busy = 0;
-		pthread_mutex_unlock(&st->lock);
-	}
-	g->n = kept;
 }
 
 /* With the lock held, which is left meanwhile. */
@@ -184,11 +157,15 @@ hash_group(struct download_state *st, struct group *g, struct err *e)
 	for (unsigned k = 0; k < g->n; k++)
 		st->lanes[g->lane[k]].busy = 1;
 	pthread_mutex_unlock(&st->lock);
-	while (rc == 0 && g->n) {
-		rc = hash_pieces(st, g, e);
-		release(st, g);
+	while (rc == 0 && g->bytes) {
+		size_t n = g->bytes < PIECE ? (size_t)g->bytes : PIECE;
+
+		rc = hash_pieces(st, g, n, e);
+		g->bytes -= n;
 	}
 	pthread_mutex_lock(&st->lock);
+	for (unsigned k = 0; k < g->n; k++)
+		st->lanes[g->lane[k]].busy = 0;
 	return rc;
 }
 
@@ -201,8 +178,8 @@ download_hash_some(struct download_state *st, struct err *e)
 	if (!st->lanes)
 		return 0;
 	pthread_mutex_lock(&st->lock);
-	lags = collect(st, &g, WORTH);
-	if (g.n && (lags || g.n == HASH_MD5_MANY || g.n == st->lay.nlanes - st->first))
+	while (rc == 0 && ((lags = collect(st, &g, WORTH)), g.n) &&
+	    (lags || g.n == HASH_MD5_MANY || g.n == st->lay.nlanes - st->first))
 		rc = hash_group(st, &g, e);
 	pthread_mutex_unlock(&st->lock);
 	return rc;

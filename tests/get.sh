@@ -49,14 +49,16 @@ ok "… it is still what it was" [ -c /dev/null ]
 t "/dev/stdout that is a file" 0 … '' got "$P/hello.txt" /dev/stdout
 is "… has the bytes" "$(cat "$T/out")" hello
 mkfifo fifo
-(cat fifo >from-fifo) &
+timeout 20 cat fifo >from-fifo &
 t "to a FIFO" 0 '' '' got "$P/small.bin" fifo
-wait
+wait $!
 ok "… through it" cmp from-fifo ../small.bin
 ln -s target.bin link.bin && printf x >target.bin
 t "a symbolic link as DEST is followed" 0 '' '…Complete: 1/1' got "$P/small.bin" link.bin
 ok "… it is one still" [ -L link.bin ]
 ok "… to the file" cmp target.bin ../small.bin
+ln -s loop1 loop2 && ln -s loop2 loop1
+t "… but not round in circles" 1 '' '…symbolic link…' got "$P/small.bin" loop1
 t "an empty object" 0 '' '…Complete: 1/1' got "$P/empty"
 ok "… is an empty file" cmp empty /dev/null
 t "s3://BUCKET/KEY" 0 '' '…Complete: 1/1' got --bucket no-such-bucket "s3://$B/$P/hello.txt" url.txt

@@ -1,7 +1,7 @@
 """A TCP proxy on loopback, below TLS, that counts and breaks: proxy.py HOST:PORT
 Prints "PORT CONTROL"; ends when the process that started it does. Each line sent to the control port is answered by one:
 
-  count                       UP DOWN CONNECTIONS CUT: bytes from clients and to them, connections, those cut so far
+  count                       UP DOWN CONNECTIONS CUT: bytes from clients, and those they took, connections, those cut so far
   reset                       the same, and counts from 0 again
   cut MIN MAX [fin|rst [N]]   every connection ends after so many bytes, at random, both ways together; N: so many of them
   cut off
@@ -23,6 +23,11 @@ cut = None            # (min, max, how, times left)
 mark = None           # (signal, pid, direction, bytes)
 delay = 0
 outage = ("", 0)      # how, until when
+
+
+def ahead():
+    """Bytes that may wait in here: what is delayed must not be slowed down, but what is counted should be what arrived."""
+    return AHEAD if delay else 1
 
 
 def listen(port):
@@ -66,6 +71,8 @@ class Way:
             except BlockingIOError:
                 sent = 0
             self.queued -= sent
+            if self.name == "down":
+                count("down", sent)
             if sent < len(data):
                 self.queue.appendleft((due, data[sent:]))
                 return
@@ -106,6 +113,7 @@ class Conn:
         self.ways = (Way("up", client, self.server), Way("down", self.server, client))
         self.left = random.randint(*cut[:2]) if cut else None
         self.how = cut[2] if cut else None
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, CHUNK)
         for s in (self.client, self.server):
             s.setblocking(False)
             s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -143,14 +151,15 @@ class Conn:
             return
         way.queue.append((time.monotonic() + delay, memoryview(data)))
         way.queued += len(data)
-        count(way.name, len(data))
+        if way.name == "up":
+            count("up", len(data))
         if self.left is not None:
             self.left -= len(data)
 
     def turn(self, readable=()):
         try:
             for way in self.ways:
-                if way.source in readable and way.ended is False and way.queued < AHEAD:
+                if way.source in readable and way.ended is False and way.queued < ahead():
                     self.read(way)
                 way.flush()
             if self.left == 0:
@@ -168,7 +177,7 @@ class Conn:
         """Wait for what can be done now; what is delayed waits for its time instead."""
         now, events = time.monotonic(), {self.client: 0, self.server: 0}
         for way in self.ways:
-            if way.ended is False and way.queued < AHEAD:
+            if way.ended is False and way.queued < ahead():
                 events[way.source] |= selectors.EVENT_READ
             if way.queue and way.queue[0][0] <= now:
                 events[way.sink] |= selectors.EVENT_WRITE

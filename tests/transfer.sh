@@ -2,7 +2,7 @@
 # The transfer engine end to end, through a proxy that counts and breaks (proxy.py): resuming after kill -9, outages, cut connections,
 # files that change, trees, shards, standard input. R2_BIG=1: the sizes of the promise (1 GiB, 20 kills, 30 s, 200 cuts and rounds);
 # then R2_JOBS and R2_PART choose other workers and parts.
-BIG=${R2_BIG:-} BIG_JOBS=${R2_JOBS:-4} PART=${R2_PART:-5M}
+BIG=${R2_BIG:-} BIG_JOBS=${R2_JOBS:-8} PART=${R2_PART:-5M}
 . "$(dirname "$0")/lib.sh"
 need_server
 cd "$T" || exit 1
