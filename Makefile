@@ -4,7 +4,7 @@
 #   make install     [DESTDIR=] [PREFIX=/usr/local]; make uninstall
 #   make test        bring what the tests need, run all of them; make units: only build the unit programs
 #   make check       static checks
-#   make demo | interop | bench
+#   make demo | interop | bench | facts
 #   make clean       keeps downloads; make distclean does not
 # BEARSSL_SRC=DIR takes another BearSSL tree, V=1 shows the commands, WERROR=-Werror makes warnings errors.
 VERSION     = 0.1.0
@@ -149,6 +149,10 @@ bench: deps-test
 	@+$(AGAIN) r2
 	@bench/run
 
+# The README's table of what the binary is.
+facts: r2
+	@bench/facts
+
 install: r2
 	install -Dm755 r2 $(BIN)/r2
 	$(BIN)/r2 --install $(BIN)
@@ -164,7 +168,7 @@ distclean:
 	rm -rf r2 $(B)
 
 FORCE:
-.PHONY: all units deps deps-test test check demo interop bench install uninstall clean distclean FORCE
+.PHONY: all facts units deps deps-test test check demo interop bench install uninstall clean distclean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(wildcard $(B)/*/*/*.d)
