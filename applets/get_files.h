@@ -17,8 +17,8 @@ struct get_run {
 /* One object to the name rel below the directory. -1 with *e: there cannot be that directory. */
 int get_one(struct get_run *run, const char *key, const char *rel, struct err *e);
 
-/* Every object below prefix (pattern NULL), or every one whose key matches, to what its key has behind the prefix. -1 with *e: the list could
-   not be read to its end, or there cannot be that directory. */
+/* Every object below prefix (pattern NULL), or every one whose key matches, to what its key has behind the prefix. -1 with *e:
+   the list could not be read to its end, or there cannot be that directory. */
 int get_list(struct get_run *run, const char *prefix, const char *pattern, struct err *e);
 
 /* The object in order to fd. 0; 1: failed and reported. */

@@ -124,8 +124,8 @@ open_locked(struct download_dest *d)
 	if (d->fd < 0)
 		return errno == ELOOP ? 0 : -1;
 	/* A file system without locks is taken as it is. */
-	if ((flock(d->fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) && fstat(d->fd, &ours) == 0 && S_ISREG(ours.st_mode) && ours.st_nlink == 1 &&
-	    ours.st_uid == geteuid() && fstatat(d->dir, d->temp, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+	if ((flock(d->fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) && fstat(d->fd, &ours) == 0 &&
+	    S_ISREG(ours.st_mode) && ours.st_nlink == 1 && ours.st_uid == geteuid() && fstatat(d->dir, d->temp, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    ours.st_ino == named.st_ino && ours.st_dev == named.st_dev)
 		return 1;
 	close(d->fd);

@@ -3,7 +3,7 @@
 #include "download_state.h"
 
 enum {
-	PIECE = 16 * 1024,            /* bytes of each lane hashed at once */
+	PIECE = 8 * 1024,             /* bytes of each lane hashed at once; four times that is on the stack */
 	WORTH = 256 * 1024,           /* fewer are left to become more */
 	LAG_MAX = 32 * 1024 * 1024,   /* more are not left, lest the page cache drop them */
 };

@@ -6,7 +6,7 @@
 #include "s3_call.h"
 #include "sigv4.h"
 
-enum { PIECE_MAX = 64 * 1024 };   /* what data gets at once: four TLS records */
+enum { PIECE_MAX = 32 * 1024 };   /* what data gets at once: two TLS records. On the stack */
 
 /* One s3_get, however many replies it takes. */
 struct get {

@@ -26,6 +26,8 @@ struct parts {
 	int next;                /* the first part that has not been looked at */
 	int under_way;           /* jobs in the pool */
 	int window;              /* how many may be */
+	int through;             /* parts since it was last opened */
+	int cuts;                /* how often this upload has been cut off */
 	int failed;
 	struct err e;            /* of the first that failed */
 };
@@ -99,6 +101,8 @@ open_journal(struct parts *ps, const struct s3_store *st, struct err *e)
 	return journal_open(&ps->journal, path, e);
 }
 
+enum { CUT_OFF = 0 };   /* no part's number: the record of a run that found the upload cut off */
+
 static void
 recorded_part(void *arg, unsigned number, const char *note)
 {
@@ -106,6 +110,7 @@ recorded_part(void *arg, unsigned number, const char *note)
 
 	if (number >= 1 && number <= (unsigned)ps->n)
 		snprintf(ps->parts[number - 1].etag, S3_ETAG_CAP, "%s", note);
+	ps->cuts += number == CUT_OFF;
 }
 
 struct agreed {
@@ -160,6 +165,7 @@ forget_parts(struct parts *ps)
 	for (int i = 0; i < ps->n; i++)
 		ps->parts[i].etag[0] = '\0';
 	ps->done = 0;
+	ps->cuts = 0;
 	ps->u->r.resumed = 0;
 	ps->upload_id[0] = '\0';
 }
@@ -204,6 +210,7 @@ static int
 resume(struct parts *ps, struct s3 *s, const char *id, struct err *e)
 {
 	struct journal_text *t = malloc(sizeof *t);
+	struct err ignored;
 	int rc = 0;
 
 	if (!t)
@@ -216,6 +223,8 @@ resume(struct parts *ps, struct s3 *s, const char *id, struct err *e)
 	} else {
 		memcpy(ps->upload_id, t->token, strlen(t->token) + 1);
 		rc = 1;
+		ps->cuts++;
+		journal_part(&ps->journal, CUT_OFF, "cut off", &ignored);
 		if (agree(ps, s, e) < 0) {
 			rc = strcmp(e->code, "NoSuchUpload") ? -1 : was_completed(ps, s) ? 2 : 0;
 			if (rc == 0) {
@@ -378,7 +387,11 @@ ended(struct parts *ps, int index, int rc, const struct err *e)
 	ps->under_way--;
 	if (rc == 0) {
 		ps->done++;
-		ps->window += ps->window < u->pool->max;
+		/* The more often it was cut off, the longer it stays careful: a part that is cut off has to be sent again. */
+		if (ps->window < u->pool->max && ++ps->through >= ps->window * ps->cuts) {
+			ps->window++;
+			ps->through = 0;
+		}
 		if (u->o->part)
 			u->o->part(ps->u, index + 1, ps->done * 100 / ps->n);
 	} else if (!ps->failed) {
@@ -475,7 +488,7 @@ parts_begin(struct upload *u, struct s3 *s)
 	if (ps->done && u->o->resumed)
 		u->o->resumed(u);
 	/* What was cut off may be cut off again: begin with one part and open by one for each that is through, so that little is lost. */
-	ps->window = ps->done ? 1 : u->pool->max;
+	ps->window = ps->cuts ? 1 : u->pool->max;
 	pthread_mutex_lock(&ps->lock);
 	over = fill(ps);
 	pthread_mutex_unlock(&ps->lock);

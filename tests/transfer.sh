@@ -41,14 +41,15 @@ json_of() { python3 -c 'import json, sys; print(json.load(sys.stdin).get(sys.arg
 # The state of a process as /proc has it: T is stopped, Z has ended
 state_of() { sed -E 's/.*\) (.).*/\1/' "/proc/$1/stat" 2>/dev/null || echo Z; }
 
-# killed WAY MIN MAX COMMAND…: COMMAND through the proxy, killed each time between so many bytes, until it has been KILLS times or ends.
+# killed WAY COMMAND…: COMMAND through the proxy, again and again, killed KILLS times before it can have moved all of it.
 killed() {
-	local way=$1 least=$2 most=$3 pid i; shift 3
+	local way=$1 mark pid; shift
+	proxy reset >zero
 	kills=0
-	for ((i = 0; i < KILLS; i++)); do
+	for mark in $(for ((i = 0; i < KILLS; i++)); do between 0 $((MIB * 19 * M / 20)); done | sort -n); do
 		R2_ENDPOINT=$THROUGH "$@" >killed.out 2>killed.err &
 		pid=$!
-		proxy signal KILL $pid "$way" $(($(passed "$way") + $(between "$least" "$most")))
+		proxy signal KILL $pid "$way" "$mark"
 		wait $pid 2>/dev/null
 		[ $? = 137 ] || break
 		kills=$((kills + 1))
@@ -60,11 +61,9 @@ report() { echo "# $*"; }
 # Every run may lose what its workers were about: so many parts a kill.
 JOBS=2
 random_file big $((MIB * M))
-least=$((20 * M)) most=$((32 * M))
-[ -z "$BIG" ] || { JOBS=$BIG_JOBS least=0 most=$((2 * MIB * M / (KILLS + 1))); }
+[ -z "$BIG" ] || JOBS=$BIG_JOBS
 send=("$R2" upload --key "$P/big" -j "$JOBS" --part-size "$PART" --multipart-threshold 10M --json)
-proxy reset >zero
-killed up $least $most "${send[@]}" big
+killed up "${send[@]}" big
 is "upload: killed $KILLS times" "$kills" "$KILLS"
 t '… and then it ends' 0 '…"status":"uploaded"…' '…Complete: 1/1' via "${send[@]:1}" big
 ok '… the object' s3_is "$P/big" big
@@ -79,8 +78,7 @@ fi
 ok '… no journal is left' no_journals
 
 bring=("$R2" get -j "$JOBS" --part-size "$PART" --json "$P/big" got)
-proxy reset >zero
-killed down $least $most "${bring[@]}"
+killed down "${bring[@]}"
 is "get: killed $KILLS times" "$kills" "$KILLS"
 ok '… nothing has the final name' [ ! -e got ]
 t '… and then it ends' 0 '…' … via "${bring[@]:1}"
