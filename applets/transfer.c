@@ -1,10 +1,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include "log.h"
 #include "transfer.h"
 #include "upload.h"
+
+enum { REPEAT_MS = 200 };   /* a signal that comes again sooner is the same one */
 
 static long workers = 8;
 static uint64_t part_size_given = UPLOAD_PART_SIZE, rate;
@@ -43,19 +46,29 @@ transfer_check(uint64_t *part_size, struct err *e)
 	return 0;
 }
 
-/* The second signal ends the process at once: SA_RESETHAND has put the default back. */
+/* The first signal stops, a second one ends the process at once; but timeout(1) sends its signal twice, to us and to our group. */
 static void
 on_signal(int sig)
 {
-	signalled = sig;
-	__atomic_store_n(&stoppable->stop, 1, __ATOMIC_RELAXED);
+	static struct timespec first;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (!signalled) {
+		signalled = sig;
+		first = now;
+		__atomic_store_n(&stoppable->stop, 1, __ATOMIC_RELAXED);
+	} else if ((now.tv_sec - first.tv_sec) * 1000 + (now.tv_nsec - first.tv_nsec) / 1000000 >= REPEAT_MS) {
+		signal(sig, SIG_DFL);
+		raise(sig);
+	}
 }
 
 int
 transfer_open(struct pool *p, struct client *c, struct err *e)
 {
 	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-	struct sigaction sa = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND}, old;
+	struct sigaction sa = {.sa_handler = on_signal}, old;
 
 	if (pool_open(p, &c->store, (int)workers, rate, e) < 0)
 		return -1;

@@ -167,6 +167,7 @@ cut_off() {
 	until [ "$(requests "$2")" -ge "$1" ] || ! kill -0 $pid 2>/dev/null; do sleep 0.05; done
 	since=$SECONDS
 	kill "-${SIGNAL:-9}" $pid
+	[ -z "${TWICE:-}" ] || kill "-$SIGNAL" $pid
 	wait $pid 2>/dev/null
 	rc=$?
 }
@@ -322,8 +323,10 @@ t '… and it goes on' 0 '…"resumed":15728640…' "$stored" parts --json
 is '… nothing is left' "$(unfinished)" 0
 drop k
 bad "${three[@]}"
-SIGNAL=TERM cut_off 4 part-wait "${direct[@]}" big
+# As timeout(1) does it: to the process, and to its group.
+TWICE=1 SIGNAL=TERM cut_off 4 part-wait "${direct[@]}" big
 is 'SIGTERM ends it by that signal' "$rc" 143
+ok '… and is the same one when it comes twice' grep -q 'same command' cut.err
 bad
 t '… and it goes on' 0 … "$stored" parts --json
 drop k
