@@ -10,6 +10,7 @@ static const struct {
 } codes[] = {
 	{"BadDigest", 1},                  /* damaged on the way: nothing was stored */
 	{"XAmzContentSHA256Mismatch", 1},
+	{"XAmzContentChecksumMismatch", 1},   /* MinIO's BadDigest for x-amz-checksum-* */
 	{"ClientDisconnect", 1},
 	{"IncompleteBody", 1},
 	{"RequestTimeout", 1},

@@ -47,7 +47,8 @@ test_codes(void)
 	static const char *const yes[] = {"SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout",
 		"TooManyRequests", "ClientDisconnect", "IncompleteBody", "BadDigest", "OperationAborted",
 		"TooMuchConcurrency", "Throttling", "ThrottlingException", "RequestLimitExceeded",
-		"BandwidthLimitExceeded", "ConditionalRequestConflict", "XAmzContentSHA256Mismatch"};
+		"BandwidthLimitExceeded", "ConditionalRequestConflict", "XAmzContentSHA256Mismatch",
+		"XAmzContentChecksumMismatch"};
 	static const char *const no[] = {"RequestTimeTooSkewed", "SignatureDoesNotMatch", "AccessDenied",
 		"PreconditionFailed", "NotImplemented"};
 	static const char *const by_status[] = {"NoSuchKey", "NoSuchBucket", "Unauthorized", "InvalidPart",
