@@ -4,7 +4,6 @@
 #   t NAME STATUS STDOUT STDERR COMMAND…   run it; compare status and both outputs with the expectations
 #   ok NAME COMMAND…                       passes when COMMAND succeeds
 #   is NAME GOT WANT                       passes when GOT is WANT (as expectations, see below)
-#   skip NAME REASON
 #
 # An expectation is the whole text; "…" in it stands for anything, "TS" at the start of a log line for
 # "2025-12-29 10:10:00". STATUS may be a shell pattern ([12]). What the command said stays in $T/out and $T/err.
@@ -36,7 +35,6 @@ trap 'exit 143' TERM
 
 pass() { PASSED=$((PASSED + 1)); echo "ok - ${TEST_TAG:-}$1"; }
 not_ok() { FAILED=$((FAILED + 1)); echo "not ok - ${TEST_TAG:-}$1"; }
-skip() { echo "skip - ${TEST_TAG:-}$1: $2"; }
 indent() { sed "s/^/    $1/" >&2; }
 
 finish() { [ $FAILED = 0 ]; exit; }
