@@ -138,6 +138,45 @@ opt_size(const struct opt *o, const char *val, struct err *e)
 }
 
 int
+opt_parse_age(const char *text, int64_t *ms)
+{
+	static const struct { char unit; int64_t ms; } units[] = {
+		{'\0', 1000}, {'s', 1000}, {'m', 60000}, {'h', 3600000}, {'d', 86400000}, {'w', 604800000},
+	};
+	size_t whole = strspn(text, "0123456789"), point = whole + (text[whole] == '.');
+	size_t end = point + strspn(text + point, "0123456789"), u = 0;
+	int64_t v = 0, part = 0;
+
+	while (u < sizeof units / sizeof *units && units[u].unit != text[end])
+		u++;
+	if (!whole || (point > whole && end == point) || u == sizeof units / sizeof *units || (text[end] && text[end + 1]))
+		return -1;
+	for (size_t i = 0; i < whole; i++)
+		if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, text[i] - '0', &v))
+			return -1;
+	while (end > point)
+		part = ((text[--end] - '0') * units[u].ms + part) / 10;
+	return __builtin_mul_overflow(v, units[u].ms, &v) || __builtin_add_overflow(v, part, ms) ? -1 : 0;
+}
+
+int
+opt_age(const struct opt *o, const char *val, struct err *e)
+{
+	char why[160];
+	struct buf b = BUF(why);
+	int64_t ms;
+
+	if (opt_parse_age(val, &ms) < 0)
+		return bad(o, val, e, "is not a time: seconds, or a number with s, m, h, d or w such as 7d");
+	if (ms < (int64_t)o->min * 1000 || ms > (int64_t)o->max * 1000) {
+		buf_fmt(&b, "is not between %ld and %ld seconds", o->min, o->max);
+		return bad(o, val, e, why);
+	}
+	*(int64_t *)o->dest = ms;
+	return 0;
+}
+
+int
 opt_date(const struct opt *o, const char *val, struct err *e)
 {
 	if (utc_parse_date(val, NULL) < 0)
@@ -224,9 +263,24 @@ opt_nearest(const char *word, const char *const *candidates)
 	return nearest;
 }
 
+/* What getopt_long is told of a row. It sees an optional value only behind "=", but "--uploads 7d" is what people write. */
+static int
+takes(const struct opt *o, char *const *argv)
+{
+	int64_t age;
+
+	if (!o->arg || *o->arg != '[')
+		return o->arg ? required_argument : no_argument;
+	for (; *argv && strcmp(*argv, "--"); argv++)
+		if (argv[1] && !strncmp(*argv, "--", 2) && !strncmp(*argv + 2, o->name, strlen(*argv + 2)) &&
+			opt_parse_age(argv[1], &age) == 0)
+			return required_argument;
+	return optional_argument;
+}
+
 /* Of two rows with one name or letter the first counts, as getopt_long has it. */
 static int
-collect(struct parser *p, const struct opt *const *tables, struct err *e)
+collect(struct parser *p, const struct opt *const *tables, char *const *argv, struct err *e)
 {
 	struct option *l = p->longs;
 	char *s = p->letters;
@@ -237,7 +291,7 @@ collect(struct parser *p, const struct opt *const *tables, struct err *e)
 			if (p->n == ROWS_MAX)
 				return fail(e, ERR_USAGE, "more than %d options in the tables", ROWS_MAX);
 			if (o->name)
-				*l++ = (struct option){o->name, o->arg ? required_argument : no_argument, NULL, LONG + p->n};
+				*l++ = (struct option){o->name, takes(o, argv), NULL, LONG + p->n};
 			if (o->letter)
 				*s++ = o->letter;
 			if (o->letter && o->arg)
@@ -321,7 +375,7 @@ opt_parse(const struct opt *const *tables, int argc, char **argv, struct err *e)
 	struct parser p = {0};
 	int c;
 
-	if (collect(&p, tables, e) < 0)
+	if (collect(&p, tables, argv, e) < 0)
 		return -1;
 	/* 0, not 1: glibc and musl then forget where an earlier parse stood. */
 	optind = 0;

@@ -1,5 +1,6 @@
 #pragma once
 /* Command-line options: one table of rows feeds the parser (getopt_long), --help, and the manual. */
+#include <stdint.h>
 #include <stdio.h>
 #include "err.h"
 
@@ -10,7 +11,8 @@ typedef int opt_store(const struct opt *o, const char *val, struct err *e);
 struct opt {
 	char letter;       /* 'r', or 0: long form only */
 	const char *name;  /* "recursive", or NULL: short form only; a row with neither ends the table */
-	const char *arg;   /* metavariable, e.g. "DIR", or "a|b|c" for opt_choice; NULL for a flag */
+	const char *arg;   /* metavariable, e.g. "DIR", or "a|b|c" for opt_choice; NULL for a flag. "[AGE]" may be left out, then
+	                      store's val is NULL; a word behind the option is taken for its value only if it is an age */
 	const char *help;  /* what it does, lower case, the default in brackets at the end */
 	opt_store *store;  /* one of those below */
 	void *dest;        /* what store fills */
@@ -21,6 +23,8 @@ opt_store opt_flag;    /* int *:          becomes 1 */
 opt_store opt_string;  /* const char **:  points into argv; an empty value is allowed */
 opt_store opt_number;  /* long *:         decimal digits, between min and max */
 opt_store opt_size;    /* uint64_t *:     bytes, with K M G T (1024), optional fraction, optional B/iB */
+opt_store opt_age;     /* int64_t *:      milliseconds, from seconds with an optional fraction, or with s m h d w (1.5, 15m, 7d);
+                          between min and max seconds */
 opt_store opt_date;    /* const char **:  a real calendar date YYYY-MM-DD */
 opt_store opt_choice;  /* int *:          index of the word among those of arg, "a|b|c" */
 opt_store opt_list;    /* struct opt_words *: every value in order */
@@ -46,3 +50,5 @@ const char *opt_nearest(const char *word, const char *const *candidates);
 
 /* Bytes in "2.45M", "5 MiB", "100": 0, or -1 when it is no size or does not fit 64 bits. */
 int opt_parse_size(const char *text, unsigned long long *bytes);
+/* Milliseconds in "90", "0.5", "15m", "7d": 0, or -1 when it is no age or does not fit 63 bits. */
+int opt_parse_age(const char *text, int64_t *ms);

@@ -8,7 +8,17 @@ static int quiet, recursive, one, choice;
 static const char *bucket, *date;
 static long jobs;
 static uint64_t size;
+static int64_t settle, uploads;
 static struct opt_words include;
+
+static int
+uploads_store(const struct opt *o, const char *val, struct err *e)
+{
+	if (val)
+		return opt_age(o, val, e);
+	uploads = 7;
+	return 0;
+}
 
 static const struct opt common[] = {
 	{'q', NULL, NULL, "errors only", opt_flag, &quiet, 0, 0},
@@ -23,6 +33,8 @@ static const struct opt own[] = {
 	{0, "if-exists", "overwrite|skip|fail", "what happens with an object that is there already: it is replaced, "
 		"the file is left out, or that is an error [overwrite]", opt_choice, &choice, 0, 0},
 	{'p', "part-size", "SIZE", "bytes in a part [50M]", opt_size, &size, 0, 0},
+	{0, "settle", "SECONDS", "quiet time", opt_age, &settle, 0, 3600},
+	{0, "uploads", "[AGE]", "unfinished uploads", uploads_store, &uploads, 0, 1000000},
 	{0, "date", "DATE", "the date folder [today]", opt_date, &date, 0, 0},
 	{0},
 };
@@ -44,6 +56,7 @@ parse(const char *line)
 	bucket = date = NULL;
 	jobs = 0;
 	size = 0;
+	settle = uploads = -1;
 	include.n = 0;
 	err = (struct err){0};
 	strcpy(text, line);
@@ -215,6 +228,53 @@ test_size(void)
 }
 
 static void
+test_age(void)
+{
+	static const struct { const char *in; int64_t want; } good[] = {
+		{"0", 0}, {"1", 1000}, {"90", 90000}, {"0.5", 500}, {"1.0005", 1000}, {"0.0019", 1}, {"2s", 2000}, {"15m", 900000},
+		{"1.5h", 5400000}, {"7d", 604800000}, {"2w", 1209600000}, {"0.1d", 8640000}, {"9223372036854775", 9223372036854775000},
+	};
+	static const char *const wrong[] = {"", "s", "-1", "+1", " 1", "1 s", "1ms", "1y", ".5", "5.", "1.s", "1e3", "1,5", "0x1",
+		"9223372036854776", "99999999999999999999", "15250284453w", "1M", NULL};
+	int64_t v;
+
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		v = -1;
+		check_int(opt_parse_age(good[i].in, &v), 0);
+		check(v == good[i].want);
+	}
+	for (int i = 0; wrong[i]; i++)
+		check_int(opt_parse_age(wrong[i], &v), -1);
+	check_int(parse("--settle 0.25"), 3);
+	check(settle == 250);
+	check_int(parse("--settle=1h"), 2);
+	check(settle == 3600000);
+	refused("--settle 3601", "--settle: 3601 is not between 0 and 3600 seconds");
+	refused("--settle x", "--settle: x is not a time: seconds, or a number with s, m, h, d or w such as 7d");
+}
+
+/* A value that may be left out: behind "=", or the next word when it is one. */
+static void
+test_optional(void)
+{
+	check_int(parse("--uploads"), 2);
+	check(uploads == 7);
+	check_int(parse("--uploads=2h a"), 2);
+	check(uploads == 7200000);
+	check_int(parse("--uploads 2h a"), 3);
+	check(uploads == 7200000);
+	check_str(args[3], "a");
+	check_int(parse("--uploads 2025-out"), 2);
+	check(uploads == 7);
+	check_str(args[2], "2025-out");
+	check_int(parse("a --uploads 3 b -q"), 4);
+	check(uploads == 3000 && quiet);
+	check_int(parse("--uploads -- 3"), 3);
+	check(uploads == 7);
+	refused("--uploads=x", "--uploads: x is not a time: seconds, or a number with s, m, h, d or w such as 7d");
+}
+
+static void
 test_date(void)
 {
 	check_int(parse("--date 2024-02-29"), 3);
@@ -351,6 +411,8 @@ test_print(void)
 		"                            it is replaced, the file is left out, or that is an\n"
 		"                            error [overwrite]\n"
 		"  -p, --part-size SIZE      bytes in a part [50M]\n"
+		"      --settle SECONDS      quiet time\n"
+		"      --uploads [AGE]       unfinished uploads\n"
 		"      --date DATE           the date folder [today]\n");
 	check_str(printed((struct opt[]){{0}}), "");
 	check_str(printed((struct opt[]){{'x', NULL, NULL, "", opt_flag, NULL, 0, 0}, {0}}), "  -x\n");
@@ -391,6 +453,8 @@ main(void)
 	test_number();
 	test_number_without_limit();
 	test_size();
+	test_age();
+	test_optional();
 	test_date();
 	test_choice();
 	test_list();
