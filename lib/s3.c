@@ -206,12 +206,12 @@ put_fields(struct s3_call *c, const struct put_state *p, char names[S3_META_MAX]
 static int
 put_once(struct s3 *s, struct put_state *p, struct err *e)
 {
-	char names[S3_META_MAX][S3_META_NAME_CAP], number[12];
+	char names[S3_META_MAX][S3_META_NAME_CAP], number[12], match[S3_QUOTED_CAP];
 	struct pair query[] = {{"partNumber", number}, {"uploadId", p->put->upload_id}};
 	struct s3_call c = {
 		.method = "PUT", .key = p->put->key, .body = &p->put->body, .is_write = !p->put->upload_id,
 		.query = query, .nquery = p->put->upload_id ? 2 : 0,
-		.if_none_match = p->put->if_absent ? "*" : NULL,
+		.if_none_match = p->put->if_absent ? "*" : NULL, .if_match = s3_quoted(match, p->put->if_match),
 		.changed = p->put->changed, .changed_arg = p->put->changed_arg, .reply = put_reply, .arg = p,
 	};
 	int rc;

@@ -85,6 +85,7 @@ struct s3_put {
 	const struct pair *meta;       /* x-amz-meta-NAME fields, names without that prefix */
 	size_t nmeta;
 	int if_absent;                 /* If-None-Match: * */
+	const char *if_match;          /* store it only in place of the object with this ETag (without quotes), or NULL */
 };
 
 /* How the server's copy was proved to be the body: it echoed our CRC32C, it checked the MD5 or SHA-256 that the
@@ -99,7 +100,7 @@ struct s3_put_result {
 
 /* PutObject, or UploadPart. Reads the body once for its checksum (while the connection is opened beside it) and once to send it;
    returns 0 only when the reply proves that the server has these bytes. ERR_CORRUPT: it stored something else.
-   ERR_HTTP 412: if_absent and something is there — maybe our own, when r->attempts > 1. */
+   ERR_HTTP 412: if_absent and something is there, or something else than if_match — maybe our own, when r->attempts > 1. */
 int s3_put(struct s3 *s, const struct s3_put *put, struct s3_put_result *r, struct err *e);
 
 /* CreateMultipartUpload, with put's type, metadata and storage class: upload_id filled. */
@@ -123,6 +124,7 @@ struct s3_complete {
 	const struct s3_part *parts;   /* in order, all of them */
 	int nparts;
 	int if_absent;
+	const char *if_match;          /* as in struct s3_put */
 };
 int s3_complete(struct s3 *s, const struct s3_complete *c, char etag[S3_ETAG_CAP], struct err *e);
 

@@ -114,6 +114,14 @@ s3_etag(char out[S3_ETAG_CAP], const char *value)
 	snprintf(out, S3_ETAG_CAP, "%.*s", (int)(n < S3_ETAG_CAP ? n : S3_ETAG_CAP - 1), value ? value : "");
 }
 
+const char *
+s3_quoted(char out[S3_QUOTED_CAP], const char *etag)
+{
+	if (etag)
+		snprintf(out, S3_QUOTED_CAP, "\"%s\"", etag);
+	return etag ? out : NULL;
+}
+
 int
 s3_read_xml(struct s3 *s, struct xml *x, struct err *e)
 {

@@ -58,3 +58,6 @@ int s3_read_xml(struct s3 *s, struct xml *x, struct err *e);
 
 /* A copy of the ETag without quotes and W/. */
 void s3_etag(char out[S3_ETAG_CAP], const char *value);
+/* The ETag as If-Match wants it; NULL for NULL. */
+enum { S3_QUOTED_CAP = S3_ETAG_CAP + 2 };
+const char *s3_quoted(char out[S3_QUOTED_CAP], const char *etag);

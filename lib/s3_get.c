@@ -14,7 +14,7 @@ struct get {
 	struct s3_object_info *o;
 	int described;             /* o is filled, by the first reply */
 	uint64_t at;               /* the next byte that data has not seen */
-	char range[64], if_match[S3_ETAG_CAP + 2];
+	char range[64], if_match[S3_QUOTED_CAP];
 };
 
 /* What is still wanted; nothing is said when that is the whole object. */
@@ -33,8 +33,7 @@ ask(struct get *x, struct s3_call *c)
 static void
 pin(struct get *x, struct s3_call *c, const char *etag)
 {
-	snprintf(x->if_match, sizeof x->if_match, "\"%s\"", etag);
-	c->if_match = x->if_match;
+	c->if_match = s3_quoted(x->if_match, etag);
 }
 
 static int

@@ -129,15 +129,15 @@ s3_complete(struct s3 *s, const struct s3_complete *rq, char etag[S3_ETAG_CAP], 
 {
 	const struct pair query[] = {{"uploadId", rq->upload_id}};
 	unsigned char sum[HASH_SHA256_LEN];
-	char hex[2 * HASH_SHA256_LEN + 1];
+	char hex[2 * HASH_SHA256_LEN + 1], match[S3_QUOTED_CAP];
 	struct buf h = BUF(hex);
 	size_t len;
 	char *text = complete_body(rq, &len);
 	struct http_body body = {text ? len : 0, read_text, text};
 	struct s3_call c = {
 		.method = "POST", .key = rq->key, .query = query, .nquery = 1, .body = &body, .is_write = 1,
-		.if_none_match = rq->if_absent ? "*" : NULL, .reply = complete_reply, .arg = etag,
-		.payload = SIGV4_UNSIGNED,
+		.if_none_match = rq->if_absent ? "*" : NULL, .if_match = s3_quoted(match, rq->if_match),
+		.reply = complete_reply, .arg = etag, .payload = SIGV4_UNSIGNED,
 	};
 	int rc;
 

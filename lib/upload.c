@@ -93,6 +93,18 @@ renamed(char key[PATH_KEY_MAX + 1], const char *planned, const struct http_body 
 	return buf_ok(&b) ? 0 : fail(e, ERR_USAGE, "the renamed key would be longer than %d bytes", PATH_KEY_MAX);
 }
 
+const char *
+upload_if_match(const struct upload *u)
+{
+	return u->o->if_exists != UPLOAD_OVERWRITE && *u->own ? u->own : NULL;
+}
+
+int
+upload_if_absent(const struct upload *u)
+{
+	return u->o->if_exists != UPLOAD_OVERWRITE && !*u->own;
+}
+
 static int
 put(struct upload *u, struct s3 *s, struct err *e)
 {
@@ -101,7 +113,7 @@ put(struct upload *u, struct s3 *s, struct err *e)
 		.key = u->r.key, .body = u->src.body, .changed = source_changed, .changed_arg = &u->src,
 		.content_type = o->content_type ? o->content_type : mime_type(u->r.key),
 		.cache_control = o->cache_control, .storage_class = o->storage_class,
-		.meta = o->meta, .nmeta = o->nmeta, .if_absent = o->if_exists != UPLOAD_OVERWRITE,
+		.meta = o->meta, .nmeta = o->nmeta, .if_absent = upload_if_absent(u), .if_match = upload_if_match(u),
 	};
 	struct s3_put_result pr;
 	int rc = s3_put(s, &rq, &pr, e);
@@ -111,15 +123,18 @@ put(struct upload *u, struct s3 *s, struct err *e)
 	return rc;
 }
 
-/* What is at the key. 1: this very content; 0: another; -1: nothing (404), or a token that may not look (403), or an error. */
+/* What is at the key. 2: the object that is ours to replace; 1: this very content; 0: another; -1: nothing (404), or a token
+   that may not look (403), or an error. */
 static int
-taken_by_us(struct upload *u, struct s3 *s, struct err *e)
+look(struct upload *u, struct s3 *s, struct err *e)
 {
 	struct s3_object_info o;
 	int same;
 
 	if (s3_head(s, u->r.key, &o, e) < 0)
 		return -1;
+	if (*u->own && !strcmp(o.etag, u->own))
+		return 2;
 	same = s3_same_content(&o, &u->src.body, upload_part_size(u->src.body.len, u->o->part_size), e);
 	if (same == 1)
 		memcpy(u->r.etag, o.etag, sizeof u->r.etag);
@@ -141,17 +156,18 @@ taken(struct upload *u, struct s3 *s, int same)
 {
 	char other[PATH_KEY_MAX + 1];
 	struct err e = {0};
-	int first = !strcmp(u->r.key, u->plan.key);
 
+	u->own[0] = '\0';
 	switch (u->o->if_exists) {
 	case UPLOAD_RENAME:
+	case UPLOAD_REPLACE:
 		if (same) {
 			u->r.outcome = UPLOAD_SAME;
 			finish(u, NULL);
-		} else if (!first) {
-			fail(&e, ERR_HTTP, "s3://%s/%s is taken too, by something else", s->store->cfg->bucket, u->r.key);
-			finish(u, &e);
 		} else if (renamed(other, u->plan.key, &u->src.body, &e) < 0) {
+			finish(u, &e);
+		} else if (!strcmp(other, u->r.key)) {
+			fail(&e, ERR_HTTP, "s3://%s/%s is taken too, by something else", s->store->cfg->bucket, u->r.key);
 			finish(u, &e);
 		} else {
 			memcpy(u->r.key, other, sizeof other);
@@ -209,37 +225,58 @@ upload_sent(struct upload *u, struct s3 *s, int rc, struct err *e)
 	}
 	/* Refused because something is there. After a lost answer that may be our own object. */
 	if (rc < 0 && e->kind == ERR_HTTP && e->status == 412 && u->o->if_exists != UPLOAD_OVERWRITE &&
-	    (same = taken_by_us(u, s, e)) >= 0) {
-		if (!same || u->r.attempts < 2) {
-			taken(u, s, same);
+	    ((same = look(u, s, e)) >= 0 || e->status == 403)) {
+		if (same != 1 || u->r.attempts < 2) {
+			taken(u, s, same == 1);
 			return;
 		}
 		rc = 0;
+	}
+	/* What was to be replaced is gone meanwhile. */
+	if (rc < 0 && e->status == 404 && *u->own) {
+		u->own[0] = '\0';
+		begin(u, s);
+		return;
 	}
 	if (rc == 0 && u->o->move && u->src.fd >= 0 && strcmp(u->plan.path, "-"))
 		rc = source_remove(&u->src, u->plan.path, e);
 	finish(u, rc < 0 ? e : NULL);
 }
 
+/* Looking first saves sending a video that the server would then refuse. 1: send it; 0: all is done, u is not ours any more. */
+static int
+may_send(struct upload *u, struct s3 *s)
+{
+	struct err e = {0};
+	int same;
+
+	if (u->o->if_exists == UPLOAD_OVERWRITE)
+		return 1;
+	same = look(u, s, &e);
+	if (same == 2)
+		return 1;
+	if (same >= 0) {
+		taken(u, s, same);
+		return 0;
+	}
+	/* Nothing there, or a token that may not look: the server sees to it that nothing is replaced. */
+	u->own[0] = '\0';
+	if (e.status == 404 || e.status == 403)
+		return 1;
+	finish(u, &e);
+	return 0;
+}
+
 static void
 begin(struct upload *u, struct s3 *s)
 {
 	struct err e = {0};
-	int same = -1;
 
 	u->sends++;
 	u->r.attempts = 0;
 	u->r.size = u->src.body.len;
-	/* Looking first saves sending a video that the server would then refuse. */
-	if (u->o->if_exists != UPLOAD_OVERWRITE) {
-		same = taken_by_us(u, s, &e);
-		if (same >= 0)
-			taken(u, s, same);
-		else if (e.status != 404 && e.status != 403)
-			finish(u, &e);
-		if (same >= 0 || (e.status != 404 && e.status != 403))
-			return;
-	}
+	if (!may_send(u, s))
+		return;
 	if (u->src.body.len > u->o->threshold || u->src.body.len > S3_PUT_MAX)
 		parts_begin(u, s);
 	else
@@ -269,6 +306,7 @@ upload_submit(struct pool *pool, const struct upload_options *o, struct upload *
 	if (!u->src.mem)
 		u->src.fd = -1;
 	u->r = (struct upload_result){0};
+	snprintf(u->own, sizeof u->own, "%s", o->if_exists == UPLOAD_REPLACE && u->replaces ? u->replaces : "");
 	u->sends = 0;
 	u->job.run = run;
 	u->job.rank = 0;

@@ -10,7 +10,8 @@
 #include "s3.h"
 #include "upload_source.h"
 
-enum upload_if_exists { UPLOAD_OVERWRITE, UPLOAD_SKIP, UPLOAD_RENAME, UPLOAD_FAIL };
+/* REPLACE: the object whose ETag the caller knows as its own is replaced; at anything else it is RENAME. */
+enum upload_if_exists { UPLOAD_OVERWRITE, UPLOAD_SKIP, UPLOAD_RENAME, UPLOAD_FAIL, UPLOAD_REPLACE };
 
 #define UPLOAD_THRESHOLD (100ULL * 1024 * 1024)   /* a larger file goes in parts */
 #define UPLOAD_PART_SIZE (50ULL * 1024 * 1024)
@@ -60,16 +61,19 @@ struct upload_result {
 	enum { UPLOAD_STORED, UPLOAD_SAME, UPLOAD_SKIPPED } outcome;  /* SAME: this content was there already */
 };
 
-/* One file on its way. The caller zero-initialises it, fills plan (and arg), and keeps it until finished() is called. */
+/* One file on its way. The caller zero-initialises it, fills plan (and arg), and keeps it until finished() is called. upload_plan
+   need not have filled plan: path and a key that path_key_check accepts are enough. Uploads of one pool may have different options. */
 struct upload {
 	struct pool_job job;
 	struct upload_plan plan;
+	const char *replaces;        /* UPLOAD_REPLACE: the ETag, without quotes, of our object at plan.key; NULL: none of ours */
 	void *arg;
 	struct upload_result r;
+	struct upload_source src;    /* upload*.c's, but for src.was: once it is finished, the state of the file that is stored */
 	/* upload*.c's: */
 	const struct upload_options *o;
 	struct pool *pool;
-	struct upload_source src;
+	char own[S3_ETAG_CAP];       /* of the object at r.key that is ours to replace; "": none */
 	int sends;                   /* how often it was begun: a file may change under it */
 };
 

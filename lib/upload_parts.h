@@ -6,6 +6,10 @@
    returns; upload_sent() is called in the worker that ends the last one. */
 void parts_begin(struct upload *u, struct s3 *s);
 
+/* upload.c's: the conditions to store under: in place of the object that is ours, and of no other; only where nothing is. */
+const char *upload_if_match(const struct upload *u);
+int upload_if_absent(const struct upload *u);
+
 /* upload.c's: how sending u once ended. Sends again, or renames, or finishes. */
 void upload_sent(struct upload *u, struct s3 *s, int rc, struct err *e);
 

@@ -1,0 +1,434 @@
+/* An upload's decisions when its key is taken, over a store in memory that takes one request at a time. */
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "hash.h"
+#include "s3.h"
+#include "test.h"
+
+static int fake_head(struct s3 *s, const char *key, struct s3_object_info *o, struct err *e);
+static int fake_put(struct s3 *s, const struct s3_put *put, struct s3_put_result *r, struct err *e);
+static int fake_create(struct s3 *s, const struct s3_put *put, char id[S3_UPLOAD_ID_CAP], struct err *e);
+static int fake_complete(struct s3 *s, const struct s3_complete *c, char etag[S3_ETAG_CAP], struct err *e);
+static int fake_abort(struct s3 *s, const char *bucket, const char *key, const char *id, struct err *e);
+
+#define s3_head(...) fake_head(__VA_ARGS__)
+#define s3_put(...) fake_put(__VA_ARGS__)
+#define s3_create(...) fake_create(__VA_ARGS__)
+#define s3_complete(...) fake_complete(__VA_ARGS__)
+#define s3_abort(...) fake_abort(__VA_ARGS__)
+#include "../lib/upload.c"
+#include "../lib/upload_parts.c"
+#undef s3_head
+#undef s3_put
+#undef s3_create
+#undef s3_complete
+#undef s3_abort
+
+enum { OBJECTS_MAX = 8, PART = 16 };
+
+/* ---- the store */
+
+static struct object {
+	char key[64], etag[S3_ETAG_CAP];
+	uint64_t size;
+} objects[OBJECTS_MAX];
+static int nobjects, unfinished, no_head;
+/* Once, each: the answer to what stores an object is lost; what happens behind our back after a HEAD, and after an object is stored. */
+static int lose_answer;
+static void (*after_head)(void), (*after_store)(void);
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static struct object *
+find(const char *key)
+{
+	for (int i = 0; i < nobjects; i++)
+		if (!strcmp(objects[i].key, key))
+			return &objects[i];
+	return NULL;
+}
+
+static void
+set(const char *key, const char *etag, uint64_t size)
+{
+	struct object *x = find(key);
+
+	if (!x && nobjects < OBJECTS_MAX)
+		x = &objects[nobjects++];
+	if (!x)
+		return;
+	snprintf(x->key, sizeof x->key, "%s", key);
+	snprintf(x->etag, sizeof x->etag, "%s", etag);
+	x->size = size;
+}
+
+static void
+once(void (**hook)(void))
+{
+	void (*f)(void) = *hook;
+
+	*hook = NULL;
+	if (f)
+		f();
+}
+
+static int
+refuse(struct err *e, int status)
+{
+	fail(e, ERR_HTTP, "%d", status);
+	e->status = status;
+	return -1;
+}
+
+static int
+fake_head(struct s3 *s, const char *key, struct s3_object_info *o, struct err *e)
+{
+	struct object *x = find(key);
+
+	(void)s;
+	*o = (struct s3_object_info){0};
+	if (no_head)
+		return refuse(e, 403);
+	if (!x)
+		return refuse(e, 404);
+	memcpy(o->etag, x->etag, sizeof o->etag);
+	o->size = x->size;
+	once(&after_head);
+	return 0;
+}
+
+/* Store it if the conditions hold, or twice, when the first answer is lost. */
+static int
+store_if(const struct object *x, int if_absent, const char *if_match, int *attempts, struct err *e)
+{
+	int rc = 0;
+
+	for (int left = 1 + lose_answer; left && rc == 0; left--) {
+		struct object *there = find(x->key);
+
+		++*attempts;
+		if (if_match && !there)
+			rc = refuse(e, 404);
+		else if (there && (if_absent || (if_match && strcmp(there->etag, if_match))))
+			rc = refuse(e, 412);
+		else
+			set(x->key, x->etag, x->size);
+	}
+	lose_answer = 0;
+	if (rc == 0)
+		once(&after_store);
+	return rc;
+}
+
+static int
+fake_put(struct s3 *s, const struct s3_put *put, struct s3_put_result *r, struct err *e)
+{
+	unsigned char md5[HASH_MD5_LEN];
+	struct object x = {.size = put->body.len};
+	struct buf b = BUF(x.etag);
+	int rc = 0;
+
+	(void)s;
+	*r = (struct s3_put_result){.attempts = 1};
+	if (s3_body_md5(&put->body, md5, e) < 0)
+		return -1;
+	if (put->changed(put->changed_arg))
+		return fail(e, ERR_CHANGED, "changed");
+	enc_hex(&b, md5, sizeof md5);
+	snprintf(x.key, sizeof x.key, "%s", put->key);
+	if (!put->upload_id) {
+		r->attempts = 0;
+		pthread_mutex_lock(&lock);
+		rc = store_if(&x, put->if_absent, put->if_match, &r->attempts, e);
+		pthread_mutex_unlock(&lock);
+	}
+	memcpy(r->etag, x.etag, sizeof r->etag);
+	return rc;
+}
+
+static int
+fake_create(struct s3 *s, const struct s3_put *put, char id[S3_UPLOAD_ID_CAP], struct err *e)
+{
+	(void)s, (void)put, (void)e;
+	strcpy(id, "id");
+	unfinished++;
+	return 0;
+}
+
+static int
+fake_complete(struct s3 *s, const struct s3_complete *c, char etag[S3_ETAG_CAP], struct err *e)
+{
+	struct object x = {.size = 0};
+	int rc, attempts = 0;
+
+	(void)s;
+	for (int i = 0; i < c->nparts; i++)
+		x.size += c->parts[i].size;
+	s3_parts_etag(c->parts, c->nparts, etag);
+	snprintf(x.key, sizeof x.key, "%s", c->key);
+	memcpy(x.etag, etag, sizeof x.etag);
+	pthread_mutex_lock(&lock);
+	rc = store_if(&x, c->if_absent, c->if_match, &attempts, e);
+	unfinished -= rc == 0;
+	pthread_mutex_unlock(&lock);
+	return rc;
+}
+
+static int
+fake_abort(struct s3 *s, const char *bucket, const char *key, const char *id, struct err *e)
+{
+	(void)s, (void)bucket, (void)key, (void)id, (void)e;
+	unfinished--;
+	return 0;
+}
+
+/* ---- the file, and one upload of it */
+
+static char path[] = "/tmp/t_upload.XXXXXX";
+static struct config cfg = {.host = "127.0.0.1", .bucket = "b", .port = 9, .retries = 1, .timeout_ms = 5000};
+static struct s3_store store = {.cfg = &cfg};
+static struct pool pool;
+static struct upload_options options;
+static struct err result;      /* of the last upload */
+
+static void
+write_file(const char *text)
+{
+	int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+
+	check_int(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+}
+
+/* The ETag that this content would have, in parts or not. */
+static const char *
+etag_of(const char *text)
+{
+	static char etag[S3_ETAG_CAP];
+	struct s3_part parts[8] = {0};
+	unsigned char md5[HASH_MD5_LEN];
+	size_t n = strlen(text);
+	int k = 0;
+
+	for (size_t at = 0; at < n; at += PART, k++) {
+		struct upload_source src;
+		struct buf b = BUF(parts[k].etag);
+		struct err e;
+
+		source_memory(&src, text + at, n > options.threshold && n - at > PART ? PART : n - at);
+		check_int(s3_body_md5(&src.body, md5, &e), 0);
+		enc_hex(&b, md5, sizeof md5);
+		if (n <= options.threshold)
+			return memcpy(etag, parts[0].etag, sizeof etag);
+	}
+	s3_parts_etag(parts, k, etag);
+	return etag;
+}
+
+static void
+finished(struct upload *u, const struct err *e)
+{
+	(void)u;
+	result = e ? *e : (struct err){0};
+}
+
+/* Begin anew: the object "k.png" with that content, NULL for none. */
+static void
+begin_with(const char *there)
+{
+	nobjects = unfinished = no_head = lose_answer = 0;
+	after_head = after_store = NULL;
+	if (there)
+		set("k.png", etag_of(there), strlen(there));
+}
+
+static struct upload
+upload(enum upload_if_exists how, const char *replaces)
+{
+	struct upload u = {.plan = {.path = path, .key = "k.png"}, .replaces = replaces};
+
+	options.if_exists = how;
+	options.part_size = PART;
+	options.finished = finished;
+	upload_submit(&pool, &options, &u);
+	pool_wait(&pool, 0);
+	check_int(unfinished, 0);
+	return u;
+}
+
+#define stored(u, k, text) stored_at(__LINE__, u, k, text)
+
+/* It went well and is at that key with that content. */
+static void
+stored_at(int line, const struct upload *u, const char *key, const char *text)
+{
+	struct object *x = find(key);
+
+	check_str(result.msg, "");
+	check_str(u->r.key, key);
+	check_str(u->r.etag, etag_of(text));
+	check(x && !strcmp(x->etag, etag_of(text)));
+	if (result.kind || !x || strcmp(x->etag, etag_of(text)))
+		fprintf(stderr, "  from line %d\n", line);
+}
+
+/* The key that content gets when k.png is taken. */
+static const char *
+other_key(const char *text)
+{
+	static char key[64];
+	uint64_t threshold = options.threshold;
+
+	options.threshold = UINT64_MAX;
+	snprintf(key, sizeof key, "k-%.8s.png", etag_of(text));
+	options.threshold = threshold;
+	return key;
+}
+
+static const char ours[] = "what we have stored before", fresh[] = "what is in the file at this time",
+	theirs[] = "what somebody else has stored";
+
+static void
+theirs_comes(void)
+{
+	set("k.png", etag_of(theirs), strlen(theirs));
+}
+
+static void
+object_goes(void)
+{
+	nobjects = 0;
+}
+
+static void
+test_replace(void)
+{
+	char own[S3_ETAG_CAP];
+	struct upload u;
+
+	write_file(fresh);
+	snprintf(own, sizeof own, "%s", etag_of(ours));
+	begin_with(ours);
+	u = upload(UPLOAD_REPLACE, own);
+	stored(&u, "k.png", fresh);
+	check_int(nobjects, 1);
+	check_int(u.r.outcome, UPLOAD_STORED);
+
+	begin_with(ours);
+	lose_answer = 1;
+	u = upload(UPLOAD_REPLACE, own);
+	stored(&u, "k.png", fresh);
+	check_int(nobjects, 1);
+	check_int(u.r.outcome, UPLOAD_STORED);
+
+	begin_with(NULL);
+	u = upload(UPLOAD_REPLACE, own);
+	stored(&u, "k.png", fresh);
+
+	begin_with(ours);
+	after_head = object_goes;
+	u = upload(UPLOAD_REPLACE, own);
+	stored(&u, "k.png", fresh);
+}
+
+static void
+test_replace_not_ours(void)
+{
+	char own[S3_ETAG_CAP];
+	struct upload u;
+
+	write_file(fresh);
+	snprintf(own, sizeof own, "%s", etag_of(ours));
+	for (int known = 0; known < 2; known++) {
+		begin_with(theirs);
+		u = upload(UPLOAD_REPLACE, known ? own : NULL);
+		stored(&u, other_key(fresh), fresh);
+		check_str(find("k.png")->etag, etag_of(theirs));
+		/* And once more: the same content, at the other key. */
+		u = upload(UPLOAD_REPLACE, known ? own : NULL);
+		stored(&u, other_key(fresh), fresh);
+		check_int(u.r.outcome, UPLOAD_SAME);
+		check_int(nobjects, 2);
+	}
+	begin_with(fresh);
+	u = upload(UPLOAD_REPLACE, own);
+	stored(&u, "k.png", fresh);
+	check_int(u.r.outcome, UPLOAD_SAME);
+
+	begin_with(ours);
+	after_head = theirs_comes;
+	u = upload(UPLOAD_REPLACE, own);
+	stored(&u, other_key(fresh), fresh);
+	check_str(find("k.png")->etag, etag_of(theirs));
+}
+
+/* A token that may write, but not look. */
+static void
+test_replace_blind(void)
+{
+	char own[S3_ETAG_CAP];
+	struct upload u;
+
+	write_file(fresh);
+	snprintf(own, sizeof own, "%s", etag_of(ours));
+	begin_with(NULL);
+	no_head = 1;
+	u = upload(UPLOAD_REPLACE, own);
+	stored(&u, "k.png", fresh);
+	begin_with(ours);
+	no_head = 1;
+	u = upload(UPLOAD_REPLACE, own);
+	stored(&u, other_key(fresh), fresh);
+	check_str(find("k.png")->etag, etag_of(ours));
+	check_int(nobjects, 2);
+}
+
+static struct upload_options second_options;
+
+/* Two uploads of one pool, each as its own options say; and the caller learns which state of the file was stored. */
+static void
+test_two_options(void)
+{
+	struct upload a = {.plan = {.path = path, .key = "k.png"}}, b = {.plan = {.path = path, .key = "new.png"}};
+	struct stat st;
+
+	write_file(fresh);
+	begin_with(theirs);
+	options.if_exists = UPLOAD_SKIP;
+	second_options = options;
+	second_options.if_exists = UPLOAD_OVERWRITE;
+	second_options.threshold = UINT64_MAX - options.threshold;
+	upload_submit(&pool, &options, &a);
+	upload_submit(&pool, &second_options, &b);
+	pool_wait(&pool, 0);
+	check_int(a.r.outcome, UPLOAD_SKIPPED);
+	check_str(find("k.png")->etag, etag_of(theirs));
+	options.threshold = second_options.threshold;
+	stored(&b, "new.png", fresh);
+	options.threshold = UINT64_MAX - options.threshold;
+	check_int(stat(path, &st), 0);
+	check_int(b.src.was.st_ino, st.st_ino);
+	check_int(b.src.was.st_size, sizeof fresh - 1);
+	check_int(b.src.was.st_mtim.tv_nsec, st.st_mtim.tv_nsec);
+	check_int(b.src.was.st_ctim.tv_nsec, st.st_ctim.tv_nsec);
+}
+
+int
+main(void)
+{
+	struct err e = {0};
+
+	close(mkstemp(path));
+	check_int(pool_open(&pool, &store, 4, 0, &e), 0);
+	for (int parts = 0; parts < 2; parts++) {
+		options.threshold = parts ? 0 : UINT64_MAX;
+		test_replace();
+		test_replace_not_ours();
+		test_replace_blind();
+		test_two_options();
+	}
+	pool_close(&pool);
+	unlink(path);
+	return test_end();
+}
