@@ -185,10 +185,11 @@ taken(struct upload *u, struct s3 *s, int same)
 	}
 }
 
-/* Stored. What changed since is sent once more; --move removes what did not. */
+/* Stored. What changed since is sent once more, in place of what we have just stored; --move removes what did not. */
 static int
 after_stored(struct upload *u, struct err *e)
 {
+	memcpy(u->own, u->r.etag, sizeof u->own);
 	if (source_changed(&u->src))
 		return fail(e, ERR_CHANGED, "the file changed while it was being sent");
 	u->r.outcome = UPLOAD_STORED;
@@ -208,7 +209,8 @@ send_again(struct upload *u, struct s3 *s, struct err *e)
 	}
 	if (u->o->note)
 		u->o->note(u, text);
-	memcpy(u->r.key, u->plan.key, sizeof u->r.key);
+	if (!*u->own)
+		memcpy(u->r.key, u->plan.key, sizeof u->r.key);
 	begin(u, s);
 }
 

@@ -27,6 +27,7 @@ OPERATION: put part create complete abort listparts uploads head get list delete
   body                   the answer's body is what the fault's line says after "text=" (%xx decoded)
   gone                   the multipart upload has been dropped: 404 NoSuchUpload
   replace                the object becomes another one before the answer
+  append file=PATH [done=1]   a byte is added to that file of this machine, then goes on as if nothing had happened
 """
 import base64, contextlib, hashlib, http.server, os, re, select, socket, ssl, struct, sys, threading, time, urllib.parse
 from xml.sax.saxutils import escape
@@ -141,6 +142,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if f.name == "wait":
             log.append(f"{self.op}-wait {self.path.split('?')[0]}")
             self.wait(float(f.args["seconds"]))
+        elif f.name == "append":
+            with open(f.args["file"], "a") as x:
+                x.write("x")
         elif f.name == "lost":
             log.append(f"{self.op} {self.path.split('?')[0]} lost")
             self.hang_up("rst" in f.args)

@@ -118,6 +118,47 @@ for how in fail skip rename; do
 done
 for key in $(ctl fault -d ''; curl -s "$HTTP/$B" | grep -o '<Key>[^<]*' | cut -c6-); do drop "$key"; done
 
+# A file that changes once it is stored: the second sending meets its own object, and replaces that one only.
+keys() { curl -s "$HTTP/$B" | grep -o '<Key>[^<]*' | cut -c6- | tr '\n' ' '; }
+sized() { # single|multi COMMAND…: as one PUT, or in parts
+	[ "$1" = single ] || set -- multi "${@:2}" --part-size 5M --multipart-threshold 5M
+	"${@:2}"
+}
+for what in single multi; do
+	last=put size=300000
+	[ $what = single ] || last=complete size=6000000
+	for how in overwrite skip fail rename; do
+		random_file late $size
+		drop k
+		bad "$last append file=$T/late done=1"
+		t "$what, --if-exists $how: changed after it was stored" 0 '' "…from the start…$stored" sized $what r2 upload --key k --if-exists $how late
+		ok '… the object' is_object k late
+		is '… and no other' "$(keys)" 'k '
+		is '… is sent twice' "$(requests $last)" 2
+		is '… no parts are left' "$(unfinished)" 0
+	done
+	random_file late $size
+	put_raw k other
+	bad "$last append file=$T/late done=1"
+	t "$what, --if-exists rename: changed after it was stored under another name" 0 '' "…Uploaded: s3://$B/k-…" sized $what r2 upload --key k --if-exists rename late
+	ok '… the object' is_object "$(keys | grep -o 'k-[0-9a-f]*')" late
+	ok '… the other one stays' is_object k other
+	is '… there are two' "$(keys | wc -w)" 2
+	drop "$(keys | grep -o 'k-[0-9a-f]*')"
+	# Somebody else's takes its place meanwhile.
+	for how in skip fail; do
+		random_file late $size
+		drop k
+		bad "$last append file=$T/late done=1" 'head status code=404 s3=NoSuchKey' 'head replace'
+		case $how in
+		skip) t "$what, --if-exists skip: … and another came" 0 '' '…from the start…Skipped: …' sized $what r2 upload --key k --if-exists skip late ;;
+		fail) t "$what, --if-exists fail: … and another came" 1 '' '…from the start…there is an object at…' sized $what r2 upload --key k --if-exists fail late ;;
+		esac
+		is '… is not sent again' "$(requests $last)" 1
+	done
+done
+drop k
+
 # Parts.
 bad; settled 'parts' parts
 is '… so many' "$(requests part)" 5

@@ -287,7 +287,7 @@ other_key(const char *text)
 }
 
 static const char ours[] = "what we have stored before", fresh[] = "what is in the file at this time",
-	theirs[] = "what somebody else has stored";
+	theirs[] = "what somebody else has stored", later[] = "what is in the file a little later";
 
 static void
 theirs_comes(void)
@@ -384,6 +384,59 @@ test_replace_blind(void)
 	check_int(nobjects, 2);
 }
 
+static void
+file_changes(void)
+{
+	write_file(later);
+}
+
+static void
+file_and_object_change(void)
+{
+	write_file(later);
+	theirs_comes();
+}
+
+/* Changed once it is stored: the second sending replaces the first one's object, and nobody else's. */
+static void
+test_changed_after(void)
+{
+	static const enum upload_if_exists hows[] = {UPLOAD_OVERWRITE, UPLOAD_SKIP, UPLOAD_RENAME, UPLOAD_FAIL, UPLOAD_REPLACE};
+	struct upload u;
+
+	for (size_t i = 0; i < sizeof hows / sizeof *hows; i++) {
+		write_file(fresh);
+		begin_with(NULL);
+		after_store = file_changes;
+		u = upload(hows[i], NULL);
+		stored(&u, "k.png", later);
+		check_int(u.r.outcome, UPLOAD_STORED);
+		check_int(u.r.size, sizeof later - 1);
+		check_int(nobjects, 1);
+		write_file(fresh);
+		begin_with(NULL);
+		after_store = file_and_object_change;
+		u = upload(hows[i], NULL);
+		if (hows[i] == UPLOAD_OVERWRITE) {
+			stored(&u, "k.png", later);
+			continue;
+		}
+		check_str(find("k.png")->etag, etag_of(theirs));
+		if (hows[i] == UPLOAD_SKIP)
+			check_int(u.r.outcome, UPLOAD_SKIPPED);
+		else if (hows[i] == UPLOAD_FAIL)
+			check_int(result.kind, ERR_HTTP);
+		else
+			stored(&u, other_key(later), later);
+	}
+	write_file(fresh);
+	begin_with(theirs);
+	after_store = file_changes;
+	u = upload(UPLOAD_RENAME, NULL);
+	stored(&u, other_key(fresh), later);
+	check_int(nobjects, 2);
+}
+
 static struct upload_options second_options;
 
 /* Two uploads of one pool, each as its own options say; and the caller learns which state of the file was stored. */
@@ -426,6 +479,7 @@ main(void)
 		test_replace();
 		test_replace_not_ours();
 		test_replace_blind();
+		test_changed_after();
 		test_two_options();
 	}
 	pool_close(&pool);
