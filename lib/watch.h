@@ -1,0 +1,59 @@
+#pragma once
+/* A directory tree → paths that may have changed. The races of new and moved directories, an overflow of the kernel's queue, missing
+   watches, file systems without events, and a root that comes and goes are this module's business alone. For one thread; nothing here
+   blocks longer than a bounded piece of work takes. Times are CLOCK_MONOTONIC milliseconds, passed in. */
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include "err.h"
+
+struct watch;
+
+/* All are called from within watch_step, and may call watch_rescan, nothing else of this module. rel is below the root, without "." or
+   ".." segments, and valid during the call only. */
+struct watch_options {
+	const char *root;            /* absolute; need not be there yet */
+	int poll;                    /* by scanning only, every rescan_ms */
+	int64_t rescan_ms;           /* how often the whole tree is compared besides */
+	/* 0 leaves out that file, or that directory with all below it; asked before the disk is. */
+	int (*wanted)(void *arg, const char *rel, int is_dir);
+	/* A file (symbolic links to files followed) that is new or may have changed. st: as a scan sees it; NULL when an event said so. */
+	void (*changed)(void *arg, const char *rel, const struct stat *st);
+	/* Something was deleted or moved away: a file, or a directory with all that was below it. Not told when the root itself goes. */
+	void (*gone)(void *arg, const char *rel, int is_dir);
+	/* Something the user should know, said once: what cannot be read, a limit and which sysctl to raise, the root gone or back. */
+	void (*note)(void *arg, const char *text);
+	void *arg;
+};
+
+/* NULL with *e (ERR_LOCAL): out of memory. A machine without inotify is polled, with a note. o is copied. The first scan begins with the
+   first watch_step. */
+struct watch *watch_open(const struct watch_options *o, struct err *e);
+
+/* For poll(2): readable when watch_step has something to do. -1 when there are no events. */
+int watch_fd(const struct watch *w);
+
+/* When watch_step has to be called even if the descriptor stays silent: 0 at once (a scan is under way), -1 never. */
+int64_t watch_wake_ms(const struct watch *w);
+
+/* Do a bounded piece of work: read what events there are, go on with a scan for about a thousand entries. */
+void watch_step(struct watch *w, int64_t now_ms);
+
+/* Compare the whole tree as soon as that may be done again (overflows must not make it scan without end). */
+void watch_rescan(struct watch *w);
+
+struct watch_state {
+	int scanned;                 /* the first whole scan has been done: every file has been told once, every watch stands */
+	int scanning;                /* a scan is under way or due: more may be told without any event */
+	int root_there;
+	size_t dirs, polled;         /* directories known; those of them without a watch */
+	uint64_t overflows, scans;
+};
+void watch_look(const struct watch *w, struct watch_state *s);
+
+/* Is a process writing to that file? 1: yes; 0: no process has it open for writing; -1: the kernel cannot say (file of another
+   owner, network or FUSE file system, read lease unsupported): only quiet time is left. fd was opened O_RDONLY. Source: fcntl(2), F_SETLEASE.
+   The caller ignores SIGIO. */
+int watch_busy(int fd);
+
+void watch_close(struct watch *w);   /* NULL is fine */
