@@ -1,15 +1,14 @@
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "buf.h"
 #include "enc.h"
 #include "hash.h"
 #include "journal.h"
+#include "private.h"
 
 #ifndef JOURNAL_SYSTEM_DIR             /* a test has its own */
 #define JOURNAL_SYSTEM_DIR "/var/lib"
@@ -18,7 +17,6 @@
 enum {
 	SUM_LEN = 9,                                             /* "crc32c " in hex */
 	LINE_MAX_BYTES = SUM_LEN + 16 + 2 * 3 * JOURNAL_TEXT_MAX,  /* a byte of text may take three */
-	OPEN_TRIES = 16,                                         /* each lost to a process that has just finished */
 };
 
 /* Where journals may go: base + rest. */
@@ -27,39 +25,7 @@ struct place {
 	int make_base;            /* base too is ours to make */
 };
 
-/* Why dir is no place for a journal, or NULL. *unsafe: because others could tamper with what is there. */
-static const char *
-dir_fault(const char *dir, int *unsafe)
-{
-	uid_t me = geteuid();
-	struct stat link, st;
-
-	if (lstat(dir, &link) < 0 || stat(dir, &st) < 0)
-		return strerror(errno);
-	if (!S_ISDIR(st.st_mode))
-		return strerror(ENOTDIR);
-	*unsafe = 1;
-	if ((link.st_uid != me && link.st_uid != 0) || (st.st_uid != me && st.st_uid != 0))
-		return "it belongs to another user";
-	if (st.st_mode & (S_IWGRP | S_IWOTH))
-		return "others may write to it";
-	*unsafe = 0;
-	return faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) < 0 ? strerror(errno) : NULL;
-}
-
-/* path, and its directories but for those that its first `keep` bytes name. What fails shows when path is looked at. */
-static void
-make_dirs(char *path, size_t keep)
-{
-	for (char *p = path + keep + 1; (p = strchr(p, '/')); p++) {
-		*p = '\0';
-		mkdir(path, 0700);
-		*p = '/';
-	}
-	mkdir(path, 0700);
-}
-
-/* As dir_fault, for a place whose directory is made when missing. */
+/* As private_dir_fault, for a place whose directory is made when missing. */
 static const char *
 place_fault(const struct place *x, char out[PATH_MAX], int *unsafe)
 {
@@ -71,8 +37,8 @@ place_fault(const struct place *x, char out[PATH_MAX], int *unsafe)
 		return "not an absolute path";   /* to be ignored: XDG Base Directory Specification */
 	if (!buf_ok(&path))
 		return strerror(ENAMETOOLONG);
-	make_dirs(out, x->make_base ? 0 : strlen(x->base));
-	return dir_fault(out, unsafe);
+	private_make_dirs(out, x->make_base ? 0 : strlen(x->base));
+	return private_dir_fault(out, unsafe);
 }
 
 int
@@ -106,87 +72,11 @@ journal_dir(char out[PATH_MAX], struct err *e)
 		"set XDG_STATE_HOME to a directory of your own", text);
 }
 
-/* Why fd is not a file that only we write to, or NULL. */
-static const char *
-file_fault(const struct stat *st)
-{
-	if (!S_ISREG(st->st_mode))
-		return "it is no regular file";
-	if (st->st_uid != geteuid())
-		return "it belongs to another user";
-	if (st->st_nlink > 1)
-		return "it has another name (a hard link)";
-	if (st->st_mode & (S_IWGRP | S_IWOTH))
-		return "others may write to it";
-	return NULL;
-}
-
-/* 1 when path is still the file that was opened: whoever held the lock may have removed it meanwhile. */
-static int
-still_named(const char *path, const struct stat *opened)
-{
-	struct stat st;
-
-	return lstat(path, &st) == 0 && st.st_dev == opened->st_dev && st.st_ino == opened->st_ino;
-}
-
-/* The new name survives a power cut too; best effort: some file systems cannot do it. */
-static void
-sync_dir(const char *path)
-{
-	char dir[PATH_MAX];
-	const char *slash = strrchr(path, '/');
-	struct buf b = BUF(dir);
-	int fd;
-
-	buf_put(&b, slash ? path : ".", slash ? (size_t)(slash - path) + 1 : 1);
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd >= 0) {
-		fsync(fd);
-		close(fd);
-	}
-}
-
-enum { OPENED, IN_USE, GONE };
-
-/* One try: OPENED, IN_USE, -1, or GONE when the file lost its name between open and lock. */
-static int
-open_locked(struct journal *j, struct err *e)
-{
-	char shown[ENC_SHOW_CAP];
-	struct stat st;
-	const char *fault;
-	int held;
-
-	/* O_NONBLOCK: a FIFO or a device in the journal's place must not make anybody wait. */
-	j->fd = open(j->path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
-	if (j->fd < 0 && errno == ELOOP)
-		return fail(e, ERR_LOCAL, "journal %s: it is a symbolic link, which is not followed: remove it",
-			enc_show(shown, sizeof shown, j->path));
-	if (j->fd < 0 || fstat(j->fd, &st) < 0)
-		return fail_errno(e, "journal %s", enc_show(shown, sizeof shown, j->path));
-	fault = file_fault(&st);
-	if (fault)
-		return fail(e, ERR_LOCAL, "journal %s: %s: remove it", enc_show(shown, sizeof shown, j->path), fault);
-	do
-		held = flock(j->fd, LOCK_EX | LOCK_NB);
-	while (held < 0 && errno == EINTR);
-	if (held < 0 && errno == EWOULDBLOCK)
-		return IN_USE;
-	if (held < 0)
-		return fail_errno(e, "journal %s: cannot be locked", enc_show(shown, sizeof shown, j->path));
-	if (!still_named(j->path, &st))
-		return GONE;
-	if (!st.st_size)
-		sync_dir(j->path);
-	return OPENED;
-}
-
 int
 journal_open(struct journal *j, const char *path, struct err *e)
 {
 	struct buf name = {j->path, 0, sizeof j->path, 0};
-	int rc = GONE;
+	int rc;
 
 	j->fd = -1;
 	j->end = -1;
@@ -194,16 +84,10 @@ journal_open(struct journal *j, const char *path, struct err *e)
 	buf_str(&name, path);
 	if (!buf_ok(&name))
 		return fail(e, ERR_LOCAL, "the journal's name is too long");
-	for (int i = 0; i < OPEN_TRIES && rc == GONE; i++) {
-		rc = open_locked(j, e);
-		if (rc != OPENED && j->fd >= 0) {
-			close(j->fd);
-			j->fd = -1;
-		}
-	}
-	if (rc == OPENED)
+	rc = private_open(&j->fd, j->path, "journal", e);
+	if (rc == 0)
 		pthread_mutex_init(&j->lock, NULL);
-	return rc == GONE ? IN_USE : rc;
+	return rc;
 }
 
 /* What a reading has found. */

@@ -8,7 +8,7 @@ FLOORS='
 1 buf
 1 err enc hash utc
 1 path opt log nfc
-1 mime sandbox
+1 mime sandbox private
 2 net
 2 tls
 3 xml retry sigv4 http config

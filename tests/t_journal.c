@@ -26,8 +26,9 @@ stolen_flock(int fd, int how)
 
 #define JOURNAL_SYSTEM_DIR system_dir
 #define flock stolen_flock
-#include "../lib/journal.c"
+#include "../lib/private.c"
 #undef flock
+#include "../lib/journal.c"
 #include "test.h"
 
 enum { PARTS = 400, FILE_CAP = 65536 };

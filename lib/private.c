@@ -1,0 +1,145 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+#include "buf.h"
+#include "enc.h"
+#include "private.h"
+
+enum { OPEN_TRIES = 16 };                  /* each lost to a process that has just finished */
+
+const char *
+private_dir_fault(const char *dir, int *unsafe)
+{
+	uid_t me = geteuid();
+	struct stat link, st;
+
+	if (lstat(dir, &link) < 0 || stat(dir, &st) < 0)
+		return strerror(errno);
+	if (!S_ISDIR(st.st_mode))
+		return strerror(ENOTDIR);
+	*unsafe = 1;
+	if ((link.st_uid != me && link.st_uid != 0) || (st.st_uid != me && st.st_uid != 0))
+		return "it belongs to another user";
+	if (st.st_mode & (S_IWGRP | S_IWOTH))
+		return "others may write to it";
+	*unsafe = 0;
+	return faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) < 0 ? strerror(errno) : NULL;
+}
+
+void
+private_make_dirs(char *path, size_t keep)
+{
+	for (char *p = path + keep + 1; (p = strchr(p, '/')); p++) {
+		*p = '\0';
+		mkdir(path, 0700);
+		*p = '/';
+	}
+	mkdir(path, 0700);
+}
+
+int
+private_dir(const char *path, struct err *e)
+{
+	char shown[ENC_SHOW_CAP];
+	const char *fault;
+	int unsafe;
+
+	if (mkdir(path, 0700) < 0 && errno != EEXIST && errno != EROFS)
+		return fail_errno(e, "%s: cannot be made", enc_show(shown, sizeof shown, path));
+	fault = private_dir_fault(path, &unsafe);
+	return fault ? fail(e, ERR_LOCAL, "%s: %s", enc_show(shown, sizeof shown, path), fault) : 0;
+}
+
+/* Why it is not a file that only we write to, or NULL. */
+static const char *
+file_fault(const struct stat *st)
+{
+	if (!S_ISREG(st->st_mode))
+		return "it is no regular file";
+	if (st->st_uid != geteuid())
+		return "it belongs to another user";
+	if (st->st_nlink > 1)
+		return "it has another name (a hard link)";
+	if (st->st_mode & (S_IWGRP | S_IWOTH))
+		return "others may write to it";
+	return NULL;
+}
+
+int
+private_still_named(const char *path, const struct stat *opened)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && st.st_dev == opened->st_dev && st.st_ino == opened->st_ino;
+}
+
+int
+private_sync_dir(const char *path)
+{
+	char dir[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	struct buf b = BUF(dir);
+	int fd, rc;
+
+	buf_put(&b, slash ? path : ".", slash ? (size_t)(slash - path) + 1 : 1);
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	rc = fsync(fd) < 0 && errno != EINVAL ? -1 : 0;
+	close(fd);
+	return rc;
+}
+
+enum { OPENED, IN_USE, GONE };
+
+/* One try: OPENED, IN_USE, -1, or GONE when the file lost its name between open and lock. */
+static int
+open_locked(int *fd, const char *path, const char *what, struct err *e)
+{
+	char shown[ENC_SHOW_CAP];
+	struct stat st;
+	const char *fault;
+	int held;
+
+	/* O_NONBLOCK: a FIFO or a device in the file's place must not make anybody wait. */
+	*fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
+	if (*fd < 0 && errno == ELOOP)
+		return fail(e, ERR_LOCAL, "%s %s: it is a symbolic link, which is not followed: remove it",
+			what, enc_show(shown, sizeof shown, path));
+	if (*fd < 0 || fstat(*fd, &st) < 0)
+		return fail_errno(e, "%s %s", what, enc_show(shown, sizeof shown, path));
+	fault = file_fault(&st);
+	if (fault)
+		return fail(e, ERR_LOCAL, "%s %s: %s: remove it", what, enc_show(shown, sizeof shown, path), fault);
+	do
+		held = flock(*fd, LOCK_EX | LOCK_NB);
+	while (held < 0 && errno == EINTR);
+	if (held < 0 && errno == EWOULDBLOCK)
+		return IN_USE;
+	if (held < 0)
+		return fail_errno(e, "%s %s: cannot be locked", what, enc_show(shown, sizeof shown, path));
+	/* Whoever held the lock may have removed or replaced it meanwhile. */
+	if (!private_still_named(path, &st))
+		return GONE;
+	if (!st.st_size)
+		private_sync_dir(path);
+	return OPENED;
+}
+
+int
+private_open(int *fd, const char *path, const char *what, struct err *e)
+{
+	int rc = GONE;
+
+	*fd = -1;
+	for (int i = 0; i < OPEN_TRIES && rc == GONE; i++) {
+		rc = open_locked(fd, path, what, e);
+		if (rc != OPENED && *fd >= 0) {
+			close(*fd);
+			*fd = -1;
+		}
+	}
+	return rc == GONE ? IN_USE : rc;
+}

@@ -1,0 +1,25 @@
+#pragma once
+/* Files and directories that are ours alone: what stands there decides what is uploaded, so nobody else may write it. */
+#include <limits.h>
+#include <stddef.h>
+#include <sys/stat.h>
+#include "err.h"
+
+/* Why dir is no directory that is ours alone (or root's) and writable, or NULL. *unsafe: because others could tamper with what is there. */
+const char *private_dir_fault(const char *dir, int *unsafe);
+
+/* Make path and its parents (0700), but for those that its first `keep` bytes name. What fails shows when path is looked at. */
+void private_make_dirs(char *path, size_t keep);
+
+/* path is a directory of ours alone, made (0700, not its parents) when missing. -1 (ERR_LOCAL) with the reason. */
+int private_dir(const char *path, struct err *e);
+
+/* Open or create (0600) the file at path and lock it (flock). 0: *fd is it; 1: another process has it locked; -1 (ERR_LOCAL): no file of ours
+   alone (symbolic or hard link, another owner, others may write), or not to be opened. *fd is -1 unless 0. what names it in messages. */
+int private_open(int *fd, const char *path, const char *what, struct err *e);
+
+/* 1 when path is still the file that was opened. */
+int private_still_named(const char *path, const struct stat *opened);
+
+/* The names in path's directory survive a power cut too. -1 (errno): they may not. A file system that cannot say counts as one that does. */
+int private_sync_dir(const char *path);
