@@ -6,7 +6,6 @@
 #include "upload_source.h"
 
 enum {
-	RACY_MS = 10,       /* the coarsest clock that stamps files (HZ=100) */
 	LOOKS_MAX = 3,
 	LOOK_MS = 100,      /* how often a changing file is looked at */
 };
@@ -66,9 +65,19 @@ source_part(struct source_part *p, const struct http_body *whole, uint64_t from,
 	*p = (struct source_part){whole, from, {n, read_part, p}};
 }
 
+/* How long files get the same time stamp: the kernel's tick (1 to 10 ms), and one more for the rounding. */
+static long
+tick_ms(void)
+{
+	struct timespec t;
+
+	return clock_getres(CLOCK_REALTIME_COARSE, &t) < 0 ? 10 : t.tv_nsec / 1000000 + 1;
+}
+
 int
 source_look(struct upload_source *s, struct err *e)
 {
+	const long tick = tick_ms();
 	struct timespec now;
 	long age_ms;
 
@@ -80,9 +89,9 @@ source_look(struct upload_source *s, struct err *e)
 		clock_gettime(CLOCK_REALTIME, &now);
 		age_ms = (long)(now.tv_sec - s->was.st_ctim.tv_sec) * 1000 +
 			(now.tv_nsec - s->was.st_ctim.tv_nsec) / 1000000;
-		if (age_ms < 0 || age_ms >= RACY_MS)
+		if (age_ms < 0 || age_ms >= tick)
 			break;
-		sleep_ms(NULL, RACY_MS - (int)age_ms);
+		sleep_ms(NULL, (int)(tick - age_ms));
 	}
 	s->body = (struct http_body){(uint64_t)s->was.st_size, read_file, s};
 	return 0;
