@@ -34,12 +34,40 @@ const struct opt transfer_opts[] = {
 };
 
 int
+transfer_date(const struct opt *o, const char *val, struct err *e)
+{
+	if (strcmp(val, "mtime"))
+		return opt_date(o, val, e);
+	*(const char **)o->dest = val;
+	return 0;
+}
+
+int
+transfer_class(const struct opt *o, const char *val, struct err *e)
+{
+	if (strcmp(val, "STANDARD") && strcmp(val, "STANDARD_IA"))
+		return fail(e, ERR_USAGE, "--%s: %.64s is none of %s", o->name, val, o->arg);
+	*(const char **)o->dest = val;
+	return 0;
+}
+
+int
+transfer_sizes_check(uint64_t part_size, uint64_t threshold, struct err *e)
+{
+	if (part_size < S3_PART_MIN)
+		return fail(e, ERR_USAGE, "--part-size: S3 takes no parts smaller than 5M (only the last may be)");
+	if (part_size > S3_PUT_MAX)
+		return fail(e, ERR_USAGE, "--part-size: S3 takes no parts larger than 5G (R2: 5 GiB - 5 MiB)");
+	if (threshold > S3_PUT_MAX)
+		return fail(e, ERR_USAGE, "--multipart-threshold: one request takes 5 GiB at most");
+	return 0;
+}
+
+int
 transfer_check(uint64_t *part_size, struct err *e)
 {
-	if (part_size_given < S3_PART_MIN)
-		return fail(e, ERR_USAGE, "--part-size: S3 takes no parts smaller than 5M (only the last may be)");
-	if (part_size_given > S3_PUT_MAX)
-		return fail(e, ERR_USAGE, "--part-size: S3 takes no parts larger than 5G (R2: 5 GiB - 5 MiB)");
+	if (transfer_sizes_check(part_size_given, 0, e) < 0)
+		return -1;
 	if (rate_given && !rate)
 		return fail(e, ERR_USAGE, "--limit-rate 0 would never finish: leave it out for no limit");
 	*part_size = part_size_given;

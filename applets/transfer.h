@@ -10,6 +10,12 @@ extern const struct opt transfer_opts[];
 /* The one progress line of this run: add what is to do, and files that are done. Bytes come from the pool. */
 extern struct progress transfer_progress;
 
+/* Stores for rows of options. --date: "YYYY-MM-DD|mtime"; --storage-class: one of R2's. const char **. */
+opt_store transfer_date, transfer_class;
+
+/* The limits of --part-size and --multipart-threshold: 0, or -1 (ERR_USAGE) explains them. */
+int transfer_sizes_check(uint64_t part_size, uint64_t threshold, struct err *e);
+
 /* Check --part-size and --limit-rate; the part size as asked or the default. -1 (ERR_USAGE) explains the limits. */
 int transfer_check(uint64_t *part_size, struct err *e);
 

@@ -18,34 +18,23 @@ static struct upload_options uo;
 static struct upload_run uploads;
 static uint64_t threshold = UPLOAD_THRESHOLD;
 static const char *prefix, *key, *date, *shard;
-static int if_exists, storage_class;
+static int if_exists;
 static struct opt_words meta_words, include, exclude;
 static struct pair meta[S3_META_MAX];
 static char meta_names[S3_META_MAX][64];
-
-/* The manual says "YYYY-MM-DD or mtime". */
-static int
-store_date(const struct opt *o, const char *val, struct err *e)
-{
-	if (val && !strcmp(val, "mtime")) {
-		*(const char **)o->dest = val;
-		return 0;
-	}
-	return opt_date(o, val, e);
-}
 
 static const struct opt opts[] = {
 	{0, "test", NULL, "look up, connect, sign, list one key: says what is wrong; uploads nothing", opt_flag, &test, 0, 0},
 	{0, "prefix", "P", "first part of the key [$R2_PREFIX, else outputs]; may be empty", opt_string, &prefix, 0, 0},
 	{0, "key", "KEY", "exactly this key, for one FILE or -", opt_string, &key, 0, 0},
 	{0, "no-date", NULL, "no date folder", opt_flag, &uo.no_date, 0, 0},
-	{0, "date", "YYYY-MM-DD|mtime", "this date folder, or that of the file's own day [today]", store_date, &date, 0, 0},
+	{0, "date", "YYYY-MM-DD|mtime", "this date folder, or that of the file's own day [today]", transfer_date, &date, 0, 0},
 	{0, "if-exists", "overwrite|skip|rename|fail", "what to do when the key is taken [overwrite]; rename inserts a "
 		"hash of the content", opt_choice, &if_exists, 0, 0},
 	{0, "content-type", "T", "media type [by the file's name]", opt_string, &uo.content_type, 0, 0},
 	{0, "cache-control", "V", "Cache-Control of the object", opt_string, &uo.cache_control, 0, 0},
 	{0, "meta", "K=V", "metadata of the object; repeatable", opt_list, &meta_words, 0, 0},
-	{0, "storage-class", "STANDARD|STANDARD_IA", "storage class [the bucket's]", opt_choice, &storage_class, 0, 0},
+	{0, "storage-class", "STANDARD|STANDARD_IA", "storage class [the bucket's]", transfer_class, &uo.storage_class, 0, 0},
 	{0, "move", NULL, "remove each file after its object has been verified", opt_flag, &uo.move, 0, 0},
 	{'r', "recursive", NULL, "FILE may be a directory: what is below it keeps its relative path", opt_flag,
 		&uploads.recursive, 0, 0},
@@ -119,21 +108,16 @@ parse_shard(struct err *e)
 static int
 check_options(int nfiles, struct err *e)
 {
-	static const char *const classes[] = {NULL, "STANDARD", "STANDARD_IA"};
-
 	if (key && (nfiles != 1 || uploads.recursive))
 		return fail(e, ERR_USAGE, "--key names one object: give exactly one FILE, or -, and no -r");
 	if (uo.content_type && !plain_ascii(uo.content_type))
 		return fail(e, ERR_USAGE, "--content-type: only printable ASCII characters");
 	if (uo.cache_control && !plain_ascii(uo.cache_control))
 		return fail(e, ERR_USAGE, "--cache-control: only printable ASCII characters");
-	if (threshold > S3_PUT_MAX)
-		return fail(e, ERR_USAGE, "--multipart-threshold: one request takes 5 GiB at most");
-	if (parse_shard(e) < 0 || transfer_check(&uo.part_size, e) < 0)
+	if (parse_shard(e) < 0 || transfer_check(&uo.part_size, e) < 0 || transfer_sizes_check(uo.part_size, threshold, e) < 0)
 		return -1;
 	uo.threshold = threshold;
 	uo.if_exists = (enum upload_if_exists)if_exists;
-	uo.storage_class = classes[storage_class];
 	uo.date = date;
 	uo.now = time(NULL);
 	return parse_meta(e);
@@ -199,5 +183,5 @@ const struct applet upload_applet = {
 	"Standard input is - and needs --key. A large upload that was cut off goes on\n"
 	"where it was when the same command is given again. A file that changes\n"
 	"meanwhile is never stored as a mixture of two states.\n",
-	{opts, transfer_opts}, 1, run,
+	{opts, transfer_opts}, APPLET_LOGS, run,
 };

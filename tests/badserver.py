@@ -278,7 +278,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def kept_fields(self):
         return [(n, v) for n, v in self.headers.items()
-                if re.match("content-type|cache-control|x-amz-meta-", n.lower())]
+                if re.match("content-type|cache-control|x-amz-meta-|x-amz-storage-class", n.lower())]
 
     def do_put(self, data):
         with lock:

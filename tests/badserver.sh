@@ -418,6 +418,14 @@ tail -c +1001 small >tail.bin
 t 'standard input that is a file, from where it stands' 0 '' "$stored" head_off
 ok '… the object' is_object k tail.bin
 
+# What describes the object arrives as it was asked for.
+head_of() { curl -sI --aws-sigv4 aws:amz:auto:s3 --user id:secret "$HTTP/$B/$1" | tr -d '\r' | grep -i "^$2:"; }
+for class in STANDARD STANDARD_IA; do
+	bad
+	t "--storage-class $class" 0 '' "$stored" put --storage-class $class
+	is '… is what the server is told' "$(head_of k x-amz-storage-class)" "…: $class"
+done
+
 # How many at once.
 mkdir many
 for i in {1..12}; do cp small "many/$i"; done
