@@ -283,5 +283,5 @@ const struct applet get_applet = {
 	"directory. What arrives is checked against the object's ETag before it gets its name.\n"
 	"A large download that was cut off goes on where it was when the same command is\n"
 	"given again.\n",
-	{opts, transfer_opts}, 1, run,
+	{opts, transfer_opts}, APPLET_LOGS, run,
 };

@@ -16,6 +16,8 @@ static const struct applet *const applets[] = {
 #undef APPLET
 };
 
+char **applet_command;
+
 enum { NAPPLETS = sizeof applets / sizeof *applets };
 
 static const char *const applet_names[] = {
@@ -96,11 +98,24 @@ flush_stdout(int rc)
 static int
 report(const struct applet *a, const struct err *e)
 {
-	if (a->logs && e->kind != ERR_USAGE)
+	if (a->how & APPLET_LOGS && e->kind != ERR_USAGE)
 		log_r2(LOG_ERROR, "%s", e->msg);
 	else
 		fprintf(stderr, "r2 %s: %s\n", a->name, e->msg);
 	return e->kind == ERR_USAGE ? 2 : 1;
+}
+
+/* Cut the command behind "--" off, before getopt moves words: what is left has this many. */
+static int
+cut_command(const struct applet *a, int argc, char **argv)
+{
+	for (int i = 1; a->how & APPLET_COMMAND && i < argc; i++)
+		if (!strcmp(argv[i], "--")) {
+			applet_command = argv + i + 1;
+			argv[i] = NULL;
+			return i;
+		}
+	return argc;
 }
 
 static int
@@ -112,6 +127,7 @@ run(const struct applet *a, int argc, char **argv)
 
 	tables[1] = a->opts[1] ? a->opts[1] : client_opts;
 	tables[2] = a->opts[1] ? client_opts : NULL;
+	argc = cut_command(a, argc, argv);
 	first = opt_parse(tables, argc, argv, &e);
 	if (first >= 0 && client_args.help) {
 		applet_help(a, stdout);

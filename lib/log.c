@@ -13,6 +13,8 @@ enum { LINE_CAP = 8192 };
 static enum log_level max_level = LOG_INFO;
 static void (*hook_before)(void *), (*hook_after)(void *);
 static void *hook_arg;
+static void (*output)(void *, const char *, unsigned);
+static void *output_arg;
 
 void
 log_set_level(enum log_level level)
@@ -24,6 +26,13 @@ enum log_level
 log_get_level(void)
 {
 	return max_level;
+}
+
+void
+log_set_output(void (*out)(void *arg, const char *line, unsigned n), void *arg)
+{
+	output = out;
+	output_arg = arg;
 }
 
 void
@@ -58,6 +67,10 @@ log_write(const char *line, unsigned n)
 {
 	ssize_t got = 0;
 
+	if (output) {
+		output(output_arg, line, n);
+		return;
+	}
 	if (hook_before)
 		hook_before(hook_arg);
 	for (; n > 0 && got >= 0; line += got, n -= (unsigned)got) {

@@ -14,8 +14,10 @@ void log_set_hooks(void (*before)(void *arg), void (*after)(void *arg), void *ar
 /* "[R2] 2025-12-29 10:10:00 - INFO - text" on standard error, local time: the old upload script's form. */
 void log_r2(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Write a finished line as it is, n bytes. */
+/* Write a finished line as it is, n bytes (and NUL-terminated). */
 void log_write(const char *line, unsigned n);
+/* Finished lines go to out instead of standard error, from any thread. NULL: to standard error again. */
+void log_set_output(void (*out)(void *arg, const char *line, unsigned n), void *arg);
 
 /* The bytes of one finished "[R2] …" line, newline included, into out (at most cap, NUL-terminated);
    returns its length. t is seconds since 1970. For log_r2 and for tests. */
