@@ -1,0 +1,143 @@
+#include <errno.h>
+#include <string.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "ledger_state.h"
+
+struct ledger_file
+ledger_file_of(const struct stat *st)
+{
+	return (struct ledger_file){(uint64_t)st->st_size, (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec, st->st_ino};
+}
+
+uint64_t
+ledger_print(const struct ledger *l, const struct ledger_file *f)
+{
+	const uint64_t words[3] = {f->size, (uint64_t)f->mtime_ns, f->inode};
+
+	return ledger_index_hash(&l->index, words, sizeof words);
+}
+
+int
+ledger_enter(struct ledger *l, const struct ledger_view *v, uint64_t at)
+{
+	uint64_t path = ledger_index_hash(&l->index, v->path, v->path_len);
+	struct ledger_slot s = {path, ledger_print(l, &v->file), at * 2 + (v->kind == LEDGER_KIND_DONE)}, *old;
+
+	if (v->kind != LEDGER_KIND_FORGOTTEN)
+		return ledger_index_put(&l->index, &s);
+	old = ledger_index_find(&l->index, path);
+	if (old)
+		ledger_index_drop(&l->index, old);
+	return 0;
+}
+
+const char *
+ledger_warning(const struct ledger *l)
+{
+	return l->warning;
+}
+
+size_t
+ledger_count(const struct ledger *l)
+{
+	return l->index.done;
+}
+
+static struct ledger_slot *
+find(const struct ledger *l, const char *rel)
+{
+	return ledger_index_find(&l->index, ledger_index_hash(&l->index, rel, strlen(rel)));
+}
+
+int
+ledger_has(const struct ledger *l, const char *rel, const struct ledger_file *f)
+{
+	const struct ledger_slot *s = find(l, rel);
+
+	return s && (s->where & 1) && s->print == ledger_print(l, f);
+}
+
+int
+ledger_find(struct ledger *l, const char *rel, struct ledger_record *r)
+{
+	unsigned char block[LEDGER_RECORD_MAX];
+	const struct ledger_slot *s = find(l, rel);
+	const unsigned char *p = block;
+	struct ledger_view v;
+	uint64_t at;
+	ssize_t n;
+
+	if (!s)
+		return 0;
+	at = s->where / 2;
+	if (at - l->synced < l->tail_len) {
+		p = l->tail + (at - l->synced);
+		n = (ssize_t)(l->tail_len - (at - l->synced));
+	} else {
+		do
+			n = pread(l->fd, block, sizeof block, (off_t)at);
+		while (n < 0 && errno == EINTR);
+	}
+	if (n <= 0 || !ledger_record_read(p, (size_t)n, &v) || v.kind == LEDGER_KIND_FORGOTTEN ||
+		v.path_len != strlen(rel) || memcmp(v.path, rel, v.path_len))
+		return 0;
+	ledger_record_take(r, &v);
+	return 1;
+}
+
+/* Room for one more record at the tail's end. */
+static int
+make_room(struct ledger *l)
+{
+	size_t cap = l->tail_cap ? l->tail_cap * 2 : 2 * LEDGER_RECORD_MAX;
+	unsigned char *p;
+
+	if (l->tail_cap - l->tail_len >= LEDGER_RECORD_MAX)
+		return 0;
+	p = realloc(l->tail, cap);
+	if (!p)
+		return -1;
+	l->tail = p;
+	l->tail_cap = cap;
+	return 0;
+}
+
+/* r NULL: rel is forgotten. */
+static int
+put(struct ledger *l, const char *rel, const struct ledger_record *r, struct err *e)
+{
+	struct ledger_view v;
+	char shown[ENC_SHOW_CAP];
+	struct err ignored;
+	size_t n;
+
+	if (make_room(l) < 0)
+		return ledger_oops(l, e);
+	n = ledger_record_write(l->tail + l->tail_len, rel, r);
+	if (!n)
+		return fail(e, ERR_LOCAL, "too long for the ledger: %s", enc_show(shown, sizeof shown, rel));
+	ledger_record_read(l->tail + l->tail_len, n, &v);
+	if (ledger_enter(l, &v, l->synced + l->tail_len) < 0)
+		return ledger_oops(l, e);
+	l->tail_len += n;
+	l->records++;
+	/* At once, so that a kill -9 takes nothing; only a power cut can until it is synced. */
+	if (!l->failing)
+		ledger_write_tail(l);
+	if (l->tail_len >= l->tail_max)
+		l->tail_max = ledger_sync(l, &ignored) < 0 ? l->tail_len + LEDGER_TAIL_MAX : LEDGER_TAIL_MAX;
+	return 0;
+}
+
+int
+ledger_put(struct ledger *l, const char *rel, const struct ledger_record *r, struct err *e)
+{
+	return put(l, rel, r, e);
+}
+
+int
+ledger_forget(struct ledger *l, const char *rel, struct err *e)
+{
+	return find(l, rel) ? put(l, rel, NULL, e) : 0;
+}

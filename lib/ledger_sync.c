@@ -1,0 +1,112 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "ledger_state.h"
+#include "private.h"
+
+enum {
+	COMPACT_MIN = 64 * 1024,       /* bytes of file below which dead records do not matter */
+	TAIL_KEEP = 64 * 1024,         /* a longer buffer is given back once it is empty */
+	NO_REPLACE = 1,                /* RENAME_NOREPLACE of linux/fs.h */
+};
+
+int
+ledger_write_tail(struct ledger *l)
+{
+	l->failing = 1;
+	if (l->no_header && ledger_header_put(l->fd) < 0)
+		return -1;
+	l->no_header = 0;
+	l->written += ledger_write(l->fd, l->tail + l->written, l->tail_len - l->written, l->synced + l->written);
+	if (l->written < l->tail_len)
+		return -1;
+	l->failing = 0;
+	return 0;
+}
+
+/* The same, and it stays there. */
+static int
+sync_tail(struct ledger *l)
+{
+	if (ledger_write_tail(l) < 0)
+		return -1;
+	if (ledger_sync_file(l->fd) < 0) {
+		/* What was not synced may be gone from the kernel's memory too (fsync(2)): all of it has to be written again. */
+		l->no_header = 1;
+		l->written = 0;
+		return -1;
+	}
+	l->synced += l->tail_len;
+	l->tail_len = l->written = 0;
+	if (l->tail_cap > TAIL_KEEP) {
+		free(l->tail);
+		l->tail = NULL;
+		l->tail_cap = 0;
+	}
+	return 0;
+}
+
+static int
+compaction_due(const struct ledger *l)
+{
+	uint64_t end = l->synced + l->tail_len;
+
+	return end >= l->patience && (l->damaged || (end > COMPACT_MIN && l->records > 2 * l->index.used));
+}
+
+/* Everything is synced. A ledger that lost its name gets it back, unless somebody else has it now. */
+static int
+compact(struct ledger *l)
+{
+	struct ledger_copy c;
+	char new[PATH_MAX];
+
+	if (ledger_new_name(l, new) < 0 || ledger_copy_make(&c, l->fd, &l->index, new) < 0)
+		return -1;
+	if (l->lost ? syscall(SYS_renameat2, AT_FDCWD, new, AT_FDCWD, l->path, NO_REPLACE) < 0 : rename(new, l->path) < 0) {
+		ledger_copy_drop(&c, new);
+		return -1;
+	}
+	ledger_copy_apply(&c, &l->index);
+	close(l->fd);
+	l->fd = c.fd;
+	l->synced = c.end;
+	l->records = c.records;
+	l->patience = 0;
+	l->damaged = l->lost = 0;
+	l->sync_due = 1;
+	return 0;
+}
+
+int
+ledger_dirty(const struct ledger *l)
+{
+	return l->tail_len || l->sync_due || l->lost || compaction_due(l);
+}
+
+int
+ledger_sync(struct ledger *l, struct err *e)
+{
+	char shown[ENC_SHOW_CAP];
+	struct stat st;
+
+	if (!ledger_dirty(l))
+		return 0;
+	if (sync_tail(l) < 0 || fstat(l->fd, &st) < 0)
+		return ledger_oops(l, e);
+	l->lost = !private_still_named(l->path, &st);
+	if ((l->lost || compaction_due(l)) && compact(l) < 0) {
+		/* Not again before it is worth more; the file is complete as it is. */
+		l->patience = l->synced + l->synced / 4;
+		if (l->lost)
+			return fail_errno(e, "ledger %s was removed while in use and cannot be written anew",
+				enc_show(shown, sizeof shown, l->path));
+	}
+	if (l->sync_due && private_sync_dir(l->path) < 0)
+		return ledger_oops(l, e);
+	l->sync_due = 0;
+	return 0;
+}
