@@ -30,10 +30,11 @@ struct watch_options {
    first watch_step. */
 struct watch *watch_open(const struct watch_options *o, struct err *e);
 
-/* For poll(2): readable when watch_step has something to do. -1 when there are no events. */
+/* For poll(2): readable when watch_step has something to do. -1 when there are no events; that may end (another program gave back what there
+   are too few of), so ask before each poll(2). */
 int watch_fd(const struct watch *w);
 
-/* When watch_step has to be called even if the descriptor stays silent: 0 at once (a scan is under way), -1 never. */
+/* The time (as now_ms) at which watch_step has to be called even if the descriptor stays silent: 0 at once (a scan is under way), -1 never. */
 int64_t watch_wake_ms(const struct watch *w);
 
 /* Do a bounded piece of work: read what events there are, go on with a scan for about a thousand entries. */
