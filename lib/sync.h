@@ -44,6 +44,9 @@ void sync_close(struct sync *s);
 /* rel is new or may have changed: its quiet time begins (again). While RUNNING: it will be looked at again afterwards. A path waiting for a retry
    of a failure of its own (its name, its permissions, its size) is looked at after its quiet time too. -1 (ERR_LOCAL): out of memory. */
 int sync_seen(struct sync *s, const char *rel, int64_t now, struct err *e);
+/* A scan found rel, and the ledger does not have it so. As sync_seen for a path that is not known yet, or RUNNING; one that waits goes on
+   waiting: scans that come more often than the quiet time would put it off for ever. */
+int sync_found(struct sync *s, const char *rel, int64_t now, struct err *e);
 /* rel (or everything below the directory rel) is gone: forgotten unless RUNNING; then it is looked at again when that has ended. */
 void sync_gone(struct sync *s, const char *rel, int is_dir, int64_t now);
 
@@ -59,8 +62,10 @@ void sync_unsure(struct sync *s, struct sync_entry *x, uint64_t size, uint64_t p
 /* What a failure means for the rest. */
 enum sync_fault {
 	SYNC_FILE,       /* of this file alone (name, permission, too large): tried again, rarely, until it changes */
-	SYNC_NETWORK,    /* of the way or the server: tried again; any success brings all of these forward */
-	SYNC_ACCOUNT,    /* permanent and of everything (AccessDenied, NoSuchBucket, keys): pauses the whole */
+	SYNC_NETWORK,    /* of the way or the server: tried again; any success brings all of these forward (one that failed again
+	                    after that, by ever less: it may be its own fault) */
+	SYNC_ACCOUNT,    /* permanent and of everything (AccessDenied, NoSuchBucket, keys): pauses the whole. When a success has ended the
+	                    pause and the same path is refused again, that is of this file alone (a policy for some keys) */
 };
 enum sync_fault sync_fault_of(const struct err *e);
 
@@ -70,8 +75,8 @@ enum sync_fault sync_fault_of(const struct err *e);
 struct sync_entry *sync_start(struct sync *s, int64_t now);
 /* It ended well: forgotten, unless it was seen again meanwhile. Ends a pause, brings network failures forward. */
 void sync_done(struct sync *s, struct sync_entry *x, int64_t now);
-/* It failed (random: any 32 bits): milliseconds until the next attempt. first_of_pause: set to 1 when this failure began a pause, so that the caller
-   says so once. Also for a failure of looking (LOOKING). */
+/* It failed (random: any 32 bits): milliseconds until the next attempt. When sync_paused says so only afterwards, this failure began a pause,
+   which the caller says once. Also for a failure of looking (LOOKING). */
 int64_t sync_failed(struct sync *s, struct sync_entry *x, enum sync_fault f, uint32_t random, int64_t now);
 int sync_paused(const struct sync *s);
 

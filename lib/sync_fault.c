@@ -1,0 +1,50 @@
+#include <string.h>
+#include "retry.h"
+#include "sync.h"
+
+/* What the code says where the status does not. Sources: R2's error codes; docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html. */
+static const char of_account[] = "AccessDenied\0AuthorizationHeaderMalformed\0ExpiredToken\0InvalidBucketName\0InvalidRegionName\0"
+	"InvalidToken\0NoSuchBucket\0TokenRefreshRequired\0";
+static const char of_file[] = "InvalidObjectState\0ObjectLockedByBucketPolicy\0";
+
+static int
+is_one_of(const char *codes, const char *code)
+{
+	for (; *codes; codes += strlen(codes) + 1)
+		if (!strcmp(codes, code))
+			return 1;
+	return 0;
+}
+
+static enum sync_fault
+refusal(const struct err *e)
+{
+	if (retry_worthwhile(e))
+		return SYNC_NETWORK;
+	if (is_one_of(of_account, e->code))
+		return SYNC_ACCOUNT;
+	if (is_one_of(of_file, e->code))
+		return SYNC_FILE;
+	switch (e->status) {
+	case 301: case 302: case 307: case 308: case 401: case 403: case 405:
+		return SYNC_ACCOUNT;
+	case 404: case 409: case 425:    /* an upload that was to be gone on with, or another request of the same key */
+		return SYNC_NETWORK;
+	}
+	return e->status >= 400 && e->status < 500 ? SYNC_FILE : SYNC_NETWORK;
+}
+
+enum sync_fault
+sync_fault_of(const struct err *e)
+{
+	switch (e->kind) {
+	case ERR_KEYS: case ERR_TLS:
+		return SYNC_ACCOUNT;
+	case ERR_LOCAL: case ERR_CHANGED: case ERR_USAGE:
+		return SYNC_FILE;
+	case ERR_HTTP:
+		return refusal(e);
+	default:
+		return SYNC_NETWORK;
+	}
+}
