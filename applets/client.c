@@ -39,7 +39,8 @@ observe(void *arg, const struct s3_attempt *a)
 	else
 		log_r2(LOG_DEBUG, "%s %s/%s: %d, %ld ms, attempt %d/%d", a->method, a->bucket, a->key, a->status, a->ms,
 			a->number, a->of);
-	if (a->why && a->why->kind != ERR_STOPPED && a->status != 412 && (a->again || !strcmp(a->method, "PUT")))
+	if (a->why && a->why->kind != ERR_STOPPED && a->status != 412 &&
+		(a->again || (!strcmp(a->method, "PUT") && !client_args.tells_failures)))
 		log_r2(LOG_WARNING, "Attempt %d/%d failed: %s", a->number, a->of, *a->why->code ? a->why->code : a->why->msg);
 }
 

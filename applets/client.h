@@ -8,6 +8,7 @@
 struct client_args {
 	struct config_options config;
 	int quiet, verbose, json, help;
+	int tells_failures;      /* set by an applet that has its own line for what failed for good */
 };
 extern struct client_args client_args;
 extern const struct opt client_opts[];

@@ -1,3 +1,4 @@
 APPLET(upload)
 APPLET(ls)
 APPLET(get)
+APPLET(sync)

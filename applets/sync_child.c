@@ -1,0 +1,137 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "sync_child.h"
+
+enum { NOT_FOUND = 127, NOT_RUN = 126 };
+
+/* All names that config.h reads keys from. */
+static void
+hide_keys(void)
+{
+	static const char *const names[] = {
+		"R2_ACCESS_KEY_ID", "R2_SECRET_ACCESS_KEY", "R2_ACCESS_KEY", "R2_SECRET_KEY", "R2_SESSION_TOKEN",
+		"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
+	};
+	char file[64];
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		unsetenv(names[i]);
+		snprintf(file, sizeof file, "%s_FILE", names[i]);
+		unsetenv(file);
+	}
+}
+
+/* A new program starts with the signals of one that was started by a shell. */
+static void
+default_signals(void)
+{
+	sigset_t none;
+
+	signal(SIGIO, SIG_DFL);
+	signal(SIGPIPE, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* In a process group of its own, so that what a terminal sends to ours does not reach it twice; in front when we were. */
+static void
+own_group(void)
+{
+	int front = tcgetpgrp(STDIN_FILENO) == getpgrp();
+
+	setpgid(0, 0);
+	if (front) {
+		signal(SIGTTOU, SIG_IGN);
+		tcsetpgrp(STDIN_FILENO, getpgrp());
+		signal(SIGTTOU, SIG_DFL);
+	}
+}
+
+_Noreturn static void
+run_command(int go, char **argv)
+{
+	char byte;
+	ssize_t n;
+	int why;
+
+	do
+		n = read(go, &byte, 1);
+	while (n < 0 && errno == EINTR);
+	if (n != 1)
+		_exit(0);
+	close(go);
+	own_group();
+	default_signals();
+	execvp(argv[0], argv);
+	why = errno;
+	fprintf(stderr, "r2 sync: %s: %s\n", argv[0], strerror(why));
+	fflush(stderr);
+	_exit(why == ENOENT ? NOT_FOUND : NOT_RUN);
+}
+
+int
+child_fork(struct child *c, char **argv, int hide, struct err *e)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return fail_errno(e, "COMMAND cannot be started");
+	c->pid = fork();
+	if (c->pid < 0) {
+		close(fds[0]);
+		close(fds[1]);
+		return fail_errno(e, "COMMAND cannot be started");
+	}
+	if (c->pid == 0) {
+		close(fds[1]);
+		if (hide)
+			hide_keys();
+		run_command(fds[0], argv);
+	}
+	close(fds[0]);
+	c->go = fds[1];
+	/* Strays of COMMAND become ours, though we may not be process 1. */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	return 0;
+}
+
+void
+child_start(struct child *c)
+{
+	ssize_t n;
+
+	if (c->go < 0)
+		return;
+	do
+		n = write(c->go, "", 1);
+	while (n < 0 && errno == EINTR);
+	close(c->go);
+	c->go = -1;
+}
+
+void
+child_signal(const struct child *c, int sig)
+{
+	if (!c->ended)
+		kill(c->pid, sig);
+}
+
+void
+child_reap(struct child *c)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		if (pid == c->pid) {
+			c->ended = 1;
+			c->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+		}
+}

@@ -1,0 +1,437 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+#include "log.h"
+#include "private.h"
+#include "sandbox.h"
+#include "sync_daemon.h"
+#include "sync_log.h"
+#include "sync_place.h"
+#include "sync_report.h"
+
+#define SCANNED "/scanned"       /* a path that no file has: the ledger's note that a first scan was finished */
+
+enum {
+	METRICS_MS = 1000,           /* between two writings when something happens, */
+	METRICS_IDLE_MS = 15000,     /* and while something only waits */
+	REPEAT_MS = 200,             /* a signal that comes again sooner is the same one */
+	NICE = 10,
+};
+
+static int64_t
+now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Signals arrive through a descriptor. With a COMMAND all that can be handed on, else those that mean something to us. */
+static int
+take_signals(struct daemon *d, struct err *e)
+{
+	static const int own[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD}, faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGIO, SIG_IGN);      /* a writer breaks a read lease */
+	if (d->set->command) {
+		sigfillset(&set);
+		for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+			sigdelset(&set, faults[i]);
+		sigdelset(&set, SIGIO);
+	} else {
+		sigemptyset(&set);
+		for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+			sigaddset(&set, own[i]);
+	}
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	d->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	return d->signal_fd < 0 ? fail_errno(e, "signalfd") : 0;
+}
+
+/* The directory of path into out, or "" for none. */
+static const char *
+directory_of(const char *path, char out[PATH_MAX])
+{
+	if (!path || !strcmp(path, "-"))
+		return NULL;
+	snprintf(out, PATH_MAX, "%s", path);
+	return dirname(out);
+}
+
+static void
+drop_rights(struct daemon *d)
+{
+	char log[PATH_MAX], metrics[PATH_MAX];
+	const struct config *c = &d->client.cfg;
+	struct sandbox s = {
+		.writable = {d->state, directory_of(d->set->log, log), directory_of(d->set->metrics, metrics)},
+		.removable = d->set->delete_ms >= 0 ? d->dir : NULL,
+		.ports = {c->proxy.port ? c->proxy.port : c->port, 53},
+	};
+	struct err e = {0};
+
+	if (sandbox_enter(&s, &e) <= 0)
+		log_r2(LOG_DEBUG, "runs with more rights than it needs: %s", e.msg);
+	/* The job beside comes first. */
+	setpriority(PRIO_PROCESS, 0, NICE);
+}
+
+static int
+open_state(struct daemon *d, struct err *e)
+{
+	char real[PATH_MAX], name[128];
+	const struct config *c = &d->client.cfg;
+	const char *warning;
+
+	if (!realpath(d->dir, real))
+		return fail_errno(e, "%s", d->dir);
+	if (place_check(real, e) < 0 || place_make(real, d->set->state, d->state, e) < 0 || place_lock(real, d->state, &d->dir_fd, &d->lock_fd, e) < 0)
+		return -1;
+	snprintf(d->parts, sizeof d->parts, "%.*s/parts", PATH_MAX - 8, d->state);
+	if (private_dir(d->parts, e) < 0)
+		*d->parts = '\0';
+	/* What is in one bucket says nothing of another. */
+	snprintf(name, sizeof name, "ledger-%.*s-%s", 40, c->host_field, c->bucket);
+	if (ledger_open(&d->ledger, d->state, name, e) != 0)
+		return -1;
+	warning = ledger_warning(d->ledger);
+	if (*warning)
+		sync_log(1, "WARNING: %s", warning);
+	return 0;
+}
+
+static void
+note(void *daemon, const char *text)
+{
+	(void)daemon;
+	sync_log(1, "WARNING: %s", text);
+}
+
+static int
+open_watch(struct daemon *d, struct err *e)
+{
+	const struct watch_options o = {
+		.root = d->dir, .poll = d->set->poll, .rescan_ms = d->set->rescan_ms, .wanted = sync_wanted, .changed = sync_changed,
+		.gone = sync_vanished, .note = note, .arg = d,
+	};
+	struct ledger_record r;
+
+	d->old_ones = d->set->new_only && !ledger_find(d->ledger, SCANNED, &r);
+	/* Twice the workers, so that none of them waits for this thread. */
+	d->sync = sync_open(d->set->settle_ms, 2 * (int)d->set->jobs);
+	d->watch = watch_open(&o, e);
+	return !d->sync ? fail(e, ERR_LOCAL, "out of memory") : d->watch ? 0 : -1;
+}
+
+static int
+start(struct daemon *d, struct err *e)
+{
+	if (open_state(d, e) < 0 || take_signals(d, e) < 0)
+		return -1;
+	d->ask_fd = ask_listen(d->state, e);
+	d->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (d->ask_fd < 0 || (d->wake_fd < 0 && fail_errno(e, "eventfd") < 0))
+		return -1;
+	notify_open();
+	if (d->set->command && child_fork(&d->child, d->set->command, d->set->hide_keys, e) < 0)
+		return -1;
+	drop_rights(d);
+	if (pool_open(&d->pool, &d->client.store, (int)d->set->jobs, d->set->rate, e) < 0)
+		return -1;
+	d->pool_open = 1;
+	sync_files_open(d);
+	return open_watch(d, e);
+}
+
+static void
+begin_drain(struct daemon *d, int64_t until, int scan)
+{
+	d->phase = SYNC_DRAINS;
+	d->drain_until = until;
+	notify_send("STOPPING=1");
+	sync_hurry(d->sync, d->now);
+	if (scan)
+		watch_rescan(d->watch);
+}
+
+/* The first whole scan is done: nothing that happens from now on can be missed. */
+static void
+became_ready(struct daemon *d)
+{
+	struct ledger_record r = {.state = LEDGER_DONE};
+	struct err e;
+
+	d->ready = 1;
+	d->old_ones = 0;
+	if (!ledger_find(d->ledger, SCANNED, &r))
+		ledger_put(d->ledger, SCANNED, &r, &e);
+	notify_send("READY=1\nSTATUS=Watching");
+	if (d->child.pid)
+		child_start(&d->child);
+	if (d->set->once && d->phase == SYNC_RUNS)
+		begin_drain(d, -1, 0);
+}
+
+static void
+on_signal(struct daemon *d, int sig)
+{
+	static int64_t first;
+
+	if (sig == SIGCHLD) {
+		child_reap(&d->child);
+		return;
+	}
+	if (sig == SIGHUP)
+		sync_log_reopen();
+	if (d->child.pid && !d->child.ended) {
+		child_signal(&d->child, sig);
+		return;
+	}
+	if (sig != SIGTERM && sig != SIGINT)
+		return;
+	if (!first) {
+		first = d->now;
+		sync_log(0, "Stopping: %s", strsignal(sig));
+		begin_drain(d, d->now + d->set->drain_ms, 0);
+	} else if (d->now - first >= REPEAT_MS) {
+		sync_files_save(d, 1);
+		sigset_t set;
+
+		sigemptyset(&set);
+		sigaddset(&set, sig);
+		signal(sig, SIG_DFL);
+		raise(sig);
+		sigprocmask(SIG_UNBLOCK, &set, NULL);
+	}
+}
+
+static void
+read_signals(struct daemon *d)
+{
+	struct signalfd_siginfo si;
+
+	while (read(d->signal_fd, &si, sizeof si) == sizeof si)
+		on_signal(d, (int)si.ssi_signo);
+}
+
+static void
+write_metrics(struct daemon *d)
+{
+	struct sync_counts c;
+	struct err e;
+	uint64_t sum;
+
+	if (!d->set->metrics || d->now - d->metrics_at < METRICS_MS)
+		return;
+	sync_count(d->sync, &c);
+	sum = d->uploaded + d->failed + c.all + (uint64_t)d->ready;
+	if (d->metrics_at && sum == d->metrics_sum && (!c.all || d->now - d->metrics_at < METRICS_IDLE_MS))
+		return;
+	d->metrics_at = d->now;
+	d->metrics_sum = sum;
+	if (report_metrics(d, d->set->metrics, &e) < 0)
+		sync_log(0, "WARNING: %s", e.msg);
+}
+
+static void
+tend_watchdog(struct daemon *d, int64_t *at)
+{
+	static int64_t every;
+
+	if (!every)
+		every = notify_watchdog_ms();
+	if (every > 0 && d->now >= *at) {
+		notify_send("WATCHDOG=1");
+		*at = d->now + every;
+	}
+}
+
+/* The earlier of two points in time, -1 being never. */
+static int64_t
+sooner(int64_t a, int64_t b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
+static int
+wait_ms(struct daemon *d, int64_t watchdog_at)
+{
+	int64_t at = sooner(sync_wake_ms(d->sync, d->now), watch_wake_ms(d->watch));
+	struct sync_counts c;
+
+	if (ledger_dirty(d->ledger) || d->doomed)
+		at = sooner(at, d->synced_at + 1000);
+	at = sooner(at, d->delete_at);
+	if (d->phase == SYNC_DRAINS)
+		at = sooner(at, d->drain_until);
+	if (watchdog_at)
+		at = sooner(at, watchdog_at);
+	sync_count(d->sync, &c);
+	if (d->set->metrics)
+		at = sooner(at, d->metrics_at + (c.all ? METRICS_IDLE_MS : d->uploaded + d->failed + (uint64_t)d->ready == d->metrics_sum
+			? 1 << 30 : METRICS_MS));
+	if (at < 0)
+		return -1;
+	return at <= d->now ? 0 : at - d->now > 1 << 30 ? 1 << 30 : (int)(at - d->now);
+}
+
+static void
+answer(struct daemon *d)
+{
+	struct ask_report *r = malloc(sizeof *r);
+
+	if (!r)
+		return;
+	report_make(d, r);
+	ask_answer(d->ask_fd, r);
+	free(r);
+}
+
+static void
+wait_for_news(struct daemon *d, int64_t watchdog_at)
+{
+	struct pollfd fds[] = {
+		{d->signal_fd, POLLIN, 0}, {d->wake_fd, POLLIN, 0}, {d->ask_fd, POLLIN, 0}, {watch_fd(d->watch), POLLIN, 0},
+	};
+	uint64_t n;
+
+	if (poll(fds, sizeof fds / sizeof *fds, wait_ms(d, watchdog_at)) < 0)
+		return;
+	d->now = now_ms();
+	if (fds[0].revents)
+		read_signals(d);
+	if (fds[1].revents && read(d->wake_fd, &n, sizeof n) < 0)
+		return;
+	if (fds[2].revents)
+		answer(d);
+}
+
+/* A drain is over when nothing is left that could still be done: what a writer holds open, and what has failed, is not. */
+static int
+drained(struct daemon *d)
+{
+	struct watch_state w;
+	struct sync_counts c;
+
+	if (d->phase != SYNC_DRAINS)
+		return 0;
+	if (d->drain_until >= 0 && d->now >= d->drain_until)
+		return 1;
+	watch_look(d->watch, &w);
+	sync_count(d->sync, &c);
+	if (w.scanning || c.n[SYNC_RUNNING] || sync_files_ended(d))
+		return 0;
+	if (sync_paused(d->sync))
+		return 1;
+	if (c.n[SYNC_QUIET] + c.n[SYNC_LOOKING] + c.n[SYNC_READY])
+		return 0;
+	/* --once waits for writers too, but not for ever. */
+	if (d->set->once && c.n[SYNC_HELD] && d->drain_until < 0) {
+		d->drain_until = d->now + d->set->drain_ms;
+		return 0;
+	}
+	return !(d->set->once && c.n[SYNC_HELD]);
+}
+
+static void
+loop(struct daemon *d)
+{
+	struct watch_state w;
+	int64_t watchdog_at = 0;
+
+	for (;;) {
+		d->now = now_ms();
+		watch_step(d->watch, d->now);
+		sync_files_step(d);
+		watch_look(d->watch, &w);
+		if (!d->ready && w.scanned)
+			became_ready(d);
+		if (d->child.pid && d->child.ended && d->phase == SYNC_RUNS)
+			begin_drain(d, d->now + d->set->drain_ms, 1);
+		if (d->delete_at >= 0 && d->now >= d->delete_at) {
+			d->delete_at = -1;
+			watch_rescan(d->watch);
+		}
+		sync_files_save(d, 0);
+		write_metrics(d);
+		tend_watchdog(d, &watchdog_at);
+		if (drained(d))
+			return;
+		wait_for_news(d, watchdog_at);
+	}
+}
+
+static void
+name_left(void *arg, const struct sync_entry *x)
+{
+	int *left = arg;
+
+	++*left;
+	sync_log(1, "NOT UPLOADED: %s%s", x->rel, x->state == SYNC_HELD ? " (still open for writing)"
+		: x->failures ? " (failed)" : x->state == SYNC_RUNNING ? " (cut off: goes on with the next start)" : "");
+}
+
+/* After the loop: how many files are left over, each named. */
+static int
+stop(struct daemon *d)
+{
+	int left = 0;
+
+	/* What still runs is cut off now; its journal keeps what is done. */
+	pool_stop(&d->pool);
+	pool_close(&d->pool);
+	d->pool_open = 0;
+	sync_files_step(d);
+	sync_each(d->sync, name_left, &left);
+	if (!d->ready) {
+		sync_log(1, "Stopped before the first look at all of %s was finished: there may be more", d->dir);
+		left++;
+	}
+	sync_files_save(d, 1);
+	if (d->set->metrics) {
+		d->metrics_at = 0;
+		write_metrics(d);
+	}
+	sync_log(0, "Stopped: %llu uploaded, %d left over", (unsigned long long)d->uploaded, left);
+	return left;
+}
+
+int
+sync_daemon(struct daemon *d, struct err *e)
+{
+	int rc = -1, left;
+
+	d->signal_fd = d->wake_fd = d->ask_fd = d->dir_fd = d->lock_fd = -1;
+	d->delete_at = -1;
+	d->started = time(NULL);
+	pthread_mutex_init(&d->lock, NULL);
+	sync_log_open(d->set->log, client_args.quiet, client_args.json);
+	sync_log(0, "Starting R2 sync daemon");
+	sync_log(0, "Watching: %s", d->dir);
+	if (start(d, e) == 0) {
+		loop(d);
+		left = stop(d);
+		rc = d->child.pid && d->child.ended && d->child.status ? d->child.status : left ? 1 : 0;
+	}
+	if (d->pool_open)
+		pool_close(&d->pool);
+	watch_close(d->watch);
+	sync_close(d->sync);
+	ledger_close(d->ledger);
+	ask_close(d->ask_fd, d->state);
+	sync_log_close();
+	return rc;
+}

@@ -1,0 +1,92 @@
+#pragma once
+/* r2 sync as it runs; shared by the sync_*.c. One thread decides (all of this is its own unless said), the pool's workers upload. */
+#include <limits.h>
+#include <pthread.h>
+#include <stdint.h>
+#include "client.h"
+#include "ledger.h"
+#include "pool.h"
+#include "sync.h"
+#include "sync_child.h"
+#include "upload.h"
+#include "watch.h"
+
+/* What the command line and the environment ask for. */
+struct sync_settings {
+	const char *state;           /* --state, or NULL */
+	const char *log, *metrics;
+	const char *prefix, *date;   /* NULL: the configuration's, today */
+	char **command;              /* behind "--", or NULL */
+	struct opt_words include, exclude;
+	int all, flat, new_only, once, poll, hide_keys;
+	int if_exists;
+	const char *storage_class;   /* NULL: the bucket's */
+	int64_t settle_ms, rescan_ms, drain_ms;
+	int64_t delete_ms;           /* -1: keep local files */
+	long jobs;
+	uint64_t rate, part_size, threshold;
+};
+
+/* A path that waits for the ledger's fsync before it is removed locally. */
+struct doomed {
+	struct doomed *next;
+	char rel[];
+};
+
+struct daemon {
+	const struct sync_settings *set;
+	char dir[PATH_MAX];          /* absolute, as the user names it, no slash at the end but for "/" */
+	char state[PATH_MAX];
+	char parts[PATH_MAX];        /* journals of uploads that were cut off */
+	int dir_fd, lock_fd;
+	struct client client;
+	struct pool pool;
+	int pool_open;
+	struct watch *watch;
+	struct sync *sync;
+	struct ledger *ledger;
+	struct upload_options fresh, replacing;   /* what the two kinds of uploads have in common */
+	int signal_fd, wake_fd, ask_fd;
+	struct child child;          /* COMMAND; pid 0: none */
+
+	pthread_mutex_t lock;        /* guards ended */
+	struct file *ended;          /* uploads that workers are done with */
+
+	int64_t now;                 /* CLOCK_MONOTONIC, milliseconds, of this turn of the loop */
+	int64_t started;             /* seconds since 1970 */
+	int old_ones;                /* --new-only's first start: what the first scan finds stays */
+	int ready;                   /* watches stand, said so */
+	struct doomed *doomed;
+	int64_t delete_at;           /* a file will be old enough then for --delete-after; -1 */
+	int64_t synced_at;           /* the ledger's last fsync */
+	int ledger_failing;          /* said so */
+	enum { SYNC_RUNS, SYNC_DRAINS } phase;
+	int64_t drain_until;
+
+	int64_t metrics_at;          /* when they were written last */
+	uint64_t metrics_sum;        /* of the counters then */
+	uint64_t uploaded, failed, bytes;   /* since the start */
+	int64_t last_success;        /* seconds since 1970, 0: none */
+	char last_error[512];
+};
+
+/* Which paths are ours; for watch. */
+int sync_wanted(void *daemon, const char *rel, int is_dir);
+/* What watch tells. */
+void sync_changed(void *daemon, const char *rel, const struct stat *st);
+void sync_vanished(void *daemon, const char *rel, int is_dir);
+
+/* Remove the local file at rel, if it is what the ledger has verified and nobody is writing: 1 removed, 0 it stays. */
+int sync_remove(struct daemon *d, const char *rel);
+
+/* Fill the two kinds of upload options. */
+void sync_files_open(struct daemon *d);
+/* Look at what is quiet, begin what can begin, settle what has ended. 1: something was done. */
+int sync_files_step(struct daemon *d);
+/* Write and fsync the ledger when that is due; soon: now. Then removes what --delete-after lets go. */
+void sync_files_save(struct daemon *d, int now);
+/* Ended uploads have not been settled yet. */
+int sync_files_ended(struct daemon *d);
+
+/* Watch, upload, until it is stopped: the exit status, or -1. d has dir and set; the rest is zero. */
+int sync_daemon(struct daemon *d, struct err *e);

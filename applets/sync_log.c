@@ -1,0 +1,185 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include "enc.h"
+#include "log.h"
+#include "sync_log.h"
+#include "utc.h"
+
+enum { LINE_CAP = 8192 };
+
+static struct {
+	pthread_mutex_t lock;
+	const char *path;
+	int fd;                    /* -1: none */
+	int quiet, json;
+	int failing;               /* said so */
+	char last[LINE_CAP];       /* the last line behind its time */
+	unsigned repeats;
+} out = {.lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1};
+
+/* 0, or -1 when not all of it could be written. */
+static int
+write_all(int fd, const char *p, size_t n)
+{
+	while (n > 0) {
+		ssize_t got = write(fd, p, n);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return -1;
+		p += got;
+		n -= (size_t)got;
+	}
+	return 0;
+}
+
+/* Both places; --json has standard output for itself. */
+static void
+put(const char *line, size_t n)
+{
+	char stamp[UTC_STAMP_CAP], text[LINE_CAP];
+	struct buf b = BUF(text);
+
+	if (!out.json)
+		write_all(STDOUT_FILENO, line, n);
+	if (out.fd < 0)
+		return;
+	if (write_all(out.fd, line, n) == 0) {
+		out.failing = 0;
+	} else if (!out.failing++) {
+		utc_local_stamp(time(NULL), stamp);
+		buf_fmt(&b, "[%s] WARNING: log file %s: %s: lines are missing there\n", stamp, out.path, strerror(errno));
+		if (!out.json)
+			write_all(STDOUT_FILENO, text, b.len);
+	}
+}
+
+static void
+put_repeats(void)
+{
+	char stamp[UTC_STAMP_CAP], text[128];
+	struct buf b = BUF(text);
+
+	if (!out.repeats)
+		return;
+	utc_local_stamp(time(NULL), stamp);
+	buf_fmt(&b, "[%s] The last line %u more time%s\n", stamp, out.repeats, out.repeats > 1 ? "s" : "");
+	out.repeats = 0;
+	put(text, b.len);
+}
+
+/* What a line says, behind its time. */
+static const char *
+behind_time(const char *line)
+{
+	const char *p = line + (strncmp(line, "[R2] ", 5) ? 1 : 5);
+
+	return strlen(p) > UTC_STAMP_CAP ? p + UTC_STAMP_CAP : line;
+}
+
+static void
+take_line(void *arg, const char *line, unsigned n)
+{
+	const char *said = behind_time(line);
+
+	(void)arg;
+	pthread_mutex_lock(&out.lock);
+	if (!strcmp(said, out.last)) {
+		out.repeats++;
+	} else {
+		put_repeats();
+		snprintf(out.last, sizeof out.last, "%s", said);
+		put(line, n);
+	}
+	pthread_mutex_unlock(&out.lock);
+}
+
+/* The log is named by the user; it may be a link, a pipe or a terminal, and stays what it is. */
+static int
+open_file(const char *path)
+{
+	struct stat file, standard;
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0644);
+
+	/* `r2-sync > log` with the same file: each line once. */
+	if (fd >= 0 && fstat(fd, &file) == 0 && fstat(STDOUT_FILENO, &standard) == 0 && file.st_dev == standard.st_dev &&
+		file.st_ino == standard.st_ino) {
+		close(fd);
+		errno = 0;
+		return -1;
+	}
+	return fd;
+}
+
+void
+sync_log_open(const char *path, int quiet, int json)
+{
+	out.quiet = quiet;
+	out.json = json;
+	log_set_output(take_line, NULL);
+	if (!path || !strcmp(path, "-"))
+		return;
+	out.path = path;
+	out.fd = open_file(path);
+	if (out.fd < 0 && errno)
+		sync_log(0, "WARNING: log file %s: %s: standard output only", path, strerror(errno));
+}
+
+void
+sync_log_reopen(void)
+{
+	int fd;
+
+	if (!out.path)
+		return;
+	fd = open_file(out.path);
+	pthread_mutex_lock(&out.lock);
+	put_repeats();
+	if (fd >= 0 || !errno) {
+		if (out.fd >= 0)
+			close(out.fd);
+		out.fd = fd;
+	}
+	pthread_mutex_unlock(&out.lock);
+	if (fd < 0 && errno)
+		sync_log(0, "WARNING: log file %s: %s: goes on with the old one", out.path, strerror(errno));
+}
+
+void
+sync_log_close(void)
+{
+	pthread_mutex_lock(&out.lock);
+	put_repeats();
+	pthread_mutex_unlock(&out.lock);
+}
+
+void
+sync_log(int error, const char *fmt, ...)
+{
+	char text[LINE_CAP], line[LINE_CAP], stamp[UTC_STAMP_CAP];
+	struct buf b = BUF(text), l = {line, 0, sizeof line - 1, 0};
+	va_list ap;
+
+	if (out.quiet && !error)
+		return;
+	va_start(ap, fmt);
+	buf_vfmt(&b, fmt, ap);
+	va_end(ap);
+	buf_ellipsis(&b);
+	utc_local_stamp(time(NULL), stamp);
+	buf_reset(&l);
+	buf_fmt(&l, "[%s] ", stamp);
+	enc_printable(&l, text, b.len);
+	buf_ellipsis(&l);
+	l.cap++;
+	buf_char(&l, '\n');
+	log_write(line, (unsigned)l.len);
+}

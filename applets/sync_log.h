@@ -1,0 +1,11 @@
+#pragma once
+/* sync's log: every line (of log_r2 too) to standard output and to the log file. A line that repeats the one before is counted, not written.
+   A file that cannot be written never stops anything. Threads may write at once. */
+
+/* path "-" or NULL: standard output only. quiet: errors only. From now on log_r2 writes here. */
+void sync_log_open(const char *path, int quiet, int json);
+void sync_log_reopen(void);      /* the file has been moved away (SIGHUP) */
+void sync_log_close(void);       /* tells pending repetitions */
+
+/* "[2025-12-29 10:00:00] text"; error: shown with --quiet too. */
+void sync_log(int error, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
