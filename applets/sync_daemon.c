@@ -171,7 +171,7 @@ begin_drain(struct daemon *d, int64_t until, int scan)
 static void
 became_ready(struct daemon *d)
 {
-	struct ledger_record r = {.state = LEDGER_DONE};
+	struct ledger_record r = {.state = LEDGER_BEGUN};
 	struct err e;
 
 	d->ready = 1;

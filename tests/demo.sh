@@ -47,4 +47,71 @@ say "Upload, $where:"
 show upload --prefix "$prefix" sunrise.png noise.png clip.mp4
 say "And there they are:"
 show ls "$prefix/"
+
+# What the program is for: a directory that a job fills, and a daemon that may be killed at any time.
+out=$dir/output daemon=
+trap 'kill -9 $daemon 2>/dev/null; rm -rf "$dir"' EXIT
+mkdir -p "$out"
+# A job: pictures and videos in new directories, written in pieces or under a temporary name.
+work() {
+	local i part to
+	for i in $(seq "$1" "$2"); do
+		to=$out/job$((i / 5))
+		mkdir -p "$to"
+		if [ $((i % 2)) = 0 ]; then
+			for part in 1 2 3; do cat noise.png; sleep 0.05; done >"$to/video$i.mp4"
+		else
+			cp sunrise.png "$to/.new" && echo "$i" >>"$to/.new" && mv "$to/.new" "$to/image$i.png"
+		fi
+	done
+}
+sync_daemon() {
+	printf '$ r2 sync --prefix %s --log - output &\n' "$prefix"
+	./r2 sync --prefix "$prefix" --log - output &
+	daemon=$!
+}
+# wait_for SECONDS COMMAND…
+wait_for() {
+	local n=$(($1 * 10))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		n=$((n - 1))
+		[ $n -gt 0 ] || { echo "waited in vain for: $*" >&2; return 1; }
+		sleep 0.1
+	done
+}
+local_files() { find "$out" -name .r2-sync -prune -o -type f -print | wc -l; }
+bucket_files() { ./r2 ls -r -1 "$prefix/$(date +%F)/job" 2>/dev/null | wc -l; }
+some_there() { [ "$(bucket_files)" -ge 2 ]; }
+all_there() { [ "$(bucket_files)" = "$(local_files)" ]; }
+
+say "A directory is watched while a job fills it:"
+sync_daemon
+wait_for 20 ./r2 sync --health output
+work 1 8
+wait_for 20 some_there
+say "kill -9 in the middle, and the job goes on without a daemon:"
+kill -9 $daemon
+wait $daemon 2>/dev/null || true
+work 9 16
+echo "$(local_files) files here, $(bucket_files) in the bucket"
+say "Started again, it catches up, and sees what comes:"
+sync_daemon
+work 17 20
+wait_for 60 all_there
+show sync --status output
+echo "$(local_files) files here, $(bucket_files) in the bucket"
+kill -TERM $daemon
+wait $daemon
+
+say "Back again, each verified, and compared:"
+show get -q -r "$prefix/$(date +%F)/" back
+for job in output/job*; do
+	diff -r "$job" "back/${job#output/}" && echo "$job: equal"
+done
+
+say "Last month's is cleaned up, today's stays:"
+show upload --prefix "$prefix" --date "$(date -d '40 days ago' +%F)" sunrise.png noise.png
+show cleanup --prefix "$prefix" --days 30 -n
+show cleanup --prefix "$prefix" --days 30
 show ls -r -h --summary "$prefix/"
