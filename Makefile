@@ -51,7 +51,8 @@ UBSAN       = -fsanitize=undefined -fno-sanitize-recover=all
 # Debian's musl-gcc always links Scrt1.o and a dynamic linker: a static PIE has to be put together by hand.
 CRT         = $(shell $(CC) -print-file-name=crt$1S.o)
 LINK_musl   = $(CC) -nostdlib -nostartfiles -static-pie -Wl,--no-dynamic-linker,--gc-sections,--build-id=none,-s \
-              -Wl,-z,relro,-z,now,-z,noexecstack,-z,noseparate-code -L$(MUSL_LIB) -o $@ $(MUSL_LIB)/rcrt1.o $(MUSL_LIB)/crti.o \
+              -Wl,-z,relro,-z,now,-z,noexecstack,-z,noseparate-code,-z,pack-relative-relocs \
+              -Wl,--wrap=__libc_start_main -flto-partition=one -L$(MUSL_LIB) -o $@ $(MUSL_LIB)/rcrt1.o $(MUSL_LIB)/crti.o \
               $(call CRT,begin) $(filter %.o %.a,$^) -Wl,--start-group -lc -lgcc -lgcc_eh -Wl,--end-group \
               $(call CRT,end) $(MUSL_LIB)/crtn.o
 LINK_asan   = $(CC_asan) $(UBSAN) -o $@ $(filter %.o %.a,$^)

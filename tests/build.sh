@@ -8,7 +8,7 @@ cd "$ROOT" || exit 1
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES DESTDIR PREFIX
 BEARSSL=$(realpath "${BEARSSL_SRC:-build/bearssl}")
 
-LC_ALL=C readelf -hlSdW "$R2" >"$T/elf"
+LC_ALL=C readelf -hlSdrW "$R2" >"$T/elf"
 has() { grep -qE "$1" "$T/elf"; }
 hasnt() { ! grep -E "$1" "$T/elf"; }
 below() { [ "$1" -le "$2" ] || { echo "$1 is more than $2" >&2; false; }; }
@@ -22,6 +22,7 @@ ok 'full RELRO: bound at the start' has 'BIND_NOW|FLAGS_1.*NOW'
 ok 'the stack is not executable' has 'GNU_STACK .* RW  *0x'
 ok 'nothing is writable and executable' hasnt ' (RWE|WE) '
 ok 'no relocations in code' hasnt 'TEXTREL'
+ok 'relative relocations are packed' hasnt 'R_X86_64_RELATIVE|\(RELASZ\) +[1-9]'
 ok 'stripped' hasnt '\.(symtab|debug)'
 ok "at most $LIMIT bytes" below "$(stat -c %s "$R2")" $LIMIT
 

@@ -6,7 +6,7 @@
 # not know each other. NAME_part.c belongs to NAME.
 FLOORS='
 1 buf
-1 err enc hash utc
+1 err enc hash utc start
 1 path opt log nfc
 1 mime sandbox private
 2 net
