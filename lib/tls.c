@@ -8,7 +8,8 @@
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
-#include "roots.h"   /* generated: ROOTS, ROOTS_COUNT, ROOTS_DATE */
+#include "hash.h"
+#include "roots.h"   /* generated: ROOTS, ROOTS_COUNT, ROOTS_OF_A_NAME, ROOTS_DATE */
 #include "tls.h"
 #include "tls_cert.h"
 
@@ -18,6 +19,7 @@ enum {
 	IN_CAP = 16384,       /* read from the socket at once: the engine asks for 5 bytes, then for the rest */
 	CERT_MAX = 8192,      /* of the server's certificates, what is kept to look at */
 	RSA_MIN = 256,        /* bytes of an RSA modulus: 2048 bits */
+	NAME_HASH = 8,        /* bytes of a name's SHA-256 that find a root: its key must still verify the signature */
 	SENDS_A_LOOK = 16,    /* records sent between two looks for an early answer */
 	SENT = 1 << 8,        /* beside BR_SSL_SENDREC and its like: no record waits to be sent */
 };
@@ -30,10 +32,9 @@ enum {
 #endif
 
 struct tls_trust {
-	const br_x509_trust_anchor *anchors;
+	int built_in;                    /* ROOTS are what is trusted; else a CA file's anchors: */
+	br_x509_trust_anchor *anchors;   /* allocated, as are their names and keys */
 	size_t count;
-	br_x509_trust_anchor *own;   /* the same, for changing and freeing */
-	int from_file;               /* names and keys are allocated too */
 };
 
 /* A CA file while it is decoded. */
@@ -56,6 +57,8 @@ struct chain {
 	int addr_found;
 	int count;                     /* certificates so far */
 	int64_t now, not_before, not_after;
+	br_x509_trust_anchor roots[ROOTS_OF_A_NAME];   /* of ROOTS, those that bear the issuer's name; else zero: no anchor */
+	size_t left;                   /* of the certificate, what has not arrived */
 	size_t len;
 	unsigned char cert[CERT_MAX];
 };
@@ -156,10 +159,10 @@ cert_end(struct loader *l)
 
 	if (!key || l->dn_len == DN_MAX)
 		return 0;
-	grown = realloc(t->own, (t->count + 1) * sizeof *grown);
+	grown = realloc(t->anchors, (t->count + 1) * sizeof *grown);
 	if (!grown)
 		return -1;
-	t->anchors = t->own = grown;
+	t->anchors = grown;
 	if (anchor_copy(&grown[t->count], l, key) < 0)
 		return -1;
 	t->count++;
@@ -250,48 +253,6 @@ load_file(struct tls_trust *t, const char *path, unsigned char *text)
 	return why || t->count ? why : "there is no certificate in it that can be used (PEM or DER, RSA or P-256/384/521)";
 }
 
-/* The next field of a record of ROOTS: two bytes of length, and the field. BearSSL's types are not const, its use of them is. */
-static unsigned char *
-root_field(const unsigned char **p, size_t *n)
-{
-	const unsigned char *f = *p + 2;
-
-	*n = (size_t)((*p)[0] << 8 | (*p)[1]);
-	*p = f + *n;
-	return (unsigned char *)(uintptr_t)f;
-}
-
-static void
-load_root(br_x509_trust_anchor *a, const unsigned char **p)
-{
-	int is_rsa = *(*p)++ == 1, curve = *(*p)++;
-
-	a->flags = BR_X509_TA_CA;
-	a->dn.data = root_field(p, &a->dn.len);
-	if (is_rsa) {
-		a->pkey.key_type = BR_KEYTYPE_RSA;
-		a->pkey.key.rsa.n = root_field(p, &a->pkey.key.rsa.nlen);
-		a->pkey.key.rsa.e = root_field(p, &a->pkey.key.rsa.elen);
-	} else {
-		a->pkey.key_type = BR_KEYTYPE_EC;
-		a->pkey.key.ec.curve = curve;
-		a->pkey.key.ec.q = root_field(p, &a->pkey.key.ec.qlen);
-	}
-}
-
-static const char *
-load_roots(struct tls_trust *t)
-{
-	const unsigned char *p = ROOTS;
-
-	t->anchors = t->own = calloc(ROOTS_COUNT, sizeof *t->own);
-	if (!t->own)
-		return "out of memory";
-	for (t->count = 0; t->count < ROOTS_COUNT; t->count++)
-		load_root(&t->own[t->count], &p);
-	return NULL;
-}
-
 struct tls_trust *
 tls_trust_load(const char *ca_file, struct err *e)
 {
@@ -299,12 +260,13 @@ tls_trust_load(const char *ca_file, struct err *e)
 	const char *why = "out of memory";
 	unsigned char *text = ca_file ? malloc(FILE_MAX + 2) : NULL;   /* only what is read becomes real memory */
 
-	if (t && !ca_file)
-		why = load_roots(t);
-	if (t && text) {
-		t->from_file = 1;
-		why = load_file(t, ca_file, text);
+	if (t && !ca_file) {
+		t->built_in = 1;
+		t->count = ROOTS_COUNT;
+		return t;
 	}
+	if (t && text)
+		why = load_file(t, ca_file, text);
 	free(text);
 	if (!why)
 		return t;
@@ -321,10 +283,10 @@ tls_trust_free(struct tls_trust *t)
 {
 	size_t i;
 
-	for (i = 0; t && t->from_file && i < t->count; i++)
-		free(t->own[i].dn.data);
+	for (i = 0; t && !t->built_in && i < t->count; i++)
+		free(t->anchors[i].dn.data);
 	if (t)
-		free(t->own);
+		free(t->anchors);
 	free(t);
 }
 
@@ -400,6 +362,51 @@ static const br_ec_impl ec_nist = {
 
 /* ---- the server's certificates ---- */
 
+/* One record of ROOTS, as roots.awk wrote it, becomes an anchor that has no name yet. Returns the next record.
+   BearSSL's types are not const, its use of them is. */
+static const unsigned char *
+root_anchor(const unsigned char *record, br_x509_trust_anchor *a)
+{
+	static const unsigned char f4[] = {1, 0, 1};
+	const unsigned char *p = record + NAME_HASH;
+	int kind = p[0];
+	size_t n = (size_t)(p[1] << 8 | p[2]);
+	unsigned char *key = (unsigned char *)(uintptr_t)(p + 3), *e = kind == 1 ? key + n : (unsigned char *)(uintptr_t)f4;
+
+	a->flags = BR_X509_TA_CA;
+	if (kind <= 1) {
+		a->pkey.key_type = BR_KEYTYPE_RSA;
+		a->pkey.key.rsa = (br_rsa_public_key){key, n, e, sizeof f4};
+	} else {
+		a->pkey.key_type = BR_KEYTYPE_EC;
+		a->pkey.key.ec = (br_ec_public_key){kind, key, n};
+	}
+	return key + n + (kind == 1 ? sizeof f4 : 0);
+}
+
+/* Find the roots that the certificate may be signed with. The name is the certificate's own: a root's is not kept. */
+static void
+find_roots(struct chain *c)
+{
+	const unsigned char *record = ROOTS, *name, *at;
+	unsigned char hash[HASH_SHA256_LEN];
+	br_x509_trust_anchor a;
+	size_t n = 0, len = tls_cert_issuer(c->cert, c->len, &name);
+
+	memset(c->roots, 0, sizeof c->roots);
+	if (!len)
+		return;
+	hash_sha256(name, len, hash);
+	while (record < ROOTS + sizeof ROOTS && n < ROOTS_OF_A_NAME) {
+		at = record;
+		record = root_anchor(at, &a);
+		if (memcmp(at, hash, NAME_HASH) != 0)
+			continue;
+		a.dn = (br_x500_name){(unsigned char *)(uintptr_t)name, len};
+		c->roots[n++] = a;
+	}
+}
+
 static void
 chain_start(const br_x509_class **ctx, const char *name)
 {
@@ -414,6 +421,7 @@ chain_cert(const br_x509_class **ctx, uint32_t length)
 	struct chain *c = (struct chain *)(void *)ctx;
 
 	c->len = 0;
+	c->left = length;
 	c->minimal.vtable->start_cert(&c->minimal.vtable, length);
 }
 
@@ -425,6 +433,10 @@ chain_append(const br_x509_class **ctx, const unsigned char *p, size_t n)
 
 	memcpy(c->cert + c->len, p, kept);
 	c->len += kept;
+	c->left -= n;
+	/* With the last byte BearSSL looks for the issuer among the anchors. */
+	if (c->left == 0)
+		find_roots(c);
 	c->minimal.vtable->append(&c->minimal.vtable, p, n);
 }
 
@@ -475,7 +487,11 @@ chain_init(struct chain *c, const struct tls_params *p, const char *host)
 	c->addr_len = inet_pton(AF_INET, host, c->addr) == 1 ? 4 : inet_pton(AF_INET6, host, c->addr) == 1 ? 16 : 0;
 	c->names[0] = (br_name_element){.oid = san_dns, .buf = c->san, .len = sizeof c->san};
 	c->names[1] = (br_name_element){.oid = common_name, .buf = c->cn, .len = sizeof c->cn};
-	br_x509_minimal_init(x, &br_sha256_vtable, p->trust->anchors, p->trust->count);
+	memset(c->roots, 0, sizeof c->roots);
+	if (p->trust->built_in)
+		br_x509_minimal_init(x, &br_sha256_vtable, c->roots, ROOTS_OF_A_NAME);
+	else
+		br_x509_minimal_init(x, &br_sha256_vtable, p->trust->anchors, p->trust->count);
 	br_x509_minimal_set_hash(x, br_sha256_ID, &br_sha256_vtable);
 	br_x509_minimal_set_hash(x, br_sha384_ID, &br_sha384_vtable);
 	br_x509_minimal_set_hash(x, br_sha512_ID, &br_sha512_vtable);

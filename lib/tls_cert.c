@@ -16,32 +16,44 @@ enum {
 	DER_SEQUENCE = 0x30, DER_VERSION = 0xa0, DER_EXTENSIONS = 0xa3, DER_IP_ADDRESS = 0x87,
 };
 
-/* Take the next element off d: its tag, contents in *in; or -1. */
+/* Take the head of the next element off d: its tag, its length in *len, which may be more than there is; or -1. */
 static int
-der_next(struct der *d, struct der *in)
+der_head(struct der *d, size_t *len)
 {
-	size_t len, head = 2;
+	size_t head = 2;
 	int tag, more;
 
 	if (d->n < 2)
 		return -1;
 	tag = d->p[0];
-	len = d->p[1];
-	if (len >= 0x80) {
-		more = (int)len - 0x80;
+	*len = d->p[1];
+	if (*len >= 0x80) {
+		more = (int)*len - 0x80;
 		if (more < 1 || more > 3)
 			return -1;
-		for (len = 0; more--; head++) {
+		for (*len = 0; more--; head++) {
 			if (head >= d->n)
 				return -1;
-			len = len << 8 | d->p[head];
+			*len = *len << 8 | d->p[head];
 		}
 	}
-	if (len > d->n - head)
+	d->p += head;
+	d->n -= head;
+	return tag;
+}
+
+/* Take the next element off d: its tag, contents in *in; or -1. */
+static int
+der_next(struct der *d, struct der *in)
+{
+	size_t len;
+	int tag = der_head(d, &len);
+
+	if (tag < 0 || len > d->n)
 		return -1;
-	*in = (struct der){d->p + head, len};
-	d->p += head + len;
-	d->n -= head + len;
+	*in = (struct der){d->p, len};
+	d->p += len;
+	d->n -= len;
 	return tag;
 }
 
@@ -133,21 +145,39 @@ der_time(struct der *d, int64_t *t)
 	return 0;
 }
 
+/* In a tbsCertificate, take what stands before the issuer: version [0] if there is one, serial number, signature. */
+static void
+skip_to_issuer(struct der *d)
+{
+	struct der in;
+
+	if (der_next(d, &in) == DER_VERSION)
+		der_next(d, &in);
+	der_next(d, &in);
+}
+
+size_t
+tls_cert_issuer(const unsigned char *der, size_t n, const unsigned char **name)
+{
+	struct der d = {der, n}, in;
+	size_t len;
+
+	if (der_head(&d, &len) != DER_SEQUENCE || der_head(&d, &len) != DER_SEQUENCE)
+		return 0;
+	skip_to_issuer(&d);
+	*name = d.p;
+	return der_next(&d, &in) == DER_SEQUENCE ? (size_t)(d.p - *name) : 0;
+}
+
 int
 tls_cert_dates(const unsigned char *der, size_t n, int64_t *not_before, int64_t *not_after)
 {
 	struct der d = {der, n}, in;
-	int i, tag;
 
 	if (der_enter(&d, DER_SEQUENCE) < 0 || der_enter(&d, DER_SEQUENCE) < 0)
 		return -1;
-	/* version [0] if there is one, serial number, signature, issuer, validity */
-	tag = der_next(&d, &in);
-	if (tag == DER_VERSION)
-		der_next(&d, &in);
-	for (i = 0; i < 3; i++)
-		tag = der_next(&d, &in);
-	if (tag != DER_SEQUENCE)
+	skip_to_issuer(&d);
+	if (der_next(&d, &in) != DER_SEQUENCE || der_next(&d, &in) != DER_SEQUENCE)
 		return -1;
 	return der_time(&in, not_before) < 0 || der_time(&in, not_after) < 0 ? -1 : 0;
 }

@@ -10,6 +10,10 @@ int tls_cert_has_address(const unsigned char *der, size_t n, const unsigned char
 /* Validity of the DER certificate, seconds since 1970: 0, or -1 when it cannot be read. */
 int tls_cert_dates(const unsigned char *der, size_t n, int64_t *not_before, int64_t *not_after);
 
+/* Issuer's name in the DER certificate, of which the end may be missing: its length, *name pointing into der; 0 when it cannot
+   be read. */
+size_t tls_cert_issuer(const unsigned char *der, size_t n, const unsigned char **name);
+
 /* What is known about a TLS failure. */
 struct tls_fault {
 	int code;              /* BearSSL's: 1–31 engine, 32–62 X.509, 256 + n alert received */

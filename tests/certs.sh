@@ -40,6 +40,11 @@ ec other; sign other other '/CN=an unknown authority' "$CA"
 ec inter; sign inter ca '/CN=r2box test intermediate' "$CA"
 ec fake; sign fake ca '/CN=no authority' 'basicConstraints=CA:FALSE'
 
+key e3 -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -pkeyopt rsa_keygen_pubexp:3; sign e3 e3 '/CN=RSA with exponent 3' "$CA"
+key f4 -algorithm RSA -pkeyopt rsa_keygen_bits:4096; sign f4 f4 '/CN=RSA with exponent 65537' "$CA"
+ec curve P-384; sign curve curve '/CN=P-384' "$CA"
+ec twin; sign twin twin '/CN=r2box test authority' "$CA"
+
 ec p256; leaf p256
 ec p384 P-384; leaf p384
 key rsa2048 -algorithm RSA -pkeyopt rsa_keygen_bits:2048; leaf rsa2048
@@ -58,6 +63,12 @@ cat below.key below.crt inter.crt >below.pem
 cat below.key below.crt ca.crt inter.crt >order.pem
 ec misled; leaf misled fake
 cat misled.key misled.crt fake.crt >misled.pem
+
+ec of_e3; leaf of_e3 e3
+ec of_f4; leaf of_f4 f4
+ec of_curve; leaf of_curve curve
+ec of_twin; leaf of_twin twin
+ec large; leaf large ca "DNS:localhost$(seq -s '' -f ',DNS:%03.f.a-name-of-some-length.test' 300)"
 
 cp ca.crt ca.pem
 rm -f csr ext ./*.srl

@@ -340,9 +340,11 @@ static void
 test_cert(void)
 {
 	static const unsigned char v4[4] = {127, 0, 0, 1}, other[4] = {127, 0, 0, 2}, v6[16] = {[15] = 1};
+	static const char issuer[] = "\x30\x1f\x31\x1d\x30\x1b\x06\x03\x55\x04\x03\x0c\x14r2box test authority";
+	const unsigned char *name;
 	unsigned char d[4096], *copy;
 	int64_t from = 0, to = 0;
-	size_t n = der("p256", d, sizeof d), i;
+	size_t n = der("p256", d, sizeof d), i, len;
 
 	check(n > 200);
 	check_int(tls_cert_has_address(d, n, v4, 4), 1);
@@ -351,10 +353,13 @@ test_cert(void)
 	check_int(tls_cert_dates(d, n, &from, &to), 0);
 	check_int(to - from, 30 * 86400);
 	check(from <= time(NULL) && from > time(NULL) - 3600);
-	/* No prefix is read beyond its end (the sanitizer looks), or taken for the whole. */
+	/* No prefix is read beyond its end (the sanitizer looks), or taken for the whole; the issuer stands in the first half. */
 	for (i = 0; i < n; i++) {
-		copy = malloc(i + 1);
+		copy = malloc(i);
 		memcpy(copy, d, i);
+		len = tls_cert_issuer(copy, i, &name);
+		check_int(len, len || i > n / 2 ? sizeof issuer - 1 : 0);
+		check(!len || !memcmp(name, issuer, len));
 		check_int(tls_cert_has_address(copy, i, v4, 4), 0);
 		check(tls_cert_dates(copy, i, &from, &to) < 0);
 		free(copy);
@@ -363,6 +368,8 @@ test_cert(void)
 		d[i] ^= 0x80;
 		tls_cert_has_address(d, n, other, 4);
 		tls_cert_dates(d, n, &from, &to);
+		len = tls_cert_issuer(d, n, &name);
+		check(!len || (name > d && name + len <= d + n));
 		d[i] ^= 0x80;
 	}
 	n = der("names", d, sizeof d);

@@ -2,7 +2,8 @@
 # The tls module against OpenSSL (Python's), one behaviour a server. B: where the unit programs are.
 set -u
 cd "$(dirname "$0")/.." || exit 1
-client=${T_TLS:-${B:-build}/asan/t_tls}
+asan_client=${T_TLS:-${B:-build}/asan/t_tls}
+client=$asan_client
 dir=$(mktemp -d)
 passed=0 failed=0
 declare -A port
@@ -76,6 +77,33 @@ NOW=1000000000 try 'TLS *not valid before 20*; the clock of this machine says 20
 NOW=4000000000 try 'TLS *expired on 20*; the clock of this machine says 2096-10-02 07:06 UTC: renew*' \
 	below localhost ca.pem read
 NOW=4000000000 try 'TLS *expired on 20*' self localhost self.crt read
+
+# The same with built-in roots, of which the program keeps the key and a hash of the name.
+# built_in NAME…: the client, with these authorities as its roots
+built_in() {
+	local build=${B:-build}
+	client=$dir/client
+	for name; do cat "$dir/$name.crt"; done >"$dir/roots"
+	"$build/brssl" ta "$dir/roots" 2>/dev/null | awk -f lib/roots.awk >"$dir/roots.h" &&
+		echo '#define ROOTS_DATE ""' >>"$dir/roots.h" &&
+		gcc -std=c11 -D_GNU_SOURCE -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -pthread -I"$dir" -Ilib \
+			-isystem "${BEARSSL_SRC:-$build/bearssl}/inc" -o "$client" tests/t_tls.c lib/tls.c \
+			"$build/asan/libr2.a" "$build/asan/libbearssl.a" || exit 1
+}
+
+built_in e3 twin f4 ca curve
+for cert in p256 rsa4096 below large of_e3 of_f4 of_curve of_twin; do
+	try '*: hello (end)' $cert localhost '' read
+done
+try "$unknown" stranger localhost '' read
+try "$unknown" missing localhost '' read
+try "$unknown" self localhost '' read
+try "$unknown" of_e3 localhost ca.pem read
+try 'TLS *the certificate is for localhost, not for files.example*' p256 files.example '' read
+built_in e3 twin f4 curve
+try "$unknown" p256 localhost '' read
+try '*: hello (end)' of_twin localhost '' read
+client=$asan_client
 
 # Protocols.
 try 'TLS *it must allow TLS 1.2 *' tls10 localhost ca.pem read
