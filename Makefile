@@ -44,7 +44,7 @@ BR_CPPFLAGS = -w -fstack-protector -I$(BEARSSL_SRC)/inc -I$(BEARSSL_SRC)/src -ff
 
 # The two builds of the same sources: musl is the one that is shipped, asan the one that is tested hardest.
 CC_musl     = $(MUSL_CC) -Os -flto=auto -ffat-lto-objects -fPIE -fstack-protector-strong -ffunction-sections -fdata-sections \
-              -fno-asynchronous-unwind-tables -fno-ident
+              -fno-asynchronous-unwind-tables -fno-ident $(if $(filter x86_64-%,$(MACHINE)),-malign-data=abi)
 CC_asan     = $(CC) -O1 -g -fno-omit-frame-pointer -fsanitize=address -pthread
 UBSAN       = -fsanitize=undefined -fno-sanitize-recover=all
 
@@ -84,7 +84,8 @@ $(B)/$1/libbearssl.a: $(BEARSSL_SRC)/inc/bearssl.h $(B)/flags-bearssl
 $(B)/$1/t_%: $(B)/$1/tests/t_%.o $(B)/$1/libr2.a $(B)/$1/libbearssl.a
 	$$(Q)$$(LINK_$1)
 endef
-$(eval $(call BUILD,musl,))
+# Ours as small as can be; BearSSL's arithmetic would become slower.
+$(eval $(call BUILD,musl,-Oz))
 $(eval $(call BUILD,asan,$(UBSAN)))
 
 # The product with sanitizers, to run the end-to-end tests with by hand: R2=build/asan/r2.
