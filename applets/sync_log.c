@@ -20,9 +20,10 @@ static struct {
 	int fd;                    /* -1: none */
 	int quiet, json;
 	int failing;               /* said so */
-	char last[LINE_CAP];       /* the last line behind its time */
 	unsigned repeats;
 } out = {.lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1};
+
+static char last[LINE_CAP];  /* the last line, behind its time */
 
 /* 0, or -1 when not all of it could be written. */
 static int
@@ -92,11 +93,11 @@ take_line(void *arg, const char *line, unsigned n)
 
 	(void)arg;
 	pthread_mutex_lock(&out.lock);
-	if (!strcmp(said, out.last)) {
+	if (!strcmp(said, last)) {
 		out.repeats++;
 	} else {
 		put_repeats();
-		snprintf(out.last, sizeof out.last, "%s", said);
+		snprintf(last, sizeof last, "%s", said);
 		put(line, n);
 	}
 	pthread_mutex_unlock(&out.lock);
