@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "buf.h"
 #include "hash.h"
 #include "ledger_file.h"
 
@@ -84,26 +85,30 @@ length(const struct head *h)
 size_t
 ledger_record_write(unsigned char out[LEDGER_RECORD_MAX], const char *path, const struct ledger_record *r)
 {
-	static const struct ledger_record nothing;
-	const struct ledger_record *x = r ? r : &nothing;
-	size_t path_len = strlen(path), key_len = strnlen(x->key, sizeof x->key), etag_len = strnlen(x->etag, sizeof x->etag);
-	size_t shared = shared_end(path, path_len, x->key, key_len), own = key_len - shared;
-	struct head h = {.size = x->file.size, .mtime_ns = x->file.mtime_ns, .inode = x->file.inode};
-	unsigned char *p = out + sizeof h;
+	const char *key = r ? r->key : "", *etag = r ? r->etag : "";
+	size_t path_len = strlen(path), key_len = strnlen(key, PATH_KEY_MAX + 1), etag_len = strnlen(etag, S3_ETAG_CAP);
+	size_t shared = shared_end(path, path_len, key, key_len), own = key_len - shared;
+	struct head h = {.kind = LEDGER_KIND_FORGOTTEN};
+	struct buf b = {(char *)out, 0, LEDGER_RECORD_MAX, 0};
 
 	if (!path_len || path_len >= PATH_MAX || key_len > PATH_KEY_MAX || etag_len >= S3_ETAG_CAP)
 		return 0;
 	memcpy(h.mark, mark, sizeof mark);
-	h.kind = !r ? LEDGER_KIND_FORGOTTEN : r->state == LEDGER_DONE ? LEDGER_KIND_DONE : LEDGER_KIND_BEGUN;
+	if (r) {
+		h.kind = r->state == LEDGER_DONE ? LEDGER_KIND_DONE : LEDGER_KIND_BEGUN;
+		h.size = r->file.size;
+		h.mtime_ns = r->file.mtime_ns;
+		h.inode = r->file.inode;
+	}
 	h.path = (uint16_t)path_len;
 	h.own = (uint16_t)own;
 	h.shared = (uint16_t)shared;
 	h.etag = (uint16_t)etag_len;
-	memcpy(out, &h, sizeof h);
-	memcpy(p, path, path_len);
-	memcpy(p + path_len, x->key, own);
-	memcpy(p + path_len + own, x->etag, etag_len);
-	p[path_len + own + etag_len] = '\n';
+	buf_put(&b, &h, sizeof h);
+	buf_put(&b, path, path_len);
+	buf_put(&b, key, own);
+	buf_put(&b, etag, etag_len);
+	buf_char(&b, '\n');
 	h.sum = sum(out, length(&h));
 	memcpy(out + offsetof(struct head, sum), &h.sum, sizeof h.sum);
 	return length(&h);
@@ -112,8 +117,8 @@ ledger_record_write(unsigned char out[LEDGER_RECORD_MAX], const char *path, cons
 static int
 is_head(const struct head *h)
 {
-	return !memcmp(h->mark, mark, sizeof mark) && memchr("BDF", h->kind, 3) && h->path && h->path < PATH_MAX && h->shared <= h->path &&
-		h->own + h->shared <= PATH_KEY_MAX && h->etag < S3_ETAG_CAP;
+	return !memcmp(h->mark, mark, sizeof mark) && h->path && h->path < PATH_MAX && h->shared <= h->path &&
+		(h->kind == LEDGER_KIND_BEGUN || h->kind == LEDGER_KIND_DONE || h->kind == LEDGER_KIND_FORGOTTEN) && h->own + h->shared <= PATH_KEY_MAX && h->etag < S3_ETAG_CAP;
 }
 
 size_t

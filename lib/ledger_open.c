@@ -18,7 +18,7 @@ ledger_oops(const struct ledger *l, struct err *e)
 int
 ledger_new_name(const struct ledger *l, char out[PATH_MAX])
 {
-	return snprintf(out, PATH_MAX, "%s.new", l->path) < PATH_MAX ? 0 : -1;
+	return snprintf(out, PATH_MAX, "%s~", l->path) < PATH_MAX ? 0 : -1;
 }
 
 static int

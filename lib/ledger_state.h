@@ -26,7 +26,7 @@ struct ledger {
 
 /* -1 with errno's text and the ledger's name. */
 int ledger_oops(const struct ledger *l, struct err *e);
-/* Where a compaction writes. -1: too long. */
+/* Where a compaction writes: no bucket has such a name. -1: too long. */
 int ledger_new_name(const struct ledger *l, char out[PATH_MAX]);
 uint64_t ledger_print(const struct ledger *l, const struct ledger_file *f);
 /* Enter the record v at offset at into the index. -1 (errno): out of memory. */

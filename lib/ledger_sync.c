@@ -57,6 +57,18 @@ compaction_due(const struct ledger *l)
 	return end >= l->patience && (l->damaged || (end > COMPACT_MIN && l->records > 2 * l->index.used));
 }
 
+/* Put new where path is, and a lost ledger's only if nothing is there. */
+static int
+rename_to(const struct ledger *l, const char *new)
+{
+	if (!l->lost)
+		return rename(new, l->path);
+	if (syscall(SYS_renameat2, AT_FDCWD, new, AT_FDCWD, l->path, NO_REPLACE) == 0)
+		return 0;
+	/* NFS cannot do both at once. */
+	return errno == EINVAL && access(l->path, F_OK) < 0 ? rename(new, l->path) : -1;
+}
+
 /* Everything is synced. A ledger that lost its name gets it back, unless somebody else has it now. */
 static int
 compact(struct ledger *l)
@@ -66,7 +78,7 @@ compact(struct ledger *l)
 
 	if (ledger_new_name(l, new) < 0 || ledger_copy_make(&c, l->fd, &l->index, new) < 0)
 		return -1;
-	if (l->lost ? syscall(SYS_renameat2, AT_FDCWD, new, AT_FDCWD, l->path, NO_REPLACE) < 0 : rename(new, l->path) < 0) {
+	if (rename_to(l, new) < 0) {
 		ledger_copy_drop(&c, new);
 		return -1;
 	}

@@ -87,7 +87,7 @@ private_sync_dir(const char *path)
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -1;
-	rc = fsync(fd) < 0 && errno != EINVAL ? -1 : 0;
+	rc = fsync(fd) < 0 && errno != EINVAL && errno != EOPNOTSUPP ? -1 : 0;
 	close(fd);
 	return rc;
 }
