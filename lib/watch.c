@@ -29,25 +29,28 @@ gone(struct watch *w, struct node *n, const char *name, int is_dir)
 		w->o.gone(w->o.arg, w->rel, is_dir);
 }
 
-/* Something happened to a name in n. */
+/* Something happened to a name in n. One that was taken away is looked for nevertheless: when two names are exchanged, what has come to the
+   second one is told before what has gone from it. */
 static void
 named(struct watch *w, struct node *n, const struct inotify_event *ev)
 {
 	struct node *c = watch_child(w, n, ev->name);
-	int is_dir = c || ev->mask & IN_ISDIR;
+	int is_dir = c || ev->mask & IN_ISDIR, type = DT_UNKNOWN;
 
 	if (c && ev->mask & (IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO))
 		watch_drop(w, c);
 	if (ev->mask & (IN_DELETE | IN_MOVED_FROM)) {
 		gone(w, n, ev->name, is_dir);
-	} else if (ev->mask & IN_ISDIR && ev->mask & IN_ATTRIB) {
-		if (c && c->flags & NODE_BLIND)
+	} else if (ev->mask & IN_ATTRIB && ev->mask & IN_ISDIR) {
+		if (c && c->flags & NODE_SAID)
 			watch_queue(w, c, 1);
+		return;
 	} else if (ev->mask & IN_ISDIR) {
-		watch_entry(w, n, ev->name, DT_DIR, 1);
-	} else {
-		watch_entry(w, n, ev->name, ev->mask & (IN_CREATE | IN_MOVED_TO) ? DT_UNKNOWN : DT_REG, 1);
+		type = DT_DIR;
+	} else if (!(ev->mask & (IN_CREATE | IN_MOVED_TO))) {
+		type = DT_REG;
 	}
+	watch_entry(w, n, ev->name, type, 1);
 }
 
 static void

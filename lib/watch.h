@@ -47,7 +47,7 @@ struct watch_state {
 	int scanned;                 /* the first whole scan has been done: every file has been told once, every watch stands */
 	int scanning;                /* a scan is under way or due: more may be told without any event */
 	int root_there;
-	size_t dirs, polled;         /* directories known; those of them without a watch */
+	size_t dirs, polled;         /* directories known; those of them that are scanned every few seconds for want of events */
 	uint64_t overflows, scans;
 };
 void watch_look(const struct watch *w, struct watch_state *s);

@@ -42,7 +42,7 @@ watch_again(struct watch *w, struct node *n)
 		watch_full(w);
 }
 
-/* n, whose path stands in w->path, is not there any more. */
+/* n, to which w->rel leads, is not there any more. */
 static void
 vanished(struct watch *w, struct node *n)
 {
@@ -69,13 +69,13 @@ meet(struct watch *w, struct node *n, const char *name, int is_link)
 			c->flags |= NODE_LINK | NODE_ALIAS;
 		watch_queue(w, c, 1);
 	} else {
-		fault(w, n, w->path, "left out until the next rescan");
+		fault(w, n, watch_path(w, n, name), "left out until the next rescan");
 		return;
 	}
 	c->flags |= NODE_SEEN;
 }
 
-/* What stands at w->path. A link that leads nowhere, or to itself, may do so later. */
+/* What stands at path. A link that leads nowhere, or to itself, may do so later. */
 static int
 look(const char *path, struct stat *st, int *is_link)
 {
@@ -101,8 +101,9 @@ watch_entry(struct watch *w, struct node *n, const char *name, int type, int eve
 	int file, dir, is_link;
 
 	if (!path) {
+		path = watch_path(w, n, NULL);
 		errno = ENAMETOOLONG;
-		fault(w, n, name, "a path that is left out");
+		fault(w, n, path ? path : name, "some of it is left out");
 		return;
 	}
 	file = type != DT_DIR && wanted(w, w->rel, 0);
@@ -161,7 +162,7 @@ cannot_open(struct watch *w, struct node *n, int wd)
 		n->flags |= NODE_BLIND;
 		watch_set_polled(w, n, 0);
 		errno = err;
-		fault(w, n, w->path, "cannot be read");
+		fault(w, n, watch_path(w, n, NULL), "cannot be read");
 	}
 }
 
@@ -286,9 +287,9 @@ end(struct watch *w, int err)
 		if (!(c->flags & NODE_SEEN) && watch_path(w, c, NULL))
 			vanished(w, c);
 	}
-	if (err && watch_path(w, n, NULL)) {
+	if (err) {
 		errno = err;
-		fault(w, n, w->path, "the rest of it cannot be read");
+		fault(w, n, watch_path(w, n, NULL), "the rest of it cannot be read");
 	}
 	if (!w->faults)
 		n->flags &= ~NODE_SAID;

@@ -60,7 +60,7 @@ struct watch {
 	size_t polled;
 	struct watch_state state;          /* its counters and scanned */
 	char *rel;                         /* in path, behind the root */
-	char path[PATH_MAX];
+	char path[PATH_MAX];               /* what watch_path returned stands at its end */
 	char base[];                       /* the root, without a slash at its end: "" for "/" */
 };
 
@@ -81,7 +81,7 @@ struct node *watch_unqueue(struct watch *w);                           /* the ne
 void watch_drop(struct watch *w, struct node *n);
 /* Remove a watch of the kernel's that no node has. */
 void watch_unwatch(const struct watch *w, int wd);
-/* In w->path, w->rel pointing into it: n's own when name is NULL. NULL: longer than PATH_MAX. Valid until the next call. */
+/* Of that name in n, or of n itself when name is NULL; w->rel points into it. NULL: longer than PATH_MAX. Valid until the next call. */
 const char *watch_path(struct watch *w, const struct node *n, const char *name);
 
 /* watch_scan.c */
