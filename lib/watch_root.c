@@ -72,7 +72,7 @@ watch_root_found(struct watch *w, int other)
 void
 watch_root_lost(struct watch *w, int err)
 {
-	watch_drop(w, w->root);
+	watch_drop_all(w);
 	w->there = 0;
 	w->full = 0;
 	w->mount = MOUNTED;

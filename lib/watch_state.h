@@ -77,8 +77,8 @@ void watch_set_polled(struct watch *w, struct node *n, int polled);
 /* To be read (again); deep: with what is known below it. */
 void watch_queue(struct watch *w, struct node *n, int deep);
 struct node *watch_unqueue(struct watch *w);                           /* the next one, NULL: none */
-/* Forget n with all below it, and their watches; not n itself when it is the root. */
-void watch_drop(struct watch *w, struct node *n);
+void watch_drop(struct watch *w, struct node *n);                      /* n, not the root, with all below it and their watches */
+void watch_drop_all(struct watch *w);                                  /* what is below the root, and what is known of itself */
 /* Remove a watch of the kernel's that no node has. */
 void watch_unwatch(const struct watch *w, int wd);
 /* Of that name in n, or of n itself when name is NULL; w->rel points into it. NULL: longer than PATH_MAX. Valid until the next call. */

@@ -222,9 +222,9 @@ watch_unwatch(const struct watch *w, int wd)
 		inotify_rm_watch(w->fd, wd);
 }
 
-/* One that has no children any more. */
+/* What is known of n's directory, but for its place. */
 static void
-forget(struct watch *w, struct node *n)
+release(struct watch *w, struct node *n)
 {
 	int wd = n->wd;
 
@@ -237,8 +237,13 @@ forget(struct watch *w, struct node *n)
 		closedir(w->dir);
 		w->at = NULL;
 	}
-	if (!n->parent)
-		return;
+}
+
+/* One that has no children any more, and a parent. */
+static void
+forget(struct watch *w, struct node *n)
+{
+	release(w, n);
 	leave(w, n, BY_PLACE);
 	*n->back = n->next;
 	if (n->next)
@@ -263,6 +268,14 @@ watch_drop(struct watch *w, struct node *n)
 	forget(w, n);
 }
 
+void
+watch_drop_all(struct watch *w)
+{
+	while (w->root->child)
+		watch_drop(w, w->root->child);
+	release(w, w->root);
+}
+
 static char *
 before(const struct watch *w, char *at, const char *text)
 {
@@ -270,7 +283,9 @@ before(const struct watch *w, char *at, const char *text)
 
 	if ((size_t)(at - w->path) < n + 1)
 		return NULL;
-	return memcpy(at - n, text, n);
+	while (n > 0)
+		*--at = text[--n];
+	return at;
 }
 
 /* From its end to its beginning, as the nodes are linked. */
@@ -312,7 +327,7 @@ void
 watch_tree_close(struct watch *w)
 {
 	if (w->root)
-		watch_drop(w, w->root);
+		watch_drop_all(w);
 	free(w->root);
 	for (int i = 0; i < TABLES; i++)
 		free(w->table[i].slot);

@@ -301,8 +301,8 @@ silence(void)
 {
 	char buf[4096];
 
-	while (read(watch_fd(watch), buf, sizeof buf) > 0)
-		continue;
+	while (read(watch_fd(watch), buf, sizeof buf) > 0) {
+	}
 }
 
 /* Said by the kernel, as far as the watch can see. */
