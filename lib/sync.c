@@ -156,14 +156,17 @@ sync_seen(struct sync *s, const char *rel, int64_t now, struct err *e)
 }
 
 int
-sync_found(struct sync *s, const char *rel, int64_t now, struct err *e)
+sync_found(struct sync *s, const char *rel, uint64_t print, int64_t now, struct err *e)
 {
 	struct sync_node *x = sync_queue_find(&s->q, rel);
+	int changed = !x || x->x.state == SYNC_RUNNING || (x->printed && x->print != print);
 
+	if (changed && sync_seen(s, rel, now, e) < 0)
+		return -1;
 	if (!x)
-		return add(s, rel, now, e);
-	if (is_busy(x))
-		see_again(s, x, now);
+		x = sync_queue_find(&s->q, rel);
+	x->printed = 1;
+	x->print = print;
 	return 0;
 }
 

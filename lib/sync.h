@@ -44,9 +44,10 @@ void sync_close(struct sync *s);
 /* rel is new or may have changed: its quiet time begins (again). While RUNNING: it will be looked at again afterwards. A path waiting for a retry
    of a failure of its own (its name, its permissions, its size) is looked at after its quiet time too. -1 (ERR_LOCAL): out of memory. */
 int sync_seen(struct sync *s, const char *rel, int64_t now, struct err *e);
-/* A scan found rel, and the ledger does not have it so. As sync_seen for a path that is not known yet, or RUNNING; one that waits goes on
-   waiting: scans that come more often than the quiet time would put it off for ever. */
-int sync_found(struct sync *s, const char *rel, int64_t now, struct err *e);
+/* A scan found rel, and the ledger does not have it so; print is a fingerprint of size and times, as sync_unsure's. As sync_seen for a path that is
+   not known yet, is RUNNING, or has another print than at the last scan or look; else one that waits goes on waiting: scans that come more often
+   than the quiet time would put it off for ever. */
+int sync_found(struct sync *s, const char *rel, uint64_t print, int64_t now, struct err *e);
 /* rel (or everything below the directory rel) is gone: forgotten unless RUNNING; then it is looked at again when that has ended. */
 void sync_gone(struct sync *s, const char *rel, int is_dir, int64_t now);
 
@@ -55,8 +56,8 @@ struct sync_entry *sync_look(struct sync *s, int64_t now);
 void sync_drop(struct sync *s, struct sync_entry *x);                  /* gone, uploaded already, or not for us */
 void sync_ready(struct sync *s, struct sync_entry *x, uint64_t size);
 void sync_held(struct sync *s, struct sync_entry *x, int64_t now);     /* somebody is writing */
-/* The kernel cannot say whether somebody is writing: print is a fingerprint of size and times. The same as at the last look: ready; else another
-   quiet time. */
+/* The kernel cannot say whether somebody is writing: print is a fingerprint of size and times. The same as at the last look, or as a scan found it
+   before that: ready; else another quiet time. */
 void sync_unsure(struct sync *s, struct sync_entry *x, uint64_t size, uint64_t print, int64_t now);
 
 /* What a failure means for the rest. */
@@ -86,10 +87,13 @@ int64_t sync_wake_ms(const struct sync *s, int64_t now);
 struct sync_counts {
 	size_t n[SYNC_STATES], all;
 	uint64_t bytes;              /* of those whose size is known */
-	int64_t oldest_ms;           /* first_ms of the oldest that is not RUNNING, -1: none */
-	int64_t oldest_waiting_ms;   /* the same, without HELD ones */
 };
-void sync_count(const struct sync *s, struct sync_counts *c);   /* O(1), but for the oldest: O(n) is fine */
+void sync_count(const struct sync *s, struct sync_counts *c);
+struct sync_oldest {
+	int64_t any_ms;              /* first_ms of the oldest that is not RUNNING, -1: none */
+	int64_t waiting_ms;          /* the same, without HELD ones */
+};
+void sync_oldest(const struct sync *s, struct sync_oldest *o);   /* looks at every entry: not for every turn of a loop */
 /* Every entry, in no order, for naming what is left over; the callback must not change anything. */
 void sync_each(const struct sync *s, void (*each)(void *arg, const struct sync_entry *x), void *arg);
 /* From now on nothing waits for a later time but quiet ones: every RETRY entry is due (a drain begins, or keys were reloaded). */

@@ -186,17 +186,23 @@ sync_wake_ms(const struct sync *s, int64_t now)
 void
 sync_count(const struct sync *s, struct sync_counts *c)
 {
-	*c = (struct sync_counts){.all = s->q.all, .bytes = s->bytes, .oldest_ms = -1, .oldest_waiting_ms = -1};
+	*c = (struct sync_counts){.all = s->q.all, .bytes = s->bytes};
 	for (int i = 0; i < SYNC_STATES; i++)
 		c->n[i] = s->n[i];
+}
+
+void
+sync_oldest(const struct sync *s, struct sync_oldest *o)
+{
+	*o = (struct sync_oldest){-1, -1};
 	for (uint32_t i = 0; i < s->q.buckets; i++)
 		for (const struct sync_node *x = s->q.bucket[i]; x; x = x->next) {
 			if (x->x.state == SYNC_RUNNING)
 				continue;
-			if (c->oldest_ms < 0 || x->x.first_ms < c->oldest_ms)
-				c->oldest_ms = x->x.first_ms;
-			if (x->x.state != SYNC_HELD && (c->oldest_waiting_ms < 0 || x->x.first_ms < c->oldest_waiting_ms))
-				c->oldest_waiting_ms = x->x.first_ms;
+			if (o->any_ms < 0 || x->x.first_ms < o->any_ms)
+				o->any_ms = x->x.first_ms;
+			if (x->x.state != SYNC_HELD && (o->waiting_ms < 0 || x->x.first_ms < o->waiting_ms))
+				o->waiting_ms = x->x.first_ms;
 		}
 }
 

@@ -211,22 +211,52 @@ test_gone(void)
 }
 
 static void
+find(const char *rel, uint64_t print)
+{
+	check_int(sync_found(s, rel, print, now, &e), 0);
+}
+
+static void
 test_found(void)
 {
 	struct sync_entry *x;
 
 	begin(SETTLE, 1);
-	check_int(sync_found(s, "a", now, &e), 0);
+	find("a", 1);
 	now += SETTLE - 1;
-	check_int(sync_found(s, "a", now, &e), 0);
+	find("a", 1);
 	now++;
 	check_str(look(&x), "a");            /* not put off */
+	sync_unsure(s, x, 3, 1, now);        /* as it was a quiet time ago */
+	check_int(x->state, SYNC_READY);
+	find("a", 1);
+	check_int(x->state, SYNC_READY);
+	find("a", 2);                        /* it changed while it waited */
+	check_int(x->state, SYNC_QUIET);
+	check_int(x->at_ms, now + SETTLE);
+	now += SETTLE;
+	look(&x);
+	find("a", 3);                        /* while somebody looks */
 	sync_ready(s, x, 3);
-	check_int(sync_found(s, "a", now, &e), 0);
+	check_int(x->state, SYNC_QUIET);
+	now += SETTLE;
+	ready_all(3);
 	check_str(start(&x), "a");
-	check_int(sync_found(s, "a", now, &e), 0);
+	find("a", 3);
 	sync_done(s, x, now);
 	check_int(x->state, SYNC_QUIET);     /* the scan may have seen what came after the upload's last look */
+	see("b");
+	find("b", 0);                        /* an event came first */
+	now += SETTLE - 1;
+	find("b", 0);
+	now++;
+	check_str(look(&x), "a");
+	check_str(look(&x), "b");
+	sync_failed(s, x, SYNC_FILE, UINT32_MAX, now);
+	find("b", 0);
+	check_int(x->state, SYNC_RETRY);
+	find("b", 4);                        /* what was wrong with it may have changed */
+	check_int(x->state, SYNC_QUIET);
 	end();
 }
 
@@ -717,11 +747,13 @@ static void
 test_counts(void)
 {
 	struct sync_counts c;
+	struct sync_oldest o;
 	struct sync_entry *x;
 
 	begin(0, 1);
 	sync_count(s, &c);
-	check(!c.all && !c.bytes && c.oldest_ms == -1 && c.oldest_waiting_ms == -1);
+	sync_oldest(s, &o);
+	check(!c.all && !c.bytes && o.any_ms == -1 && o.waiting_ms == -1);
 	see("a");
 	now += 5;
 	see("b");
@@ -731,21 +763,24 @@ test_counts(void)
 	check_int(c.all, 2);
 	check_int(c.n[SYNC_HELD], 1);
 	check_int(c.n[SYNC_QUIET], 1);
-	check_int(c.oldest_ms, now - 5);
-	check_int(c.oldest_waiting_ms, now);
+	sync_oldest(s, &o);
+	check_int(o.any_ms, now - 5);
+	check_int(o.waiting_ms, now);
 	look(&x);
 	sync_ready(s, x, 10);
 	sync_count(s, &c);
 	check_int(c.bytes, 10);
 	start(&x);
 	sync_count(s, &c);
-	check_int(c.oldest_waiting_ms, -1);
-	check_int(c.oldest_ms, now - 5);
+	sync_oldest(s, &o);
+	check_int(o.waiting_ms, -1);
+	check_int(o.any_ms, now - 5);
 	check_int(c.bytes, 10);
 	sync_failed(s, x, SYNC_NETWORK, 0, now);
 	sync_count(s, &c);
 	check_int(c.bytes, 10);
-	check_int(c.oldest_waiting_ms, now);
+	sync_oldest(s, &o);
+	check_int(o.waiting_ms, now);
 	now += 10000;
 	ready_all(1000);
 	sync_count(s, &c);

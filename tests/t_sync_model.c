@@ -76,20 +76,29 @@ slow_quiet(struct slow *m, int64_t at)
 }
 
 static void
-slow_seen(struct slow *m, int found)
+slow_seen(struct slow *m)
 {
 	if (!m->used) {
 		*m = (struct slow){.used = 1, .first = now, .at = now + settle};
 		return;
 	}
-	m->held = found ? m->held : 0;
+	m->held = 0;
 	if (m->state == SYNC_LOOKING || m->state == SYNC_RUNNING) {
 		m->again = 1;
 		m->at = now + settle;
-	} else if (!found && m->state == SYNC_RETRY && m->fault != SYNC_FILE)
+	} else if (m->state == SYNC_RETRY && m->fault != SYNC_FILE)
 		m->at = m->at > now + settle ? m->at : now + settle;
-	else if (!found)
+	else
 		slow_quiet(m, now + settle);
+}
+
+static void
+slow_found(struct slow *m, uint64_t print)
+{
+	if (!m->used || m->state == SYNC_RUNNING || (m->printed && m->print != print))
+		slow_seen(m);
+	m->printed = 1;
+	m->print = print;
 }
 
 static void
@@ -366,6 +375,7 @@ static void
 compare(void)
 {
 	struct sync_counts c;
+	struct sync_oldest o;
 	int64_t oldest = -1, waiting = -1;
 	uint64_t bytes = 0;
 	int all = 0, n = 0;
@@ -383,7 +393,8 @@ compare(void)
 			waiting = m->first;
 	}
 	sync_count(s, &c);
-	differ |= c.all != (size_t)all || c.bytes != bytes || c.oldest_ms != oldest || c.oldest_waiting_ms != waiting;
+	sync_oldest(s, &o);
+	differ |= c.all != (size_t)all || c.bytes != bytes || o.any_ms != oldest || o.waiting_ms != waiting;
 	for (int i = 0; i < SYNC_STATES; i++)
 		differ |= c.n[i] != (size_t)slow_in((enum sync_state)i);
 	differ |= sync_paused(s) != paused || sync_wake_ms(s, now) != slow_wake();
@@ -399,10 +410,12 @@ one_operation(void)
 
 	if (what < 20) {
 		check_int(sync_seen(s, names[i], now, &e), 0);
-		slow_seen(&list[i], 0);
+		slow_seen(&list[i]);
 	} else if (what < 25) {
-		check_int(sync_found(s, names[i], now, &e), 0);
-		slow_seen(&list[i], 1);
+		uint64_t print = dice(3);
+
+		check_int(sync_found(s, names[i], print, now, &e), 0);
+		slow_found(&list[i], print);
 	} else if (what < 28)
 		do_gone();
 	else if (what < 50)
