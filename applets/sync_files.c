@@ -88,6 +88,18 @@ consider_removal(struct daemon *d, const char *rel, const struct stat *st)
 		d->delete_at = d->now + left;
 }
 
+/* Everything that may change until the file is quiet: two looks must agree. */
+static uint64_t
+fingerprint(const struct stat *st)
+{
+	uint64_t v[] = {(uint64_t)st->st_size, (uint64_t)st->st_mtim.tv_sec, (uint64_t)st->st_mtim.tv_nsec,
+		(uint64_t)st->st_ctim.tv_sec, (uint64_t)st->st_ctim.tv_nsec, st->st_ino}, h = 14695981039346656037ULL;
+
+	for (size_t i = 0; i < sizeof v / sizeof *v; i++)
+		h = (h ^ v[i]) * 1099511628211ULL;
+	return h;
+}
+
 void
 sync_changed(void *daemon, const char *rel, const struct stat *st)
 {
@@ -108,7 +120,7 @@ sync_changed(void *daemon, const char *rel, const struct stat *st)
 			return;
 		}
 	}
-	if ((st ? sync_found : sync_seen)(d->sync, rel, d->now, &e) < 0)
+	if ((st ? sync_found(d->sync, rel, fingerprint(st), d->now, &e) : sync_seen(d->sync, rel, d->now, &e)) < 0)
 		sync_log(1, "ERROR: %s: %s: it is looked at again with the next scan", rel, e.msg);
 }
 
@@ -169,18 +181,6 @@ look_failed(struct daemon *d, struct sync_entry *x, int why)
 		fail_errno(&e, "cannot be read");
 		failed(d, x, &e);
 	}
-}
-
-/* Everything that may change until the file is quiet: two looks must agree. */
-static uint64_t
-fingerprint(const struct stat *st)
-{
-	uint64_t v[] = {(uint64_t)st->st_size, (uint64_t)st->st_mtim.tv_sec, (uint64_t)st->st_mtim.tv_nsec,
-		(uint64_t)st->st_ctim.tv_sec, (uint64_t)st->st_ctim.tv_nsec, st->st_ino}, h = 14695981039346656037ULL;
-
-	for (size_t i = 0; i < sizeof v / sizeof *v; i++)
-		h = (h ^ v[i]) * 1099511628211ULL;
-	return h;
 }
 
 static void

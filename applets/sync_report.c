@@ -15,6 +15,7 @@ enum { PATIENCE_MS = 60000 };   /* what waits for longer than this is not health
 /* All numbers of a report; one place says what each is called. */
 struct figures {
 	struct sync_counts c;
+	struct sync_oldest o;
 	struct watch_state w;
 	uint64_t pending, oldest_s;
 };
@@ -23,16 +24,17 @@ static void
 collect(const struct daemon *d, struct figures *f)
 {
 	sync_count(d->sync, &f->c);
+	sync_oldest(d->sync, &f->o);
 	watch_look(d->watch, &f->w);
 	f->pending = f->c.all;
-	f->oldest_s = f->c.oldest_ms < 0 ? 0 : (uint64_t)(d->now - f->c.oldest_ms) / 1000;
+	f->oldest_s = f->o.any_ms < 0 ? 0 : (uint64_t)(d->now - f->o.any_ms) / 1000;
 }
 
 /* 0 and "ok", or why not. Files that somebody is writing are nobody's delay. */
 static void
 health(const struct daemon *d, const struct figures *f, struct buf *b)
 {
-	int64_t late = f->c.oldest_waiting_ms < 0 ? 0 : d->now - f->c.oldest_waiting_ms;
+	int64_t late = f->o.waiting_ms < 0 ? 0 : d->now - f->o.waiting_ms;
 
 	if (late <= PATIENCE_MS)
 		buf_str(b, d->ready ? "ok" : "ok: starting");
