@@ -136,6 +136,8 @@ look(struct upload *u, struct s3 *s, struct err *e)
 	if (*u->own && !strcmp(o.etag, u->own))
 		return 2;
 	same = s3_same_content(&o, &u->src.body, upload_part_size(u->src.body.len, u->o->part_size), e);
+	if (!same && u->o->part_size == UPLOAD_PART_SIZE)
+		same = s3_same_content(&o, &u->src.body, upload_part_size(u->src.body.len, UPLOAD_PART_SMALL), e);
 	if (same == 1)
 		memcpy(u->r.etag, o.etag, sizeof u->r.etag);
 	return same;

@@ -15,6 +15,7 @@ enum upload_if_exists { UPLOAD_OVERWRITE, UPLOAD_SKIP, UPLOAD_RENAME, UPLOAD_FAI
 
 #define UPLOAD_THRESHOLD (100ULL * 1024 * 1024)   /* a larger file goes in parts */
 #define UPLOAD_PART_SIZE (50ULL * 1024 * 1024)
+#define UPLOAD_PART_SMALL (8ULL * 1024 * 1024)    /* in place of that, when it is cut off before a part is through */
 
 struct upload;
 

@@ -1,6 +1,32 @@
 #pragma once
 /* The multipart half of upload. For upload*.c only. */
+#include "journal.h"
 #include "upload.h"
+
+struct part_job {
+	struct pool_job job;
+	struct parts *ps;
+	int index;
+};
+
+/* One multipart upload. Its last part job frees it. */
+struct parts {
+	struct upload *u;
+	char upload_id[S3_UPLOAD_ID_CAP];
+	uint64_t part_size;
+	int n, done;
+	struct s3_part *parts;
+	struct part_job *jobs;
+	struct journal journal;
+	pthread_mutex_t lock;    /* of what follows */
+	int next;                /* the first part that has not been looked at */
+	int under_way;           /* jobs in the pool */
+	int window;              /* how many may be */
+	int through;             /* parts since it was last opened */
+	int cuts;                /* how often this upload has been cut off */
+	int failed;
+	struct err e;            /* of the first that failed */
+};
 
 /* Send u->src as the parts of a multipart upload under u->r.key: begun here, or gone on with from the journal. Queues the parts and
    returns; upload_sent() is called in the worker that ends the last one. */
@@ -20,3 +46,20 @@ struct parts_complete {
 	uint64_t size;
 };
 int parts_complete(struct s3 *s, const struct parts_complete *c, char etag[S3_ETAG_CAP], struct err *e);
+
+uint64_t parts_len(const struct parts *ps, int index);   /* bytes of the part */
+void parts_note(const struct parts *ps, const char *text);
+
+/* What is upload_resume.c's, in this order: */
+
+/* What this upload is: bucket and key first, then all that must be as it was. Another file, or the same one changed, is another
+   upload. The size of its parts stands with its id: it may be another than was asked for. It is the journal's identity. */
+void parts_identity(const struct parts *ps, const struct s3_store *st, char text[JOURNAL_TEXT_MAX]);
+/* Open the journal, where there can be one. */
+void parts_journal(struct parts *ps, struct s3 *s);
+/* Is there an upload to go on with? 1, and ps says which and how large its parts are; 0, and what was there is taken back. */
+int parts_recall(struct parts *ps, struct s3 *s, const char *id);
+/* After the cutting into parts. 1: it is gone on with, and ps says what is there; 2: it was complete; 0: begin one; -1. */
+int parts_resume(struct parts *ps, struct s3 *s, struct err *e);
+/* Write it down as begun. -1: it cannot be gone on with. */
+int parts_begun(struct parts *ps, const char *id, struct err *e);

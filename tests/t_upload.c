@@ -12,21 +12,26 @@ static int fake_put(struct s3 *s, const struct s3_put *put, struct s3_put_result
 static int fake_create(struct s3 *s, const struct s3_put *put, char id[S3_UPLOAD_ID_CAP], struct err *e);
 static int fake_complete(struct s3 *s, const struct s3_complete *c, char etag[S3_ETAG_CAP], struct err *e);
 static int fake_abort(struct s3 *s, const char *bucket, const char *key, const char *id, struct err *e);
+static int fake_list_parts(struct s3 *s, const char *key, const char *id,
+	int (*part)(void *arg, const struct s3_part *p, struct err *e), void *arg, struct err *e);
 
 #define s3_head(...) fake_head(__VA_ARGS__)
 #define s3_put(...) fake_put(__VA_ARGS__)
 #define s3_create(...) fake_create(__VA_ARGS__)
 #define s3_complete(...) fake_complete(__VA_ARGS__)
 #define s3_abort(...) fake_abort(__VA_ARGS__)
+#define s3_list_parts(...) fake_list_parts(__VA_ARGS__)
 #include "../lib/upload.c"
 #include "../lib/upload_parts.c"
+#include "../lib/upload_resume.c"
 #undef s3_head
 #undef s3_put
 #undef s3_create
 #undef s3_complete
 #undef s3_abort
+#undef s3_list_parts
 
-enum { OBJECTS_MAX = 8, PART = 16 };
+enum { OBJECTS_MAX = 8, PARTS_MAX = 64, PART = 16 };
 
 /* ---- the store */
 
@@ -34,7 +39,10 @@ static struct object {
 	char key[64], etag[S3_ETAG_CAP];
 	uint64_t size;
 } objects[OBJECTS_MAX];
-static int nobjects, unfinished, no_head;
+static struct s3_part parts[PARTS_MAX + 1];     /* of the one unfinished upload, by their numbers */
+static int nobjects, unfinished, no_head, created;
+static int parts_left = -1;                     /* then the network is gone; -1: never */
+static int parts_sent;
 /* Once, each: the answer to what stores an object is lost; what happens behind our back after a HEAD, and after an object is stored. */
 static int lose_answer;
 static void (*after_head)(void), (*after_store)(void);
@@ -121,23 +129,48 @@ store_if(const struct object *x, int if_absent, const char *if_match, int *attem
 	return rc;
 }
 
+/* Parts too large to be read count as their numbers. */
+static int
+fake_part(const struct s3_put *put, const char *etag, struct err *e)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&lock);
+	if (parts_left == 0) {
+		rc = fail(e, ERR_NET, "gone");
+	} else if (put->part_number <= PARTS_MAX) {
+		parts_left -= parts_left > 0;
+		parts_sent++;
+		parts[put->part_number] = (struct s3_part){put->part_number, put->body.len, ""};
+		snprintf(parts[put->part_number].etag, S3_ETAG_CAP, "%s", etag);
+	}
+	pthread_mutex_unlock(&lock);
+	return rc;
+}
+
 static int
 fake_put(struct s3 *s, const struct s3_put *put, struct s3_put_result *r, struct err *e)
 {
 	unsigned char md5[HASH_MD5_LEN];
 	struct object x = {.size = put->body.len};
 	struct buf b = BUF(x.etag);
+	struct hash_md5 h;
 	int rc = 0;
 
 	(void)s;
 	*r = (struct s3_put_result){.attempts = 1};
-	if (s3_body_md5(&put->body, md5, e) < 0)
+	hash_md5_init(&h);
+	hash_md5_update(&h, &put->part_number, sizeof put->part_number);
+	hash_md5_out(&h, md5);
+	if (put->body.len < 1000 && s3_body_md5(&put->body, md5, e) < 0)
 		return -1;
 	if (put->changed(put->changed_arg))
 		return fail(e, ERR_CHANGED, "changed");
 	enc_hex(&b, md5, sizeof md5);
 	snprintf(x.key, sizeof x.key, "%s", put->key);
-	if (!put->upload_id) {
+	if (put->upload_id) {
+		rc = fake_part(put, x.etag, e);
+	} else {
 		r->attempts = 0;
 		pthread_mutex_lock(&lock);
 		rc = store_if(&x, put->if_absent, put->if_match, &r->attempts, e);
@@ -152,7 +185,9 @@ fake_create(struct s3 *s, const struct s3_put *put, char id[S3_UPLOAD_ID_CAP], s
 {
 	(void)s, (void)put, (void)e;
 	strcpy(id, "id");
+	memset(parts, 0, sizeof parts);
 	unfinished++;
+	created++;
 	return 0;
 }
 
@@ -183,6 +218,17 @@ fake_abort(struct s3 *s, const char *bucket, const char *key, const char *id, st
 	return 0;
 }
 
+static int
+fake_list_parts(struct s3 *s, const char *key, const char *id,
+	int (*part)(void *arg, const struct s3_part *p, struct err *e), void *arg, struct err *e)
+{
+	(void)s, (void)key, (void)id;
+	for (int i = 1; i <= PARTS_MAX; i++)
+		if (parts[i].number && part(arg, &parts[i], e))
+			return -1;
+	return 0;
+}
+
 /* ---- the file, and one upload of it */
 
 static char path[] = "/tmp/t_upload.XXXXXX";
@@ -206,23 +252,23 @@ static const char *
 etag_of(const char *text)
 {
 	static char etag[S3_ETAG_CAP];
-	struct s3_part parts[8] = {0};
+	struct s3_part made[8] = {0};
 	unsigned char md5[HASH_MD5_LEN];
 	size_t n = strlen(text);
 	int k = 0;
 
 	for (size_t at = 0; at < n; at += PART, k++) {
 		struct upload_source src;
-		struct buf b = BUF(parts[k].etag);
+		struct buf b = BUF(made[k].etag);
 		struct err e;
 
 		source_memory(&src, text + at, n > options.threshold && n - at > PART ? PART : n - at);
 		check_int(s3_body_md5(&src.body, md5, &e), 0);
 		enc_hex(&b, md5, sizeof md5);
 		if (n <= options.threshold)
-			return memcpy(etag, parts[0].etag, sizeof etag);
+			return memcpy(etag, made[0].etag, sizeof etag);
 	}
-	s3_parts_etag(parts, k, etag);
+	s3_parts_etag(made, k, etag);
 	return etag;
 }
 
@@ -237,7 +283,8 @@ finished(struct upload *u, const struct err *e)
 static void
 begin_with(const char *there)
 {
-	nobjects = unfinished = no_head = lose_answer = 0;
+	nobjects = unfinished = no_head = lose_answer = created = 0;
+	parts_left = -1;
 	after_head = after_store = NULL;
 	if (there)
 		set("k.png", etag_of(there), strlen(there));
@@ -251,6 +298,7 @@ upload(enum upload_if_exists how, const char *replaces)
 	options.if_exists = how;
 	options.part_size = PART;
 	options.finished = finished;
+	options.journal_dir = NULL;
 	upload_submit(&pool, &options, &u);
 	pool_wait(&pool, 0);
 	check_int(unfinished, 0);
@@ -467,6 +515,94 @@ test_two_options(void)
 	check_int(b.src.was.st_ctim.tv_nsec, st.st_ctim.tv_nsec);
 }
 
+/* ---- cut off and gone on with */
+
+enum { MIB = 1 << 20 };
+
+static char journals[] = "/tmp/t_upload.XXXXXX";
+static char noted[256];
+
+static void
+keep_note(struct upload *u, const char *text)
+{
+	(void)u;
+	snprintf(noted, sizeof noted, "%s", text);
+}
+
+/* A run of an upload of the large file that ends after so many parts; how many were there before it. */
+static int
+run_of(int until, uint64_t part_size)
+{
+	struct upload u = {.plan = {.path = path, .key = "k.png"}};
+	struct upload_options o = {.threshold = 0, .part_size = part_size, .journal_dir = journals, .finished = finished,
+		.note = keep_note};
+
+	noted[0] = '\0';
+	parts_left = until;
+	parts_sent = 0;
+	upload_submit(&pool, &o, &u);
+	pool_wait(&pool, 0);
+	check_int(result.kind, until < 0 ? ERR_NONE : ERR_NET);
+	return (int)(u.r.resumed / part_size);
+}
+
+static void
+test_smaller_parts(void)
+{
+	begin_with(NULL);
+	check_int(truncate(path, 400 * MIB), 0);
+	/* Not one was through: smaller ones from then on, whatever happens. */
+	check_int(run_of(0, UPLOAD_PART_SIZE), 0);
+	check_int(created, 1);
+	check_int(run_of(0, UPLOAD_PART_SIZE), 0);
+	check(strstr(noted, "smaller parts"));
+	check_int(unfinished, 1);
+	check_int(created, 2);
+	check_int(run_of(3, UPLOAD_PART_SIZE), 0);
+	check_int(parts[1].size, UPLOAD_PART_SMALL);
+	check_int(run_of(7, UPLOAD_PART_SIZE), 3 * UPLOAD_PART_SMALL / UPLOAD_PART_SIZE);
+	check_str(noted, "");
+	check_int(created, 2);
+	check_int(run_of(-1, UPLOAD_PART_SIZE), 10 * UPLOAD_PART_SMALL / UPLOAD_PART_SIZE);
+	check_int(parts_sent, 40);
+	check_str(strchr(find("k.png")->etag, '-'), "-50");
+	check_int(unfinished, 0);
+
+	/* What is through is given up only when as many runs were in vain. */
+	begin_with(NULL);
+	check_int(run_of(2, UPLOAD_PART_SIZE), 0);
+	check_int(run_of(0, UPLOAD_PART_SIZE), 2);
+	check_int(run_of(0, UPLOAD_PART_SIZE), 2);
+	check_int(created, 1);
+	check_int(run_of(1, UPLOAD_PART_SIZE), 0);
+	check_int(created, 2);
+	check_int(parts[1].size, UPLOAD_PART_SMALL);
+	check_int(run_of(-1, UPLOAD_PART_SIZE), 0);
+	check_int(parts_sent, 49);
+	begin_with(NULL);
+	check_int(run_of(2, UPLOAD_PART_SIZE), 0);
+	check_int(run_of(0, UPLOAD_PART_SIZE), 2);
+	check_int(run_of(1, UPLOAD_PART_SIZE), 2);
+	check_int(run_of(0, UPLOAD_PART_SIZE), 3);
+	check_int(run_of(0, UPLOAD_PART_SIZE), 3);
+	check_int(run_of(-1, UPLOAD_PART_SIZE), 3);
+	check_int(parts_sent, 5);
+
+	/* A size that the user has chosen stays; another one begins anew. */
+	begin_with(NULL);
+	check_int(run_of(0, 40 * MIB), 0);
+	check_int(run_of(1, 40 * MIB), 0);
+	check_int(created, 1);
+	check_int(parts[1].size, 40 * MIB);
+	check_int(run_of(1, UPLOAD_PART_SIZE), 0);
+	check(strstr(noted, "starts again"));
+	check_int(unfinished, 1);
+	check_int(created, 2);
+	check_int(run_of(-1, UPLOAD_PART_SIZE), 1);
+	check_int(unfinished, 0);
+	check_int(rmdir(journals), 0);
+}
+
 int
 main(void)
 {
@@ -474,14 +610,16 @@ main(void)
 
 	close(mkstemp(path));
 	check_int(pool_open(&pool, &store, 4, 0, &e), 0);
-	for (int parts = 0; parts < 2; parts++) {
-		options.threshold = parts ? 0 : UINT64_MAX;
+	for (int in_parts = 0; in_parts < 2; in_parts++) {
+		options.threshold = in_parts ? 0 : UINT64_MAX;
 		test_replace();
 		test_replace_not_ours();
 		test_replace_blind();
 		test_changed_after();
 		test_two_options();
 	}
+	check(mkdtemp(journals) != NULL);
+	test_smaller_parts();
 	pool_close(&pool);
 	unlink(path);
 	return test_end();

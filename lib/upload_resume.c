@@ -1,0 +1,270 @@
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "hash.h"
+#include "upload_parts.h"
+
+/* What the object is to carry besides its bytes, as a number: another answer makes another upload. */
+static uint32_t
+settings_sum(const struct upload_options *o)
+{
+	const char *const one[] = {o->content_type, o->cache_control, o->storage_class};
+	uint32_t sum = 0;
+
+	for (size_t i = 0; i < sizeof one / sizeof *one; i++)
+		sum = hash_crc32c(sum, one[i] ? one[i] : "", one[i] ? strlen(one[i]) + 1 : 1);
+	for (size_t i = 0; i < o->nmeta; i++) {
+		sum = hash_crc32c(sum, o->meta[i].name, strlen(o->meta[i].name) + 1);
+		sum = hash_crc32c(sum, o->meta[i].value, strlen(o->meta[i].value) + 1);
+	}
+	return sum;
+}
+
+void
+parts_identity(const struct parts *ps, const struct s3_store *st, char text[JOURNAL_TEXT_MAX])
+{
+	const struct stat *was = &ps->u->src.was;
+	struct buf b = {text, 0, JOURNAL_TEXT_MAX, 0};
+
+	buf_fmt(&b, "%s ", st->cfg->bucket);
+	enc_query(&b, ps->u->r.key, strlen(ps->u->r.key));
+	buf_fmt(&b, " dev=%llu ino=%llu size=%llu mtime=%lld.%09ld ctime=%lld.%09ld asked=%llu settings=%08x",
+		(unsigned long long)was->st_dev, (unsigned long long)was->st_ino, (unsigned long long)was->st_size,
+		(long long)was->st_mtim.tv_sec, was->st_mtim.tv_nsec, (long long)was->st_ctim.tv_sec, was->st_ctim.tv_nsec,
+		(unsigned long long)ps->u->o->part_size, settings_sum(ps->u->o));
+}
+
+/* One journal for each file and server, found again by the same command. */
+static int
+open_journal(struct parts *ps, const struct s3_store *st, struct err *e)
+{
+	const struct upload *u = ps->u;
+	char real[PATH_MAX], text[PATH_MAX + CONFIG_HOST_CAP + 16], name[2 * HASH_SHA256_LEN + 1], path[PATH_MAX];
+	unsigned char sum[HASH_SHA256_LEN];
+	struct buf b = BUF(text), h = BUF(name);
+
+	if (!realpath(u->plan.path, real))
+		return fail_errno(e, "%s", u->plan.path);
+	buf_fmt(&b, "%s %s", st->cfg->host_field, real);
+	hash_sha256(text, b.len, sum);
+	enc_hex(&h, sum, 16);
+	if (snprintf(path, sizeof path, "%s/%s.upload", u->o->journal_dir, name) >= (int)sizeof path)
+		return fail(e, ERR_LOCAL, "the state directory's name is too long");
+	return journal_open(&ps->journal, path, e);
+}
+
+enum { CUT_OFF = 0 };   /* no part's number: the record of a run that found the upload cut off */
+
+static void
+recorded_part(void *arg, unsigned number, const char *note)
+{
+	struct parts *ps = arg;
+
+	if (number >= 1 && number <= (unsigned)ps->n)
+		snprintf(ps->parts[number - 1].etag, S3_ETAG_CAP, "%s", note);
+}
+
+struct agreed {
+	struct parts *ps;
+	struct s3_part *server;
+};
+
+static int
+listed_part(void *arg, const struct s3_part *p, struct err *e)
+{
+	struct agreed *a = arg;
+
+	(void)e;
+	if (p->number >= 1 && p->number <= a->ps->n)
+		a->server[p->number - 1] = *p;
+	return 0;
+}
+
+/* Believe only what journal and server both say: same number, size and ETag. */
+static int
+agree(struct parts *ps, struct s3 *s, struct err *e)
+{
+	struct agreed a = {ps, calloc((size_t)ps->n, sizeof *a.server)};
+	int rc;
+
+	if (!a.server)
+		return fail(e, ERR_LOCAL, "out of memory");
+	rc = s3_list_parts(s, ps->u->r.key, ps->upload_id, listed_part, &a, e);
+	for (int i = 0; i < ps->n && rc == 0; i++) {
+		if (*ps->parts[i].etag && !strcmp(ps->parts[i].etag, a.server[i].etag) &&
+		    a.server[i].size == parts_len(ps, i)) {
+			ps->done++;
+			ps->u->r.resumed += parts_len(ps, i);
+		} else {
+			ps->parts[i].etag[0] = '\0';
+		}
+	}
+	free(a.server);
+	return rc;
+}
+
+static void
+forget_parts(struct parts *ps)
+{
+	for (int i = 0; i < ps->n; i++)
+		ps->parts[i].etag[0] = '\0';
+	ps->done = 0;
+	ps->u->r.resumed = 0;
+	ps->upload_id[0] = '\0';
+}
+
+/* Completed already by an earlier run whose answer was lost: every part is recorded, and the object is what they make. */
+static int
+was_completed(struct parts *ps, struct s3 *s)
+{
+	char want[S3_ETAG_CAP];
+	struct s3_object_info o;
+	struct err ignored;
+
+	s3_parts_etag(ps->parts, ps->n, want);
+	return *want && s3_head(s, ps->u->r.key, &o, &ignored) == 0 && o.size == ps->u->src.body.len &&
+		!strcmp(o.etag, want);
+}
+
+/* What the journal has of an upload that was cut off. */
+struct before {
+	struct journal_text t;
+	uint64_t part_size;
+	const char *upload_id;       /* within t */
+	int through, cuts, in_vain;  /* parts; how often it was cut off; how often since a part was through */
+};
+
+static void
+count_part(void *arg, unsigned number, const char *note)
+{
+	struct before *b = arg;
+
+	(void)note;
+	b->through += number != CUT_OFF;
+	b->cuts += number == CUT_OFF;
+	b->in_vain = number == CUT_OFF ? b->in_vain + 1 : 0;
+}
+
+/* The journal's token: the size of the parts, and the upload's id. 0; -1 when it is none. */
+static int
+take_token(struct before *b)
+{
+	char *end;
+
+	b->part_size = strtoull(b->t.token, &end, 10);
+	b->upload_id = end + 1;
+	return *end == ' ' && b->part_size && *b->upload_id && strlen(b->upload_id) < S3_UPLOAD_ID_CAP ? 0 : -1;
+}
+
+/* What was cut off was another upload of this file. Best effort: what cannot be aborted now the server drops after 7 days. */
+static void
+abort_stale(struct parts *ps, struct s3 *s, struct before *b)
+{
+	char *key = strchr(b->t.identity, ' '), *end = key ? strchr(key + 1, ' ') : NULL;
+	struct err ignored;
+
+	if (!end)
+		return;
+	*key++ = '\0';
+	*end = '\0';
+	if (enc_unpercent(key, strlen(key), 0) < 0)
+		return;
+	if (strcmp(b->t.identity, s->store->cfg->bucket))
+		parts_note(ps, "an upload of this file to another bucket was cut off and is taken back: starts again");
+	else if (strcmp(key, ps->u->r.key))
+		parts_note(ps, "an upload of this file to another key was cut off and is taken back: starts again");
+	else
+		parts_note(ps, "the file or the settings changed since the upload was cut off: starts again");
+	s3_abort(s, b->t.identity, key, b->upload_id, &ignored);
+}
+
+/* Who is always stopped before a part is through would never be done. Smaller parts mean to start again, which costs what is through
+   already: it is worth that as soon as as many runs have been in vain. */
+static int
+smaller_parts(struct parts *ps, struct s3 *s, const struct before *b)
+{
+	uint64_t small = upload_part_size(ps->u->src.body.len, UPLOAD_PART_SMALL);
+	struct err ignored;
+
+	if (ps->u->o->part_size != UPLOAD_PART_SIZE || b->part_size <= small || b->in_vain < b->through ||
+	    (uint64_t)b->through * b->part_size >= ps->u->src.body.len)
+		return 0;
+	parts_note(ps, "it was cut off before a part was through: starts again, with smaller parts");
+	s3_abort(s, NULL, ps->u->r.key, b->upload_id, &ignored);
+	ps->part_size = small;
+	return 1;
+}
+
+int
+parts_recall(struct parts *ps, struct s3 *s, const char *id)
+{
+	struct before *b = calloc(1, sizeof *b);
+	struct err ignored;
+	int rc = 0;
+
+	if (!b || journal_load(&ps->journal, &b->t, count_part, b, &ignored) < 0 || take_token(b) < 0) {
+		;   /* none, or garbage */
+	} else if (strcmp(b->t.identity, id)) {
+		abort_stale(ps, s, b);
+	} else if (smaller_parts(ps, s, b)) {
+		ps->cuts = 1;
+	} else if ((ps->u->src.body.len + b->part_size - 1) / b->part_size <= S3_PARTS_MAX) {
+		memcpy(ps->upload_id, b->upload_id, strlen(b->upload_id) + 1);
+		ps->part_size = b->part_size;
+		ps->cuts = b->cuts + 1;
+		rc = 1;
+	}
+	free(b);
+	return rc;
+}
+
+int
+parts_resume(struct parts *ps, struct s3 *s, struct err *e)
+{
+	struct journal_text *t = malloc(sizeof *t);
+	struct err ignored;
+	int rc = 1;
+
+	if (!t)
+		return fail(e, ERR_LOCAL, "out of memory");
+	if (journal_load(&ps->journal, t, recorded_part, ps, &ignored) < 0)
+		forget_parts(ps);
+	free(t);
+	if (!*ps->upload_id)
+		return 0;
+	journal_part(&ps->journal, CUT_OFF, "cut off", &ignored);
+	if (agree(ps, s, e) < 0) {
+		rc = strcmp(e->code, "NoSuchUpload") ? -1 : was_completed(ps, s) ? 2 : 0;
+		if (rc == 0) {
+			parts_note(ps, "the server has dropped the unfinished upload: starts again");
+			forget_parts(ps);
+			ps->cuts = 0;
+		}
+	}
+	return rc;
+}
+
+void
+parts_journal(struct parts *ps, struct s3 *s)
+{
+	struct err why = {0};
+	int rc;
+
+	if (!ps->u->o->journal_dir || !strcmp(ps->u->plan.path, "-"))
+		return;
+	rc = open_journal(ps, s->store, &why);
+	if (rc == 1)
+		parts_note(ps, "another process is uploading this file: what this one sends cannot be gone on with");
+	else if (rc < 0)
+		parts_note(ps, why.msg);
+}
+
+int
+parts_begun(struct parts *ps, const char *id, struct err *e)
+{
+	char token[S3_UPLOAD_ID_CAP + 24];
+
+	snprintf(token, sizeof token, "%llu %s", (unsigned long long)ps->part_size, ps->upload_id);
+	return journal_begin(&ps->journal, id, token, e);
+}
