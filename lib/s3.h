@@ -170,21 +170,27 @@ struct s3_entry {
 	const char *key;               /* or the common prefix, when is_prefix */
 	int is_prefix;
 	uint64_t size;
-	int64_t modified;
+	int64_t modified;              /* of an upload: when it began */
 	const char *etag;              /* without quotes */
 	const char *storage_class;     /* "" when not said */
+	const char *upload_id;         /* of s3_list_uploads only */
 };
 
 struct s3_list {
 	const char *prefix;            /* "" for all */
 	const char *delimiter;         /* "/" for one level, NULL for everything below */
 	int max_keys;                  /* for a page, 0: the server's own */
-	/* 0: go on; 1: that is enough; -1 with *e: stop, the listing fails. Common prefixes of a page come first. */
+	/* 0: go on; 1: that is enough; -1 with *e: stop, the listing fails. Common prefixes of a page come first.
+	   It may use the same struct s3 for other requests. */
 	int (*entry)(void *arg, const struct s3_entry *x, struct err *e);
 	void *arg;
 };
 
 /* ListObjectsV2, page after page. A page is read whole and checked before its entries are reported, so that a
    page cut off in the middle is asked for again without reporting anything twice; memory is one page's.
-   ERR_PROTO for a listing that would never end or leaves the prefix. */
+   ERR_PROTO for a listing that would never end, goes back or leaves the prefix. */
 int s3_list(struct s3 *s, const struct s3_list *l, struct err *e);
+
+/* ListMultipartUploads in the same way: key, upload_id (never "", shorter than S3_UPLOAD_ID_CAP) and modified of every upload that
+   nobody has completed or aborted. The order is the server's own. MinIO shows only those whose whole key is the prefix. */
+int s3_list_uploads(struct s3 *s, const struct s3_list *l, struct err *e);
