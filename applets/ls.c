@@ -1,173 +1,181 @@
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include "applet.h"
-#include "client.h"
-#include "enc.h"
 #include "json.h"
+#include "ls.h"
 #include "path.h"
-#include "utc.h"
 
-static int recursive, human, names_only, summary;
+enum { TOP_MAX = 1000000 };
+
+struct ls ls;
+static int sort = -1;
 
 static const struct opt opts[] = {
-	{'r', "recursive", NULL, "everything below PREFIX, with whole keys", opt_flag, &recursive, 0, 0},
-	{'h', "human-readable", NULL, "sizes people read (2.5 MiB)", opt_flag, &human, 0, 0},
-	{'1', "names", NULL, "names only", opt_flag, &names_only, 0, 0},
-	{0, "summary", NULL, "number and size of all objects at the end", opt_flag, &summary, 0, 0},
+	{'r', "recursive", NULL, "everything below PREFIX, with whole keys", opt_flag, &ls.recursive, 0, 0},
+	{'h', "human-readable", NULL, "sizes people read (2.5 MiB)", opt_flag, &ls.human, 0, 0},
+	{'1', "names", NULL, "names only", opt_flag, &ls.names_only, 0, 0},
+	{0, "summary", NULL, "number and size of all objects at the end", opt_flag, &ls.summary, 0, 0},
+	{0, "summarize", NULL, "the same", opt_flag, &ls.summary, 0, 0},
+	{0, "sort", "name|size|time", "order: name as the server has it, largest or newest first", opt_choice, &sort, 0, 0},
+	{0, "top", "N", "the first N of that order [the largest]", opt_number, &ls.top, 1, TOP_MAX},
+	{0, "by-date", NULL, "files and bytes of each date folder below PREFIX [$R2_PREFIX]", opt_flag, &ls.by_date, 0, 0},
+	{0, "cost", NULL, "what storing it costs a month", opt_flag, &ls.cost, 0, 0},
+	{0, "price", "KEY=VALUE", "another price: storage=0.015", cost_price, NULL, 0, 0},
+	{0, "uploads", NULL, "unfinished multipart uploads: started, bytes so far, key, id", opt_flag, &ls.uploads, 0, 0},
 	{0},
 };
 
-struct listing {
-	size_t prefix_len;    /* of PREFIX up to its last slash: names of one level begin after it */
-	int terminal;
-	uint64_t rows, objects, bytes;
-};
-
-/* "2.5 MiB", "1 Byte", "17 Bytes": as aws s3 ls --human-readable writes them. */
-static void
-human_size(uint64_t n, char out[24])
+static int
+no_row(const struct s3_entry *x, struct err *e)
 {
-	static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB"};
-	double x = (double)n / 1024;
-	int i = 0;
-
-	if (n < 1024) {
-		snprintf(out, 24, n == 1 ? "%llu Byte" : "%llu Bytes", (unsigned long long)n);
-		return;
-	}
-	/* The next unit as soon as this one would be rounded to 1024.0. */
-	for (; i < 4 && x >= 1023.5; i++)
-		x /= 1024;
-	snprintf(out, 24, "%.1f %s", x, units[i]);
+	(void)x, (void)e;
+	return 0;
 }
 
-static void
-size_text(uint64_t n, char out[24])
+static ls_show *
+what_to_show(void)
 {
-	if (human)
-		human_size(n, out);
-	else
-		snprintf(out, 24, "%llu", (unsigned long long)n);
-}
-
-static void
-print_name(const struct listing *l, const char *name)
-{
-	char safe[PATH_KEY_MAX * 6 + 1];
-	struct buf b = BUF(safe);
-
-	if (l->terminal) {
-		enc_printable(&b, name, strlen(name));
-		name = safe;
-	}
-	puts(name);
-}
-
-static void
-print_json(const struct s3_entry *x)
-{
-	struct json j;
-
-	json_begin(&j);
-	if (x->is_prefix) {
-		json_string(&j, "prefix", x->key);
-	} else {
-		json_string(&j, "key", x->key);
-		json_number(&j, "size", x->size);
-		json_time(&j, "modified", x->modified);
-		json_string(&j, "etag", x->etag);
-		json_string(&j, "storage_class", *x->storage_class ? x->storage_class : "STANDARD");
-	}
-	json_end(&j);
-}
-
-static void
-print_row(const struct listing *l, const struct s3_entry *x)
-{
-	const char *name = recursive ? x->key : x->key + l->prefix_len;
-	char stamp[UTC_STAMP_CAP], size[24];
-
-	if (client_args.json) {
-		print_json(x);
-		return;
-	}
-	if (x->is_prefix) {
-		if (!names_only)
-			printf("%30s ", "PRE");
-	} else if (!names_only) {
-		utc_local_stamp(x->modified, stamp);
-		size_text(x->size, size);
-		printf("%s %10s ", stamp, size);
-	}
-	print_name(l, name);
+	if (ls.uploads)
+		return ls_upload;
+	if (ls.by_date)
+		return ls_day;
+	if (ls.cost)
+		return no_row;
+	return ls.sort == LS_NAME ? ls_row : ls_top;
 }
 
 static int
 entry(void *arg, const struct s3_entry *x, struct err *e)
 {
-	struct listing *l = arg;
+	ls_show *const *show = arg;
 
-	(void)e;
-	print_row(l, x);
-	l->rows++;
-	l->objects += !x->is_prefix;
-	l->bytes += x->size;
+	if (ls.pattern && !path_match(ls.pattern, x->key, 0))
+		return 0;
+	ls.rows++;
+	if (!x->is_prefix && !ls.uploads)
+		cost_add(&ls.all, x);
+	if (*show == ls_row && ls.top && ls.rows > (uint64_t)ls.top)
+		return ls.summary ? 0 : 1;
+	if ((*show)(x, e) < 0)
+		return -1;
 	/* Nobody reads any more (r2 ls | head): stop asking. */
 	return ferror(stdout) ? 1 : 0;
 }
 
 static void
-print_summary(const struct listing *l)
+print_summary(void)
 {
 	struct json j;
 	char size[24];
 
 	if (client_args.json) {
 		json_begin(&j);
-		json_number(&j, "total_objects", l->objects);
-		json_number(&j, "total_size", l->bytes);
+		json_number(&j, "total_objects", ls.all.objects);
+		json_number(&j, "total_size", cost_bytes(&ls.all));
 		json_end(&j);
 		return;
 	}
-	size_text(l->bytes, size);
-	printf("\nTotal Objects: %llu\n   Total Size: %s\n", (unsigned long long)l->objects, size);
+	printf("\nTotal Objects: %llu\n   Total Size: %s\n", (unsigned long long)ls.all.objects, ls_size(cost_bytes(&ls.all), size));
+}
+
+/* The literal start of a pattern into prefix, without the backslashes that quote. 1 when a pattern begins behind it, 0 when that is
+   all; -1 when no key is as long. */
+static int
+literal(const char *text, char prefix[PATH_KEY_MAX + 2], struct err *e)
+{
+	size_t n = 0;
+
+	for (; *text && !strchr("*?[", *text); text++) {
+		if (*text == '\\' && text[1])
+			text++;
+		if (n == PATH_KEY_MAX)
+			return fail(e, ERR_USAGE, "PREFIX is longer than any key");
+		prefix[n++] = *text;
+	}
+	prefix[n] = '\0';
+	return *text != '\0';
+}
+
+/* The prefix to ask for. What the date folders are directly below ends in a slash. */
+static int
+read_prefix(const char *arg, char prefix[PATH_KEY_MAX + 2], struct err *e)
+{
+	const char *text = arg ? client_key(&ls.client, arg, e) : "", *slash;
+	size_t n;
+	int more;
+
+	if (!text || (more = literal(text, prefix, e)) < 0)
+		return -1;
+	if (!arg && ls.by_date)
+		strcpy(prefix, ls.client.cfg.prefix);
+	if (more) {
+		ls.pattern = text;
+		ls.recursive = 1;
+	}
+	n = strlen(prefix);
+	if (ls.by_date && !more && n && prefix[n - 1] != '/')
+		strcpy(prefix + n, "/");
+	slash = strrchr(prefix, '/');
+	ls.base = slash ? (size_t)(slash - prefix) + 1 : 0;
+	return 0;
 }
 
 static int
-list(struct client *c, const char *arg, struct err *e)
+list(const char *arg, struct err *e)
 {
-	const char *prefix = client_key(c, arg, e), *slash;
-	struct listing l = {.terminal = isatty(STDOUT_FILENO)};
-	struct s3_list q = {.prefix = prefix, .delimiter = recursive ? NULL : "/", .entry = entry, .arg = &l};
+	char prefix[PATH_KEY_MAX + 2];
+	ls_show *show = what_to_show();
+	int whole = ls.by_date || ls.cost || ls.uploads, rc;
+	struct s3_list q = {.prefix = prefix, .entry = entry, .arg = &show};
 
-	if (!prefix)
+	if (read_prefix(arg, prefix, e) < 0)
 		return -1;
-	slash = strrchr(prefix, '/');
-	l.prefix_len = slash ? (size_t)(slash - prefix) + 1 : 0;
-	if (s3_list(&c->s3, &q, e) < 0)
+	q.delimiter = ls.recursive || whole ? NULL : "/";
+	rc = (ls.uploads ? s3_list_uploads : s3_list)(&ls.client.s3, &q, e);
+	if (show == ls_top)
+		ls_top_end();
+	if (rc < 0)
 		return -1;
-	if (summary)
-		print_summary(&l);
-	return *prefix && !l.rows ? 1 : 0;
+	if (show == ls_day)
+		ls_days_end();
+	if (ls.summary)
+		print_summary();
+	if (ls.cost)
+		cost_print(&ls.all, client_args.json);
+	return *prefix && !ls.rows ? 1 : 0;
+}
+
+static int
+check_options(int argc, char **argv, struct err *e)
+{
+	if (argc > 1)
+		return fail(e, ERR_USAGE, "one PREFIX at a time: %s (a pattern must be quoted, or the shell expands it)", argv[1]);
+	if (ls.uploads && (ls.by_date || ls.cost))
+		return fail(e, ERR_USAGE, "--uploads is a listing of its own: without --by-date and --cost");
+	if ((ls.uploads || ls.by_date || ls.cost) && (ls.top || sort >= 0))
+		return fail(e, ERR_USAGE, "--sort and --top order objects: without --uploads, --by-date and --cost");
+	ls.sort = sort >= 0 ? sort : ls.top ? LS_SIZE : LS_NAME;
+	return 0;
 }
 
 static int
 run(int argc, char **argv, struct err *e)
 {
-	static struct client c;
-	int rc;
+	int rc = check_options(argc, argv, e) < 0 || client_open(&ls.client, e) < 0 ? -1 : 0;
 
-	if (argc > 1)
-		return fail(e, ERR_USAGE, "one PREFIX at a time: %s", argv[1]);
-	rc = client_open(&c, e);
+	ls.terminal = isatty(STDOUT_FILENO);
 	if (rc == 0)
-		rc = list(&c, argc ? argv[0] : "", e);
-	client_close(&c);
+		rc = list(argc ? argv[0] : NULL, e);
+	client_close(&ls.client);
 	return rc;
 }
 
 const struct applet ls_applet = {
-	"ls", "[PREFIX]", "list objects and the prefixes of the next level", NULL, {opts}, 0, run,
+	"ls", "[PREFIX]", "list objects and the prefixes of the next level",
+	"PREFIX may be a pattern of *, ? and [] (quoted; * matches slashes too): then it is all\n"
+	"keys that match, and what stands before the first of these is asked for. \\ quotes them.\n"
+	"--sort size and time keep all rows in memory, a million at most; with --top N only N.\n"
+	"A KEY of --price: storage, storage-ia, class-a, class-a-ia, free-storage, free-class-a.\n",
+	{opts}, 0, run,
 };

@@ -41,7 +41,8 @@ get_page(struct s3 *s, const struct s3_list *l, const struct s3_cursor *at, stru
 		query[0] = (struct pair){"uploads", ""};
 	if (l->max_keys)
 		snprintf(max, sizeof max, "%d", l->max_keys);
-	add(&c, query, "encoding-type", "url");
+	/* Not for uploads: radosgw then encodes the keys without saying so, and not the marker. */
+	add(&c, query, "encoding-type", pg->uploads ? NULL : "url");
 	add(&c, query, "prefix", l->prefix);
 	add(&c, query, "delimiter", l->delimiter);
 	add(&c, query, pg->uploads ? "max-uploads" : "max-keys", max);

@@ -51,6 +51,8 @@ $P/outputs/three.bin" '' ls_ -1 -r "$P/outputs/"
 t "-h" 0 '…3.0 M… three.bin' '' r2 ls -h "$P/outputs/three.bin"
 t "--summary" 0 '…image.png…Total Objects: 3
    Total Size: 5714740' '' r2 ls --summary "$P/outputs/"
+t "--summarize" 0 '…Total Objects: 3
+   Total Size: 5714740' '' r2 ls --summarize "$P/outputs/"
 t "-r --summary" 0 '…Total Objects: 5
    Total Size: 5714742' '' r2 ls -r --summary "$P/outputs/"
 t "-r -h --summary" 0 '…Total Objects: 5
@@ -103,6 +105,36 @@ s3_fill "$P/folders/d[0001-1100]/x" x
 t "1,100 folders" 0 … '' r2 ls -1 "$P/folders/"
 is "… each once" "$(sort -u "$T/out" | wc -l)" 1100
 is "… and no line more" "$(lines)" 1100
+
+# Days, costs, patterns and orders; tests/lists.sh has the rest.
+t "--by-date" 0 '2025-12-28          1              1
+2025-12-29          1              1
+other               3        5714740
+total               5        5714742' '' r2 ls --by-date "$P/outputs"
+t "--cost" 0 '
+A month…storage        $0.0000  5714742 bytes…total          $0.0000 …' '' r2 ls --cost "$P/outputs/"
+t "a pattern" 0 "$P/outputs/2025-12-28/a.txt
+$P/outputs/2025-12-29/b.txt
+$P/outputs/readme.txt" '' ls_ -1 "$P/outputs/*.txt"
+t "--sort size" 0 'three.bin
+image.png
+readme.txt' '' r2 ls -1 --top 9 "$P/outputs/"
+t "--sort time" 0 '…PRE 2025-12-29/
+20…
+20…
+20…' '' r2 ls --sort time "$P/outputs/"
+
+# Unfinished uploads. MinIO shows only those of the whole key.
+id=$(s3 POST "$P/up/big file" --url-query uploads= | sed -n 's/.*<UploadId>\([^<]*\)<.*/\1/p')
+random_file five.bin 5242880
+for n in 1 2; do s3 PUT "$P/up/big file" -f -T five.bin -o /dev/null --url-query "partNumber=$n" --url-query "uploadId=$id"; done
+t "--uploads" 0 "TIME   10485760 $P/up/big file $id" '' ls_ --uploads "$P/up/big file"
+t "… --json" 0 "{\"key\":\"$P/up/big file\",\"upload_id\":\"…\",\"started\":\"20…Z\",\"parts\":2,\"bytes\":10485760}" '' \
+	r2 ls --uploads --json "$P/up/big file"
+server_is minio || t "… below a prefix" 0 "TIME   10485760 $P/up/big file $id" '' ls_ --uploads "$P/up/"
+t "… none" 1 '' '' r2 ls --uploads "$P/none"
+t "… which are no objects" 1 '' '' r2 ls -r "$P/up/"
+s3 DELETE "$P/up/big file" --url-query "uploadId=$id"
 
 # A reader that has seen enough.
 head_of() { r2 ls -r "$P/many/" | head -1; }

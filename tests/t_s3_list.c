@@ -107,12 +107,12 @@ test_uploads(void)
 		UPLOADS("<EncodingType>url</EncodingType>" MORE_UPLOADS("p/a%2Bb", "id1") UPLOAD("p/a%2Bb", "id1")),
 		UPLOADS("<EncodingType>url</EncodingType>" MORE_UPLOADS("p/a%2Bb", "id0") UPLOAD("p/a%2Bb", "id0")),
 		UPLOADS("<NextKeyMarker></NextKeyMarker><IsTruncated>false</IsTruncated>" UPLOAD("p/a", "id2"))), "p/", 1), 0);
-	check_str(asked, "/runpod?encoding-type=url&prefix=p%2F&uploads=\n"
-		"/runpod?encoding-type=url&key-marker=p%2Fa%2Bb&prefix=p%2F&upload-id-marker=id1&uploads=\n"
-		"/runpod?encoding-type=url&key-marker=p%2Fa%2Bb&prefix=p%2F&upload-id-marker=id0&uploads=\n");
+	check_str(asked, "/runpod?prefix=p%2F&uploads=\n"
+		"/runpod?key-marker=p%2Fa%2Bb&prefix=p%2F&upload-id-marker=id1&uploads=\n"
+		"/runpod?key-marker=p%2Fa%2Bb&prefix=p%2F&upload-id-marker=id0&uploads=\n");
 	check_str(rows, "p/a+b id1 1767002400\np/a+b id0 1767002400\np/a id2 1767002400\n");
 	check_int(list(PAGES(UPLOADS(MORE_UPLOADS("k", "") UPLOAD("k", "i")), UPLOADS(UPLOAD("l", "i"))), "", 1), 0);
-	check_str(asked, "/runpod?encoding-type=url&uploads=\n/runpod?encoding-type=url&key-marker=k&uploads=\n");
+	check_str(asked, "/runpod?uploads=\n/runpod?key-marker=k&uploads=\n");
 }
 
 static void

@@ -1,0 +1,33 @@
+#pragma once
+/* What the files of `r2 ls` share: what was asked for, and what has been seen so far. */
+#include "client.h"
+#include "cost.h"
+
+enum ls_sort { LS_NAME, LS_SIZE, LS_TIME };
+
+struct ls {
+	int recursive, human, names_only, summary, by_date, cost, uploads;
+	int sort;                 /* enum ls_sort */
+	long top;                 /* 0: all */
+	struct client client;
+	int terminal;             /* standard output is one: names are made safe for it */
+	size_t base;              /* bytes of a key that names of one level are shown without */
+	const char *pattern;      /* or NULL */
+	uint64_t rows;            /* objects, prefixes or uploads found */
+	struct cost_use all;
+};
+extern struct ls ls;
+
+/* Each takes one row of the listing, as struct s3_list's entry does, without its arg. */
+typedef int ls_show(const struct s3_entry *x, struct err *e);
+ls_show ls_row;      /* prints it */
+ls_show ls_upload;   /* prints it, with the bytes its parts have so far */
+ls_show ls_day;      /* counts it for its day's row */
+ls_show ls_top;      /* keeps it when it is among the first of the order asked for */
+
+/* What is left to print at the end. */
+void ls_days_end(void);
+void ls_top_end(void);
+
+/* n as bytes or, with -h, for people. Returns out. */
+const char *ls_size(uint64_t n, char out[24]);

@@ -1,0 +1,121 @@
+#include <stdlib.h>
+#include <string.h>
+#include "ls.h"
+
+enum { SORT_MAX = 1000000 };   /* rows that are kept in memory at most, some 200 bytes each */
+
+/* A heap whose root is the row that would go first. */
+static struct row {
+	struct s3_entry x;   /* its strings follow */
+	uint64_t number;     /* rows that are alike keep the order of their keys */
+} **rows;
+static size_t nrows, cap;
+static uint64_t numbers;
+
+static int
+comes_before(const struct row *a, const struct row *b)
+{
+	if (ls.sort == LS_SIZE && a->x.size != b->x.size)
+		return a->x.size > b->x.size;
+	if (ls.sort == LS_TIME && a->x.modified != b->x.modified)
+		return a->x.modified > b->x.modified;
+	return a->number < b->number;
+}
+
+static void
+sift_down(size_t i, struct row *r)
+{
+	for (size_t child; (child = 2 * i + 1) < nrows; i = child) {
+		if (child + 1 < nrows && comes_before(rows[child], rows[child + 1]))
+			child++;
+		if (!comes_before(r, rows[child]))
+			break;
+		rows[i] = rows[child];
+	}
+	rows[i] = r;
+}
+
+static void
+sift_up(size_t i, struct row *r)
+{
+	for (size_t parent; i && comes_before(rows[parent = (i - 1) / 2], r); i = parent)
+		rows[i] = rows[parent];
+	rows[i] = r;
+}
+
+static struct row *
+copy(const struct s3_entry *x)
+{
+	size_t key = strlen(x->key) + 1, etag = strlen(x->etag) + 1, class = strlen(x->storage_class) + 1;
+	struct row *r = malloc(sizeof *r + key + etag + class);
+	char *p;
+
+	if (!r)
+		return NULL;
+	p = (char *)(r + 1);
+	r->x = *x;
+	r->x.key = memcpy(p, x->key, key);
+	r->x.etag = memcpy(p + key, x->etag, etag);
+	r->x.storage_class = memcpy(p + key + etag, x->storage_class, class);
+	r->number = numbers;
+	return r;
+}
+
+static int
+make_room(struct err *e)
+{
+	struct row **p;
+
+	if (nrows < cap)
+		return 0;
+	if (nrows == SORT_MAX)
+		return fail(e, ERR_LOCAL, "more than %d objects: --sort keeps all of them in memory, --top N only N", SORT_MAX);
+	if (!(p = realloc(rows, (cap ? 2 * cap : 64) * sizeof *rows)))
+		return fail(e, ERR_LOCAL, "out of memory: --sort keeps all rows, --top N only N");
+	rows = p;
+	cap = cap ? 2 * cap : 64;
+	return 0;
+}
+
+int
+ls_top(const struct s3_entry *x, struct err *e)
+{
+	struct row *r, now = {*x, ++numbers};
+	int full = ls.top && nrows == (size_t)ls.top;
+
+	if (x->is_prefix)
+		return ls.top ? 0 : ls_row(x, e);
+	if (full && !comes_before(&now, rows[0]))
+		return 0;
+	if (!full && make_room(e) < 0)
+		return -1;
+	if (!(r = copy(x)))
+		return fail(e, ERR_LOCAL, "out of memory");
+	if (full) {
+		free(rows[0]);
+		sift_down(0, r);
+	} else {
+		sift_up(nrows++, r);
+	}
+	return 0;
+}
+
+/* What goes first comes out last. */
+void
+ls_top_end(void)
+{
+	struct err ignored;
+	size_t n = nrows;
+
+	while (nrows) {
+		struct row *r = rows[0], *last = rows[--nrows];
+
+		sift_down(0, last);
+		rows[nrows] = r;
+	}
+	for (size_t i = 0; i < n; i++) {
+		ls_row(&rows[i]->x, &ignored);
+		free(rows[i]);
+	}
+	free(rows);
+}
