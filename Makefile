@@ -71,6 +71,9 @@ $(B)/$1/%.o: %.c $(B)/flags
 
 $(B)/$1/lib/tls.o: $(B)/roots.h
 
+# What runs before relocation is no business of the optimizer of all the rest.
+$(B)/$1/lib/start.o: CPPFLAGS += -fno-lto
+
 $(B)/$1/libr2.a: $(LIB:%.c=$(B)/$1/%.o)
 	$$(Q)rm -f $$@ && $$(AR) rcsD $$@ $$^
 
