@@ -394,13 +394,14 @@ stored(struct daemon *d, struct file *f)
 {
 	const struct upload_result *r = &f->u.r;
 	struct ledger_record *rec = &f->r;
-	int ours = r->outcome == UPLOAD_STORED || (r->outcome == UPLOAD_SAME && f->begun_before);
+	int ours = r->outcome == UPLOAD_STORED || (r->outcome == UPLOAD_SAME && (f->begun_before || !strcmp(r->etag, rec->etag)));
 	int was_paused = sync_paused(d->sync);
 	struct err e = {0};
 
 	rec->state = LEDGER_DONE;
 	rec->file = ledger_file_of(&f->u.src.was);
-	memcpy(rec->key, r->key, sizeof rec->key);
+	/* What was skipped is nowhere: without a key, --delete-after keeps it. */
+	snprintf(rec->key, sizeof rec->key, "%s", r->outcome == UPLOAD_SKIPPED ? "" : r->key);
 	/* The same content that somebody else put there: done, but not ours to replace. */
 	snprintf(rec->etag, sizeof rec->etag, "%s", ours ? r->etag : "");
 	if (ledger_put(d->ledger, f->x->rel, rec, &e) < 0)
