@@ -436,6 +436,7 @@ test_noise_anywhere(void)
 			check(!*ledger_warning(l) == (known(l, FILES) == FILES) || at + width == n || at + one > n);
 			put(l, 99);
 			check_int(ledger_sync(l, &e), 0);
+			check_int(ledger_dirty(l), 0);
 			ledger_close(l);
 			/* Mended, and said once. */
 			l = must_open();
@@ -622,6 +623,7 @@ test_compaction(void)
 {
 	struct ledger *l;
 	struct ledger_record r = record_of(3), got;
+	struct stat st, st2;
 	size_t live = make(data, 10);
 
 	unlink(target);
@@ -647,6 +649,36 @@ test_compaction(void)
 	check_int(known(l, 60), 11);
 	ledger_close(l);
 	check_int(known_on_disk(60), 11);
+	unlink(target);
+
+	/* More live ones than are copied at once; what a compaction before left there is in nobody's way. */
+	l = must_open();
+	for (unsigned i = 0; i < 6000; i++)
+		put(l, i % 2000);
+	put_file(renewed, "x", 1);
+	live = file_size(target);
+	umask(0);
+	check_int(ledger_sync(l, &e), 0);
+	check_int(file_size(target), (live - LEDGER_HEADER) / 3 + LEDGER_HEADER);
+	check_int(stat(target, &st), 0);
+	check_int(st.st_mode & 07777, 0600);
+	check_int(known(l, 3000), 2000);
+	put(l, 0);
+	check_int(ledger_sync(l, &e), 0);
+	check_int(fstat(l->fd, &st2), 0);
+	check(st.st_ino == st2.st_ino);
+	ledger_close(l);
+	check_int(known_on_disk(3000), 2000);
+	unlink(target);
+
+	/* A small file is not worth it. */
+	l = must_open();
+	for (unsigned i = 0; i < 50; i++)
+		put(l, 1);
+	live = file_size(target);
+	check_int(ledger_sync(l, &e), 0);
+	check_int(file_size(target), live);
+	ledger_close(l);
 	unlink(target);
 
 	/* While most records are live, nothing is swept. */
@@ -817,6 +849,7 @@ test_disk_full(void)
 		check_int(known(l, 5), 2);
 		limit_files(RLIM_INFINITY);
 		check_int(ledger_sync(l, &e), 0);
+		check_held_by(getpid());
 		ledger_close(l);
 		check_int(known_on_disk(5), 2);
 	}
@@ -877,6 +910,17 @@ test_sync_fails(void)
 	check_int(file_size(target), n);
 	ledger_close(l);
 	check_int(known_on_disk(3), 3);
+	unlink(target);
+	/* The header too. */
+	l = must_open();
+	put(l, 0);
+	fail_sync = 1;
+	check_int(ledger_sync(l, &e), -1);
+	check_int(truncate(target, 0), 0);
+	check_int(ledger_sync(l, &e), 0);
+	check_held_by(getpid());
+	ledger_close(l);
+	check_int(known_on_disk(3), 1);
 	unlink(target);
 }
 
