@@ -76,7 +76,7 @@ event(struct watch *w, const struct inotify_event *ev)
 		watch_set_wd(w, n, -1);
 	if (ev->mask & IN_UNMOUNT && !n->parent)
 		w->mount = UNMOUNTED;
-	if (ev->mask & (IN_IGNORED | IN_UNMOUNT | IN_DELETE_SELF | IN_MOVE_SELF))
+	if (ev->mask & (IN_IGNORED | IN_UNMOUNT | IN_MOVE_SELF))
 		watch_again(w, n);
 	else if (ev->len)
 		named(w, n, ev);

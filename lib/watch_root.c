@@ -53,6 +53,8 @@ watch_root_found(struct watch *w, int other)
 {
 	const char *say = NULL;
 
+	while (other && w->root->child)
+		watch_drop(w, w->root->child);
 	if (w->said_gone || (other && w->mount == UNMOUNTED_SAID)) {
 		say = "is back, everything in it is looked at";
 		w->mount = MOUNTED;

@@ -7,9 +7,9 @@
 
 enum {
 	/* What a new content shows itself by. Not IN_MODIFY, which comes with each write(2): IN_CREATE tells early that a file is there, IN_CLOSE_WRITE
-	   when to look again. IN_CREATE is a hard link's only event, IN_ATTRIB that of a file that becomes readable or gets another time. */
-	EVENTS = IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF |
-	         IN_ONLYDIR | IN_EXCL_UNLINK,
+	   when to look again. IN_CREATE is a hard link's only event, IN_ATTRIB that of a file that becomes readable or gets another time.
+	   A directory's own end shows itself by IN_IGNORED, which cannot be left out. */
+	EVENTS = IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB | IN_MOVE_SELF | IN_ONLYDIR | IN_EXCL_UNLINK,
 	BEGIN_COST = 4,         /* opening a directory, in entries */
 	PAUSE_MS = 1000,        /* until descriptors are tried again */
 };
@@ -126,13 +126,13 @@ watch_entry(struct watch *w, struct node *n, const char *name, int type, int eve
 
 /* The watch of the directory that stands at path now; -1: none is to be had. */
 static int
-place(struct watch *w, const char *path, int follow)
+place(struct watch *w, const char *path)
 {
 	int wd;
 
 	if (w->fd < 0)
 		return -1;
-	wd = inotify_add_watch(w->fd, path, EVENTS | (follow ? 0u : IN_DONT_FOLLOW));
+	wd = inotify_add_watch(w->fd, path, EVENTS);
 	if (wd >= 0 || (errno != ENOSPC && errno != ENOMEM) || w->said_limit)
 		return wd;
 	w->said_limit = 1;
@@ -260,7 +260,7 @@ begin(struct watch *w, struct node *n)
 	n->flags &= ~NODE_DEEP;
 	if (!path)
 		return;   /* a directory above it got a longer name, and is about to be looked at */
-	wd = place(w, path, follow);
+	wd = place(w, path);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW));
 	if (fd < 0 || fstat(fd, &st) < 0) {
 		cannot_open(w, n, wd);

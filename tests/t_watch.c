@@ -178,6 +178,17 @@ count(const char *line)
 	return k;
 }
 
+/* Which line is exactly that, from 1; 0: none. */
+static size_t
+place_of(const char *line)
+{
+	size_t i = 0;
+
+	while (i < told.n && strcmp(told.line[i], line) != 0)
+		i++;
+	return i < told.n ? i + 1 : 0;
+}
+
 static int
 begins(const char *text)
 {
@@ -407,6 +418,8 @@ first_scan(void)
 static void
 files(void)
 {
+	int fd;
+
 	begin_watch();
 	run("echo x >tree/f");
 	settle();
@@ -431,6 +444,12 @@ files(void)
 	check_int(count("scan h"), 1);
 	check_int(count("scan i"), 1);
 	check_int(told.n, 2);
+	fd = open("tree/open", O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	unlink("tree/open");
+	settle();
+	check(write(fd, "x", 1) == 1);
+	close(fd);
+	check(!readable());
 	end_watch();
 }
 
@@ -703,15 +722,21 @@ watch_removed(void)
 static void
 silent_changes(void)
 {
-	run("mkdir -p tree/d/sub tree/e other/sub other/more && echo x >other/sub/f");
+	run("mkdir -p tree/d/sub tree/e other/sub other/more tree/file tree/link tree/unlink far && echo x >other/sub/f && echo x >far/i && "
+	    "rmdir tree/unlink && ln -s ../far tree/unlink");
 	begin_watch();
-	run("mv tree/d old && mv other tree/d && rmdir tree/e");
+	run("mv tree/d old && mv other tree/d && rmdir tree/e tree/file tree/link && echo x >tree/file && rm tree/unlink && mkdir tree/unlink && "
+	    "echo x >tree/unlink/j && ln -s ../far tree/link");
 	silence();
 	later(299999);
 	check_int(told.n, 0);
 	later(1);
 	check_int(count("scan d/sub/f"), 1);
 	check_int(count("gone e/"), 1);
+	check(count("scan link/i") >= 1);
+	check(count("scan unlink/j") >= 1);
+	check_int(count("gone file/"), 1);
+	check(place_of("gone file/") < place_of("scan file"));
 	clear();
 	run("echo x >old/no && echo x >old/sub/no && echo x >tree/d/more/g && echo x >tree/d/sub/h");
 	settle();
@@ -939,7 +964,7 @@ root_without_parent(void)
 static void
 root_unmounted(void)
 {
-	run("mkdir below && echo x >tree/on && echo x >below/under");
+	run("mkdir below && echo x >tree/on && mkdir tree/above && echo x >below/under");
 	begin_watch();
 	run("mv tree mounted && mv below tree");
 	silence();
@@ -957,6 +982,7 @@ root_unmounted(void)
 	later(1000);
 	check_int(notes_with("is back"), 1);
 	check_int(count("scan on"), 1);
+	check_int(begins("gone"), 0);
 	check(watch_wake_ms(watch) > now + 1000);
 	end_watch();
 }
@@ -1063,6 +1089,15 @@ links(void)
 	check_int(state().dirs, 2);
 	make("out/sub/i");
 	check(!readable());
+	clear();
+	run("mv new away && echo x >away/no");
+	settle();
+	check_int(count("gone l/"), 1);
+	check_int(told.n, 1);
+	run("mv away new");
+	later(300000);
+	check_int(count("scan l/no"), 1);
+	clear();
 	run("rm tree/l");
 	settle();
 	check_int(count("gone l/"), 1);
@@ -1200,6 +1235,8 @@ no_descriptors(void)
 	fd = dup(0);
 	none = (struct rlimit){(rlim_t)fd, all.rlim_max};
 	close(fd);
+	make("tree/d/silent");
+	silence();
 	watch_rescan(watch);
 	check_int(rename("tree/d/f", "tree/g"), 0);
 	setrlimit(RLIMIT_NOFILE, &none);
@@ -1214,6 +1251,7 @@ no_descriptors(void)
 	check_int(count("scan g"), 0);
 	later(1000);
 	check_int(count("scan g"), 1);
+	check_int(count("scan d/silent"), 1);
 	check_int(state().dirs, 2);
 	check_int(begins("note"), 1);
 	check_int(state().scanning, 0);
