@@ -1,6 +1,6 @@
 #include <bearssl.h>
-#include <stdatomic.h>
 #include <string.h>
+#include "cpu.h"
 #include "hash.h"
 #include "hash_md5.h"
 
@@ -54,7 +54,7 @@ hash_md5_update_many(struct hash_md5 *const *c, const void *const *data, size_t 
 	for (unsigned k = 0; k < count; k++)
 		if (br_md5_state((const br_md5_context *)c[k], words) % 64)
 			blocks = 0;
-	if (count < 2 || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__)
+	if (count < 2 || !hash_md5_side_by_side())
 		blocks = 0;
 	if (blocks)
 		update_lanes(c, data, blocks, count);
@@ -162,47 +162,25 @@ hash_crc32c_table(uint32_t crc, const void *data, size_t n)
 	return ~crc;
 }
 
-/* What differs between processors: whether they have the instruction, and its two forms. */
+/* What differs between processors: the two forms of the instruction. */
 #if defined __x86_64__
 
-#include <cpuid.h>
 #define CRC_TARGET __attribute__((target("sse4.2")))
 #define CRC_8 (uint32_t)__builtin_ia32_crc32di
 #define CRC_1 __builtin_ia32_crc32qi
 
-static int
-have_instruction(void)
-{
-	unsigned a, b, c = 0, d;
-
-	return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_SSE4_2);
-}
-
 #elif defined __aarch64__ && defined __AARCH64EL__
 
 #include <arm_acle.h>
-#include <sys/auxv.h>
 #define CRC_TARGET __attribute__((target("+crc")))
 #define CRC_8 __crc32cd
 #define CRC_1 __crc32cb
-
-static int
-have_instruction(void)
-{
-	return (getauxval(AT_HWCAP) & HWCAP_CRC32) != 0;
-}
 
 #else
 
 #define CRC_TARGET
 #define CRC_8(crc, word) ((void)(word), (crc))
 #define CRC_1(crc, byte) ((void)(byte), (crc))
-
-static int
-have_instruction(void)
-{
-	return 0;
-}
 
 #endif
 
@@ -264,23 +242,8 @@ crc32c_instruction(uint32_t crc, const void *data, size_t n)
 	return ~crc;
 }
 
-/* Asked once: cpuid costs a microsecond or more in a virtual machine. Threads that ask at the same
-   time store the same answer. */
-static int
-instruction(void)
-{
-	static atomic_int known;   /* 0: not asked yet, 1: absent, 2: there */
-	int k = atomic_load_explicit(&known, memory_order_relaxed);
-
-	if (!k) {
-		k = 1 + have_instruction();
-		atomic_store_explicit(&known, k, memory_order_relaxed);
-	}
-	return k == 2;
-}
-
 uint32_t
 hash_crc32c(uint32_t crc, const void *data, size_t n)
 {
-	return instruction() ? crc32c_instruction(crc, data, n) : hash_crc32c_table(crc, data, n);
+	return cpu_has() & CPU_CRC32C ? crc32c_instruction(crc, data, n) : hash_crc32c_table(crc, data, n);
 }

@@ -12,7 +12,7 @@ struct hash_sha256 { uint64_t opaque[16]; };
 void hash_md5_init(struct hash_md5 *c);
 void hash_md5_update(struct hash_md5 *c, const void *data, size_t n);
 /* As hash_md5_update with n bytes of its own for each of up to HASH_MD5_MANY contexts, which takes little longer than for one. */
-enum { HASH_MD5_MANY = 4 };
+enum { HASH_MD5_MANY = 8 };
 void hash_md5_update_many(struct hash_md5 *const *c, const void *const *data, size_t n, unsigned count);
 /* The digest of everything so far; the context may go on afterwards. */
 void hash_md5_out(const struct hash_md5 *c, unsigned char out[HASH_MD5_LEN]);

@@ -5,7 +5,7 @@
 # From the ground up. A module includes itself and what stands on a lower line; a line with several means that they do
 # not know each other. NAME_part.c belongs to NAME.
 FLOORS='
-1 buf
+1 buf cpu
 1 err enc hash utc start
 1 path opt log nfc
 1 mime sandbox private

@@ -1,0 +1,13 @@
+#pragma once
+/* What this processor can do beyond what the program was compiled for. */
+
+enum {
+	CPU_CRC32C = 1,   /* an instruction for CRC-32C: SSE4.2, or ARMv8 with CRC */
+	CPU_AVX2 = 2,
+	CPU_VAES = 4,     /* AES and carry-less products in AVX2 registers: two blocks in one instruction */
+};
+
+/* The bits above; asked once. */
+unsigned cpu_has(void);
+/* Only those of mask count from now on: for tests, which take every path. */
+void cpu_limit(unsigned mask);
