@@ -116,7 +116,7 @@ next_range(struct download_state *st, unsigned *i)
 	pthread_mutex_lock(&st->lock);
 	more = !st->failed && st->next < st->lay.nranges;
 	if (more)
-		*i = st->next++;
+		*i = download_layout_nth(&st->lay, st->next++);
 	pthread_mutex_unlock(&st->lock);
 	return more;
 }

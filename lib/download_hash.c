@@ -3,7 +3,9 @@
 #include "download_state.h"
 
 enum {
-	PIECE = 8 * 1024,             /* bytes of each lane hashed at once; four times that is on the stack */
+	PIECE = 8 * 1024,             /* bytes of each lane hashed at once; eight times that is on the stack */
+	READ = 32 * 1024,
+	TURN = 1024 * 1024,           /* then it is looked which lanes are furthest behind now, so that all end together */
 	WORTH = 256 * 1024,           /* fewer are left to become more */
 	LAG_MAX = 32 * 1024 * 1024,   /* more are not left, lest the page cache drop them */
 };
@@ -27,7 +29,7 @@ download_read(int fd, void *p, size_t n, uint64_t off, struct err *e)
 int
 download_hash_file(int fd, uint64_t from, uint64_t len, struct download_sum *sum, struct err *e)
 {
-	char piece[4 * PIECE];
+	char piece[READ];
 
 	while (len) {
 		size_t n = len < sizeof piece ? (size_t)len : sizeof piece;
@@ -95,37 +97,54 @@ waiting(const struct download_state *st, unsigned lane)
 	return there < st->lanes[lane].hashed ? 0 : there - st->lanes[lane].hashed;
 }
 
-static void
-add(struct group *g, unsigned lane, uint64_t bytes)
+/* A place for a lane with so much to hash: a free one, or that of the lane with the least, if that has less; or none. */
+static unsigned
+place(const struct group *g, const uint64_t bytes[HASH_MD5_MANY], uint64_t n)
 {
-	g->lane[g->n++] = lane;
-	if (g->n == 1 || bytes < g->bytes)
-		g->bytes = bytes;
-	/* What ends within a block goes alone. */
-	if (g->bytes >= 64)
-		g->bytes = g->bytes / 64 * 64;
+	unsigned least = 0;
+
+	if (g->n < HASH_MD5_MANY)
+		return g->n;
+	for (unsigned k = 1; k < HASH_MD5_MANY; k++)
+		if (bytes[k] < bytes[least])
+			least = k;
+	return bytes[least] < n ? least : HASH_MD5_MANY;
 }
 
-/* With the lock held: lanes with at least so much to hash. 1 when some has very much. */
+/* With the lock held: the lanes that are furthest behind, of those with at least so much to hash. 1 when it is worth while: there are as
+   many as can be, or some has very much. */
 static int
 collect(struct download_state *st, struct group *g, uint64_t least)
 {
-	unsigned last = st->next * st->lay.lanes_per / st->lay.per_lane;
+	const struct download_layout *l = &st->lay;
+	unsigned last = l->per_lane > 1 ? l->nlanes : st->next * l->lanes_per, k, open;
+	uint64_t bytes[HASH_MD5_MANY], n;
 	int lags = 0;
 
-	*g = (struct group){0};
-	while (st->first < st->lay.nlanes && !st->lanes[st->first].busy &&
-	    st->lanes[st->first].hashed == lane_length(&st->lay, st->first))
+	*g = (struct group){.bytes = TURN};
+	while (st->first < l->nlanes && !st->lanes[st->first].busy && st->lanes[st->first].hashed == lane_length(l, st->first))
 		st->first++;
-	for (unsigned i = st->first; i <= last && i < st->lay.nlanes && g->n < HASH_MD5_MANY; i++) {
-		uint64_t bytes = st->lanes[i].busy ? 0 : waiting(st, i);
-
-		if (bytes < least || (g->n && (bytes < 64 || g->bytes < 64)))
+	open = l->nlanes - st->first;
+	for (unsigned i = st->first; i <= last && i < l->nlanes; i++) {
+		open -= st->lanes[i].hashed == lane_length(l, i);
+		n = st->lanes[i].busy ? 0 : waiting(st, i);
+		/* What ends within a block goes alone. */
+		if (n < least || (g->n && n < 64))
 			continue;
-		lags |= bytes >= LAG_MAX;
-		add(g, i, bytes);
+		if (g->n == 1 && bytes[0] < 64)
+			g->n = 0;
+		lags |= n >= LAG_MAX;
+		if ((k = place(g, bytes, n)) == HASH_MD5_MANY)
+			continue;
+		g->n += k == g->n;
+		g->lane[k] = i;
+		bytes[k] = n;
 	}
-	return lags;
+	for (k = 0; k < g->n; k++)
+		g->bytes = bytes[k] < g->bytes ? bytes[k] : g->bytes;
+	if (g->bytes >= 64)
+		g->bytes = g->bytes / 64 * 64;
+	return lags || g->n == HASH_MD5_MANY || g->n == open;
 }
 
 static int
@@ -173,13 +192,12 @@ int
 download_hash_some(struct download_state *st, struct err *e)
 {
 	struct group g;
-	int rc = 0, lags;
+	int rc = 0;
 
 	if (!st->lanes)
 		return 0;
 	pthread_mutex_lock(&st->lock);
-	while (rc == 0 && ((lags = collect(st, &g, WORTH)), g.n) &&
-	    (lags || g.n == HASH_MD5_MANY || g.n == st->lay.nlanes - st->first))
+	while (rc == 0 && collect(st, &g, WORTH) && g.n)
 		rc = hash_group(st, &g, e);
 	pthread_mutex_unlock(&st->lock);
 	return rc;

@@ -63,3 +63,9 @@ download_layout_range(const struct download_layout *l, unsigned i, uint64_t *fro
 		end = l->size;
 	return *from < end ? end - *from : 0;
 }
+
+unsigned
+download_layout_nth(const struct download_layout *l, unsigned n)
+{
+	return l->per_lane > 1 ? n % l->nlanes * l->per_lane + n / l->nlanes : n;
+}

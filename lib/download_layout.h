@@ -28,3 +28,6 @@ int download_layout_choose(struct download_layout *l, const struct download_wish
 
 /* Where range number i begins; returns its length, 0 for none. */
 uint64_t download_layout_range(const struct download_layout *l, unsigned i, uint64_t *from);
+
+/* The number of the range that is asked for as the n-th: lanes take turns, so that they grow together and can be hashed side by side. */
+unsigned download_layout_nth(const struct download_layout *l, unsigned n);

@@ -54,7 +54,7 @@ struct download_state {
 
 	pthread_mutex_t lock;        /* for what follows */
 	struct download_helper *helpers;
-	unsigned next;               /* the range to be handed out next */
+	unsigned next;               /* ranges handed out so far */
 	unsigned helping;            /* helpers that have not ended */
 	struct download_lane *lanes; /* NULL: one range, or nothing that a hash could prove */
 	unsigned first;              /* those before it are hashed */

@@ -197,6 +197,24 @@ tiles(const struct download_layout *l)
 	return at == l->size;
 }
 
+/* Each range is asked for once; where lanes are cut, the first nlanes of them are one of each lane. */
+static int
+in_turns(const struct download_layout *l)
+{
+	static unsigned char seen[DOWNLOAD_RANGES_MAX];
+
+	memset(seen, 0, sizeof seen);
+	for (unsigned n = 0; n < l->nranges; n++) {
+		unsigned i = download_layout_nth(l, n);
+
+		if (i >= l->nranges || seen[i]++)
+			return 0;
+		if (l->per_lane > 1 && n < l->nlanes && i != n * l->per_lane)
+			return 0;
+	}
+	return 1;
+}
+
 static void
 choose(uint64_t size, unsigned parts, uint64_t part, uint64_t want, unsigned workers)
 {
@@ -204,6 +222,7 @@ choose(uint64_t size, unsigned parts, uint64_t part, uint64_t want, unsigned wor
 
 	check_int(download_layout_choose(&l, &(struct download_wish){size, parts, part, want, workers}), 0);
 	check(tiles(&l));
+	check(in_turns(&l));
 	check(l.nranges >= 1 && l.nranges <= DOWNLOAD_RANGES_MAX);
 	check(l.per_lane == 1 || l.lanes_per == 1);
 	check_int(download_layout_set(&again, size, parts, l.lane, l.range), 0);
