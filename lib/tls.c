@@ -8,10 +8,12 @@
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
+#include "cpu.h"
 #include "hash.h"
 #include "roots.h"   /* generated: ROOTS, ROOTS_COUNT, ROOTS_OF_A_NAME, ROOTS_DATE */
 #include "tls.h"
 #include "tls_cert.h"
+#include "tls_gcm.h"
 
 enum {
 	FILE_MAX = 4 << 20,   /* a CA file */
@@ -686,6 +688,53 @@ run(struct tls *t, unsigned want, struct err *e)
 	}
 }
 
+/* ---- AES-GCM ---- */
+
+/* BearSSL's for x86. They are asked for once: each time it would ask the processor, which in a virtual machine takes longer than a record. */
+static const br_block_ctr_class *_Atomic x86_ctr;
+static _Atomic br_ghash x86_ghash;
+
+/* Our loops in front of them: BearSSL makes the keys, and does what our loops leave. */
+static uint32_t
+ctr_run(const br_block_ctr_class *const *ctx, const void *iv, uint32_t counter, void *data, size_t n)
+{
+	const br_aes_x86ni_ctr_keys *k = (const void *)ctx;
+	size_t done = tls_gcm_ctr(k->skey.skni, k->num_rounds, iv, counter, data, n);
+
+	return x86_ctr->run(ctx, iv, counter + (uint32_t)(done / 16), (char *)data + done, n - done);
+}
+
+static void
+ghash(void *y, const void *h, const void *data, size_t n)
+{
+	size_t done = tls_gcm_ghash(y, h, data, n);
+
+	x86_ghash(y, h, (const char *)data + done, n - done);
+}
+
+static void ctr_init(const br_block_ctr_class **ctx, const void *key, size_t n);
+
+static const br_block_ctr_class ctr_class = {sizeof (br_aes_x86ni_ctr_keys), 16, 4, ctr_init, ctr_run};
+
+static void
+ctr_init(const br_block_ctr_class **ctx, const void *key, size_t n)
+{
+	x86_ctr->init(ctx, key, n);
+	*ctx = &ctr_class;
+}
+
+static void
+set_aes_gcm(br_ssl_engine_context *eng)
+{
+	br_ssl_engine_set_default_aes_gcm(eng);
+	if (cpu_has() & CPU_VAES) {
+		x86_ctr = eng->iaes_ctr;
+		x86_ghash = eng->ighash;
+		br_ssl_engine_set_aes_ctr(eng, &ctr_class);
+		br_ssl_engine_set_ghash(eng, ghash);
+	}
+}
+
 /* ---- the connection ---- */
 
 static void
@@ -706,7 +755,7 @@ engine_init(struct tls *t)
 	br_ssl_engine_set_rsavrfy(eng, br_rsa_i31_pkcs1_vrfy);
 	br_ssl_engine_set_ec(eng, &ec_nist);
 	br_ssl_engine_set_ecdsa(eng, br_ecdsa_i31_vrfy_asn1);
-	br_ssl_engine_set_default_aes_gcm(eng);
+	set_aes_gcm(eng);
 	/* Not the default ChaCha20: its SSE2 form is the slower one with today's compilers. */
 	br_ssl_engine_set_chapol(eng, &br_sslrec_in_chapol_vtable, &br_sslrec_out_chapol_vtable);
 	br_ssl_engine_set_chacha20(eng, &br_chacha20_ct_run);

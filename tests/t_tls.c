@@ -1,13 +1,17 @@
 /* Without arguments: what needs no server. With arguments: the client that tests/tls.sh runs.
      t_tls PORT HOST CA-FILE DOES [BYTES]     HOST is only the name for TLS; the address is 127.0.0.1
-   DOES: read, twice, echo, sink, flood, leave, idle. NOW=seconds sets the time, TIMEOUT_MS the patience. */
+   DOES: read, twice, echo, sink, flood, leave, idle. NOW=seconds sets the time, TIMEOUT_MS the patience, CPU=mask
+   what is left of the processor. */
+#include <bearssl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#include "cpu.h"
 #include "test.h"
 #include "tls.h"
 #include "tls_cert.h"
+#include "tls_gcm.h"
 
 /* ---- the client ---- */
 
@@ -179,6 +183,8 @@ client(char **argv, int argc)
 		return say(&e);
 	if (getenv("NOW"))
 		p.now = atoll(getenv("NOW"));
+	if (getenv("CPU"))
+		cpu_limit((unsigned)atoi(getenv("CPU")));
 	tls = tls_new();
 	if (!strcmp(argv[4], "twice")) {
 		r = twice(argv[1], &p, &e);
@@ -450,6 +456,63 @@ test_host(void)
 	tls_trust_free(trust);
 }
 
+/* ---- AES-GCM's loops against BearSSL's portable ones, which know the standard's vectors ---- */
+
+enum { GCM_MAX = 1200 };
+
+static void
+same_ctr(size_t key_len, size_t at, size_t n, uint32_t counter)
+{
+	unsigned char got[GCM_MAX + 64], want[GCM_MAX + 64];
+	const unsigned char *key = got + at, *iv = got + at + 32;
+	br_aes_x86ni_ctr_keys ours;
+	br_aes_ct64_ctr_keys theirs;
+	size_t done, i;
+
+	for (i = 0; i < sizeof got; i++)
+		got[i] = want[i] = pattern(i * 7 + n + counter);
+	br_aes_x86ni_ctr_get_vtable()->init((void *)&ours, key, key_len);
+	br_aes_ct64_ctr_init(&theirs, key, key_len);
+	memcpy(want + sizeof want - 12, iv, 12);
+	done = tls_gcm_ctr(ours.skey.skni, ours.num_rounds, want + sizeof want - 12, counter, got + at, n);
+	check(done <= n && n - done < 256 && done % 16 == 0);
+	br_aes_ct64_ctr_run(&theirs, want + sizeof want - 12, counter, want + at, done);
+	/* Nothing beyond is touched. */
+	check(!memcmp(got, want, sizeof want - 12));
+}
+
+static void
+same_ghash(size_t at, size_t n)
+{
+	unsigned char data[GCM_MAX + 64], got[16], want[16], h[17];
+	size_t done, i;
+
+	for (i = 0; i < sizeof data; i++)
+		data[i] = pattern(i * 11 + n);
+	for (i = 0; i < 16; i++) {
+		got[i] = want[i] = pattern(i + n * 5);
+		h[i + 1] = (unsigned char)(n % 3 ? pattern(i * 13 + n) : n % 2 ? 0xff : 0);
+	}
+	done = tls_gcm_ghash(got, h + 1, data + at, n);
+	check(done <= n && n - done < 128 && done % 16 == 0);
+	br_ghash_ctmul64(want, h + 1, data + at, done);
+	check(!memcmp(got, want, sizeof want));
+}
+
+static void
+test_gcm(void)
+{
+	if (!(cpu_has() & CPU_VAES))
+		return;
+	for (size_t n = 0; n <= GCM_MAX; n += n % 128 < 100 ? 17 : 1) {
+		for (size_t key_len = 16; key_len <= 32; key_len += 8) {
+			same_ctr(key_len, n % 33, n, 2);
+			same_ctr(key_len, n % 33, n, (uint32_t)n - 40);   /* wraps */
+		}
+		same_ghash(n % 33, n);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
@@ -462,6 +525,7 @@ main(int argc, char **argv)
 		return perror(dir), 1;
 	snprintf(cmd, sizeof cmd, "sh tests/certs.sh %s", dir);
 	check_int(system(cmd), 0);
+	test_gcm();
 	test_trust();
 	test_builtin();
 	test_cert();

@@ -128,6 +128,11 @@ for bytes in 0 1 16375 16376 16377 40000000; do
 	try '*: same' echo localhost ca.pem echo $bytes
 done
 
+# As a processor without long registers.
+for suite in ECDSA-AES128-GCM-SHA256 RSA-AES256-GCM-SHA384; do
+	CPU=0 try '*: same' "ECDHE-$suite" localhost ca.pem echo 1000000
+done
+
 # Ends.
 try '*: half of it NET connection to localhost closed without close_notify: truncated' truncated localhost ca.pem read
 try '*: *NET connection to localhost closed without close_notify: truncated*' half_record localhost ca.pem read
