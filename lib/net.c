@@ -50,7 +50,7 @@ net_send(struct net *n, const void *buf, size_t len, struct err *e)
 	ssize_t r;
 
 	do
-		r = send(n->fd, buf, len, MSG_NOSIGNAL);
+		r = send(n->fd, buf, len, MSG_NOSIGNAL | (n->more ? MSG_MORE : 0));
 	while (r < 0 && errno == EINTR);
 	if (r >= 0)
 		return r;

@@ -19,6 +19,7 @@ struct net {
 	int fd;             /* -1 when closed. {.fd = -1} is a net that was never opened */
 	int timeout_ms;     /* without progress for this long: ERR_NET */
 	char peer[80];      /* "203.0.113.7:443", for messages */
+	int more;           /* not 0: what is sent now is soon followed by more, so that it may wait for that (MSG_MORE) */
 	const int *stop;    /* may be NULL, is set before net_dial: not 0 ends every wait, a little later, with ERR_STOPPED */
 };
 

@@ -18,7 +18,7 @@
 enum {
 	FILE_MAX = 4 << 20,   /* a CA file */
 	DN_MAX = 4096,        /* a CA's distinguished name */
-	IN_CAP = 16384,       /* read from the socket at once: the engine asks for 5 bytes, then for the rest */
+	IN_CAP = 65536,       /* read from the socket at once: the engine asks for 5 bytes, then for the rest of one record */
 	CERT_MAX = 8192,      /* of the server's certificates, what is kept to look at */
 	RSA_MIN = 256,        /* bytes of an RSA modulus: 2048 bits */
 	NAME_HASH = 8,        /* bytes of a name's SHA-256 that find a root: its key must still verify the signature */
@@ -845,8 +845,11 @@ closed_early(struct tls *t, struct err *e)
 int
 tls_reserve(struct tls *t, unsigned char **p, size_t *n, struct err *e)
 {
-	unsigned state = run(t, BR_SSL_SENDAPP | BR_SSL_RECVAPP, e);
+	unsigned state;
 
+	t->net->more = 1;
+	state = run(t, BR_SSL_SENDAPP | BR_SSL_RECVAPP, e);
+	t->net->more = 0;
 	if (!state)
 		return -1;
 	if (state & BR_SSL_CLOSED)

@@ -316,7 +316,7 @@ static void
 test_names(void)
 {
 	const struct net_peer who = {"", "a.example", "R2_ENDPOINT", 0, NULL}, via = {"proxy ", "p", "HTTPS_PROXY", 0, NULL};
-	struct net n;
+	struct net n = {.fd = -1};
 	struct err e = {0};
 
 	check_int(net_dial(&n, "", 443, NULL, 1000, &e), -1);
@@ -338,7 +338,7 @@ test_dial(void)
 	int fd = listen_on("127.0.0.1", 0, 5), fd6;
 	uint16_t port = port_of(fd);
 	char want[80];
-	struct net n;
+	struct net n = {.fd = -1};
 	struct err e = {0};
 
 	snprintf(want, sizeof want, "127.0.0.1:%u", port);
@@ -397,7 +397,7 @@ test_io(void)
 	struct itimerval often = {{0, 2000}, {0, 2000}}, never = {{0, 0}, {0, 0}};
 	static char big[1 << 16];
 	struct err e = {0};
-	struct net n;
+	struct net n = {.fd = -1};
 	int64_t begin;
 	int other = pair(&n, 120);
 	char c;
@@ -499,7 +499,7 @@ proxy_refuses(const char *reply, const char *secret, const char *why)
 {
 	static struct proxy p;
 	struct err e = {0};
-	struct net n;
+	struct net n = {.fd = -1};
 
 	p.reply = reply;
 	p.len = strlen(reply);
@@ -514,7 +514,7 @@ proxy_agrees(const char *reply, const char *host, const char *secret, const char
 	struct err e = {0};
 	char tunnel[64] = "";
 	size_t len = 0;
-	struct net n;
+	struct net n = {.fd = -1};
 	ssize_t r;
 
 	p.reply = reply;
