@@ -1,0 +1,57 @@
+#!/bin/bash
+# Every line of --json is what doc/r2.schema.json says.
+. "$(dirname "$0")/lib.sh"
+need_server
+
+cd "$T" || exit 1
+fits() { # NAME COMMAND DEFINITION… -- R2-ARGUMENT…: of its output
+	local name=$1 words=()
+	shift
+	while [ "$1" != -- ]; do words+=("$1"); shift; done
+	r2 "${words[0]}" --json "${@:2}" >lines 2>err
+	ok "$name" python3 "$TESTS/schema.py" "${words[@]}" <lines || { cat lines err | indent; }
+}
+printf x >a.png
+mkdir tree
+random_file tree/b.png 300000
+random_file big 12000000
+cp a.png $'new\nline \\ "é'
+
+fits "upload" upload upload_file -- --no-date --prefix "$P/up" --meta k=v a.png $'new\nline \\ "é' nope.png
+is "… three lines" "$(wc -l <lines)" 3
+is "… one failed" "$(grep -c '"status":"failed".*"error":' lines)" 1
+fits "upload -r, parts" upload upload_file -- -r --no-date --prefix "$P/up" --part-size 5M --multipart-threshold 5M tree big
+fits "upload --if-exists skip" upload upload_file -- --no-date --prefix "$P/up" --if-exists skip a.png
+fits "upload -n" upload upload_file -- -n --no-date --prefix "$P/up" a.png
+fits "upload --key -" upload upload_file -- --key "$P/up/stdin" - <a.png
+fits "upload --test" upload upload_test -- --test
+fits "upload --test, failed" upload upload_test -- --test --bucket no-such-bucket --retries 1
+fits "get" get get_file -- "$P/up/a.png" x
+fits "get, parts" get get_file -- "$P/up/big" y
+fits "get -r" get get_file -- -r "$P/up" down
+fits "get -r again: skipped" get get_file -- -r "$P/up" down
+fits "get, failed" get get_file -- "$P/none" x
+fits "get -" get get_file -- "$P/up/a.png" /dev/full
+fits "get --stat" get get_stat -- --stat "$P/up/a.png"
+fits "get --presign" get get_url -- --presign 60 "$P/up/a.png"
+fits "ls" ls ls_prefix ls_summary -- --summary "$P/"
+fits "ls -r" ls ls_object ls_summary -- -r --summary "$P/"
+fits "ls --top" ls ls_object -- -r --top 2 "$P/"
+fits "ls --by-date" ls ls_day -- --by-date "$P"
+fits "ls --by-date --cost" ls ls_day ls_cost -- --by-date --cost "$P"
+fits "ls --cost" ls ls_cost -- --cost "$P"
+id=$(s3 POST "$P/unfinished" --url-query uploads= | sed -n 's/.*<UploadId>\([^<]*\)<.*/\1/p')
+fits "ls --uploads" ls ls_upload ls_summary -- --uploads --summary "$P/unfinished"
+s3 DELETE "$P/unfinished" --url-query "uploadId=$id"
+
+# The test would notice.
+refused() { ok "refused: $2" sh -c '! echo "$2" | python3 "$0/schema.py" "$1"' "$TESTS" "$1" "$2" >/dev/null 2>&1; }
+refused ls '{"key":"a","size":-1,"modified":"2025-12-29T10:00:00Z","etag":"","storage_class":"STANDARD"}'
+refused ls '{"key":"a","size":"1","modified":"2025-12-29T10:00:00Z","etag":"","storage_class":"STANDARD"}'
+refused ls '{"key":"a","size":1,"modified":"2025-12-29 10:00:00","etag":"","storage_class":"STANDARD"}'
+refused ls '{"key":"a","size":1,"modified":"2025-12-29T10:00:00Z","etag":""}'
+refused ls '{"prefix":"a","new":1}'
+refused ls '{"prefix":"a","prefix":"b"}'
+refused get '{"prefix":"a/"}'
+refused ls '[]'
+finish
