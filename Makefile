@@ -43,7 +43,7 @@ CPPFLAGS    = -D_GNU_SOURCE -DR2_VERSION='"$(VERSION)"' -DR2_LIBC='"$(MUSL)"' -D
 BR_CPPFLAGS = -w -fstack-protector -I$(BEARSSL_SRC)/inc -I$(BEARSSL_SRC)/src -ffile-prefix-map=$(CURDIR)=.
 
 # The two builds of the same sources: musl is the one that is shipped, asan the one that is tested hardest.
-CC_musl     = $(MUSL_CC) -Os -flto=auto -ffat-lto-objects -fPIE -fstack-protector-strong -ffunction-sections -fdata-sections \
+CC_musl     = $(MUSL_CC) -Os -flto=auto -ffat-lto-objects -fPIE -fstack-protector -ffunction-sections -fdata-sections \
               -fno-asynchronous-unwind-tables -fno-ident $(if $(filter x86_64-%,$(MACHINE)),-malign-data=abi)
 CC_asan     = $(CC) -O1 -g -fno-omit-frame-pointer -fsanitize=address -pthread
 UBSAN       = -fsanitize=undefined -fno-sanitize-recover=all
