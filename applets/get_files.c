@@ -253,7 +253,7 @@ get_stream(struct get_run *run, const char *key, int fd)
 	struct err e;
 
 	clock_gettime(CLOCK_MONOTONIC, &start);
-	if (download_stream(&run->client->s3, &d, &e) < 0) {
+	if (download_stream(&run->client->s3, &run->pool, &d, &e) < 0) {
 		log_r2(LOG_ERROR, "Download failed: %s: %s", key, e.msg);
 		o.status = "failed";
 		o.e = &e;

@@ -1,10 +1,17 @@
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 #include "download_state.h"
 
-enum { SUMS_MAX = 4 };   /* part sizes that are tried at once: what is out cannot be read again */
+enum {
+	SUMS_MAX = 4,          /* part sizes that are tried at once: what is out cannot be read again */
+	CHUNK = 1024 * 1024,   /* fetched by one request, and kept until all before it is out */
+	AHEAD = 6,             /* of these, so that the memory stays small */
+};
 
 struct stream {
+	const struct s3_store *store;
 	int fd;
 	unsigned nsums;
 	struct download_sum sums[SUMS_MAX];
@@ -20,9 +27,12 @@ pass_on(void *arg, const void *p, size_t n, struct err *e)
 	for (unsigned i = 0; i < x->nsums; i++)
 		download_sum_update(&x->sums[i], p, n);
 	for (; n; q += put, n -= (size_t)put) {
-		do
-			put = write(x->fd, q, n);
-		while (put < 0 && errno == EINTR);
+		/* Whoever reads may be in no hurry: a signal to stop has interrupted the write. */
+		if (__atomic_load_n(&x->store->stop, __ATOMIC_RELAXED))
+			return fail(e, ERR_STOPPED, "stopped");
+		put = write(x->fd, q, n);
+		if (put < 0 && errno == EINTR)
+			put = 0;
 		if (put < 0)
 			return fail_errno(e, "write to standard output");
 	}
@@ -55,18 +65,156 @@ prove(struct stream *x, const struct download_kind *k, enum download_proof *proo
 		? -1 : 0;
 }
 
-int
-download_stream(struct s3 *s, struct download_stream *d, struct err *e)
+/* The chunks that are under way, or have come and wait for their turn. */
+struct window {
+	struct download_stream *d;
+	pthread_mutex_t lock;            /* over the rest, and the slots' ready */
+	pthread_cond_t ended;
+	int failed;                      /* atomic too: the others end soon */
+	struct err err;                  /* the first failure */
+};
+
+struct slot {
+	struct pool_job job;
+	struct window *w;
+	uint64_t from;
+	size_t len, got;
+	int ready;
+	char *p;
+};
+
+static int
+keep(void *arg, const void *p, size_t n, struct err *e)
 {
-	struct stream x = {.fd = d->fd};
+	struct slot *x = arg;
+
+	if (__atomic_load_n(&x->w->failed, __ATOMIC_RELAXED))
+		return fail(e, ERR_STOPPED, "stopped");
+	if (n > x->len - x->got)
+		return download_replaced(e);
+	memcpy(x->p + x->got, p, n);
+	x->got += n;
+	return 0;
+}
+
+static void
+window_fail(struct window *w, const struct err *e)
+{
+	pthread_mutex_lock(&w->lock);
+	if (!w->failed)
+		w->err = *e;
+	__atomic_store_n(&w->failed, 1, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&w->lock);
+}
+
+static void
+fetch(struct pool_job *j, struct s3 *s)
+{
+	struct slot *x = (struct slot *)j;
+	struct window *w = x->w;
+	struct download_stream *d = w->d;
+	struct s3_object_info o;
+	struct err e = {0};
+	int attempts = 0, rc;
+	struct s3_get g = {.key = d->key, .from = x->from, .len = x->len, .if_match = d->object.etag, .data = keep, .arg = x,
+		.attempts = &attempts};
+
+	rc = s3_get(s, &g, &o, &e);
+	if (rc == 0 && (o.size != d->object.size || x->got != x->len))
+		rc = download_replaced(&e);
+	if (rc < 0)
+		window_fail(w, &e);
+	pthread_mutex_lock(&w->lock);
+	d->attempts += attempts;
+	x->ready = 1;
+	pthread_cond_signal(&w->ended);
+	pthread_mutex_unlock(&w->lock);
+}
+
+static void
+send_for(struct pool *pool, struct slot *x, uint64_t from)
+{
+	uint64_t left = x->w->d->object.size - from;
+
+	x->from = from;
+	x->len = left < CHUNK ? (size_t)left : CHUNK;
+	x->got = 0;
+	x->ready = 0;
+	x->job.run = fetch;
+	x->job.rank = 1;
+	pool_submit(pool, &x->job);
+}
+
+/* One after the other; a slot that is out is used for the first chunk that nobody is after. */
+static int
+in_order(struct pool *pool, struct window *w, struct slot *slots, unsigned n, struct stream *out)
+{
+	uint64_t size = w->d->object.size, next = 0;
+	struct err e;
+
+	for (unsigned i = 0; i < n && next < size; i++, next += CHUNK)
+		send_for(pool, &slots[i], next);
+	for (uint64_t at = 0, i = 0; at < size; at += CHUNK, i++) {
+		struct slot *x = &slots[i % n];
+
+		pthread_mutex_lock(&w->lock);
+		while (!x->ready && !w->failed)
+			pthread_cond_wait(&w->ended, &w->lock);
+		pthread_mutex_unlock(&w->lock);
+		if (w->failed)
+			return -1;
+		if (pass_on(out, x->p, x->len, &e) < 0) {
+			window_fail(w, &e);
+			return -1;
+		}
+		if (next < size)
+			send_for(pool, x, next);
+		next += CHUNK;
+	}
+	return 0;
+}
+
+static int
+get_ahead(struct pool *pool, struct download_stream *d, struct stream *out, struct err *e)
+{
+	unsigned n = pool->max < AHEAD ? (unsigned)pool->max : AHEAD;
+	struct window w = {.d = d, .lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER};
+	struct slot slots[AHEAD] = {0};
+	char *mem = malloc((size_t)n * CHUNK);
+	int rc;
+
+	if (!mem)
+		return fail(e, ERR_LOCAL, "out of memory");
+	for (unsigned i = 0; i < n; i++) {
+		slots[i].w = &w;
+		slots[i].p = mem + (size_t)i * CHUNK;
+	}
+	rc = in_order(pool, &w, slots, n, out);
+	pool_wait(pool, 0);
+	free(mem);
+	if (rc < 0)
+		*e = w.err;
+	return rc;
+}
+
+int
+download_stream(struct s3 *s, struct pool *pool, struct download_stream *d, struct err *e)
+{
+	struct stream x = {.store = s->store, .fd = d->fd};
 	struct s3_get g = {.key = d->key, .data = pass_on, .arg = &x, .attempts = &d->attempts};
 	struct download_kind k;
+	int rc;
 
 	if (s3_head(s, d->key, &d->object, e) < 0 || download_learn(&k, s, d->key, &d->object, e) < 0)
 		return -1;
 	begin_sums(&x, &k);
 	g.if_match = *d->object.etag ? d->object.etag : NULL;
-	if (s3_get(s, &g, &d->object, e) < 0)
+	/* Without an ETag nothing would keep two versions apart. */
+	if (g.if_match && pool->max > 1 && d->object.size > CHUNK)
+		rc = get_ahead(pool, d, &x, e);
+	else
+		rc = s3_get(s, &g, &d->object, e);
+	if (rc < 0)
 		return -1;
 	if (prove(&x, &k, &d->proof) < 0)
 		return fail(e, ERR_CORRUPT, "%s sent other bytes than the ETag says (%s): what was written is not the object",

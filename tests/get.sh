@@ -125,6 +125,8 @@ check "… by one worker" few.bin big.bin parts-md5 -j 1
 parts 50M one.bin small.bin
 check "one part" one.bin small.bin parts-md5
 to_stdout "standard output, parts" big.bin "$P/parts.bin"
+to_stdout "… of one request after the other" big.bin "$P/parts.bin" -j 1
+to_stdout "… of two at once" big.bin "$P/big.bin" -j 2
 
 # Trees and patterns.
 mkdir -p tree/sub/deep
@@ -269,6 +271,31 @@ to_stdout "… to standard output" big.bin "$P/big.bin" -q --endpoint "$via"
 tell cut off >/dev/null
 read -r _ _ _ cuts < <(tell count)
 ok "… ($cuts cuts)" [ "$cuts" -gt 30 ]
+tell reset >/dev/null
+to_stdout "a large object to standard output" huge.bin "$P/huge.bin" --endpoint "$via"
+read -r _ _ several _ < <(tell count)
+ok "… is fetched by several connections ($several)" [ "$several" -ge 4 ]
+little() { ulimit -v 32000; "$R2" get "$P/huge.bin" - >"$T/stdout"; }
+t "… with little room" 0 '' '' eval '(little)'
+ok "… the bytes" cmp "$T/stdout" huge.bin
+first_bytes() { set -o pipefail; timeout 20 "$R2" get "$P/huge.bin" - | head -c 100000; }
+first_bytes >"$T/stdout" 2>"$T/err"
+ok "a reader that has enough" cmp "$T/stdout" <(head -c 100000 huge.bin)
+is "… is no error message" "$(cat "$T/err")" ''
+is_full() { python3 -c 'import fcntl, struct, sys, termios
+sys.exit(struct.unpack("i", fcntl.ioctl(8, termios.FIONREAD, bytes(4)))[0] < 60000)'; }
+stuck() {
+	mkfifo stuck
+	exec 8<>stuck
+	"$R2" get "$P/huge.bin" - >stuck &
+	until is_full || ! kill -0 $!; do sleep 0.05; done
+	kill -TERM $!
+	wait $!
+	local rc=$?
+	exec 8>&-
+	return "$rc"
+}
+t "SIGTERM while the reader does not read" 143 '' '…' stuck
 "$R2" get -q --endpoint "$via" --limit-rate 30M "$P/huge.bin" outage.bin & one=$!
 sleep 0.7
 tell outage 4 >/dev/null
@@ -324,6 +351,13 @@ bad "… the very last one" flipend-$SIZE "$corrupt"
 bad "… in a part" flip-parts-$SIZE-6000000 "$corrupt"
 bad "… in parts of different sizes" flip-uneven-$SIZE "$corrupt"
 t "… to standard output" 1 … '…sent other bytes…' got flip-5000 - 2>/dev/null
+to_nowhere() { got "$1" - >"$T/stdout"; }
+t "… a large one to standard output" 1 '' '…sent other bytes…' to_nowhere flip-$SIZE
+t "… replaced under way" 1 '' '…was replaced…' to_nowhere swap-2000000
+t "… by a server that ignores If-Match" 1 '' '…was replaced…' to_nowhere ignore-$SIZE
+t "… by one that ignores Range" 1 '' '…ignores Range…' to_nowhere norange-$SIZE
+t "… by one that sends another range" 1 '' '…Content-Range…' to_nowhere shift-$SIZE
+t "… from one that stalls" 1 '' '…' got --timeout 1 --retries 1 stall-$SIZE /dev/null
 bad "replaced all the time" swaps-$SIZE '…and again…'
 bad "… and If-Match ignored" ignore-$SIZE '…and again…'
 ok "… and nothing else is left" no_temp
