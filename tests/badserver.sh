@@ -377,6 +377,26 @@ is 'SIGINT in a single PUT' "$rc" 130
 ok '… at once' [ $((SECONDS - since)) -lt 30 ]
 ok '… does not promise to go on' eval '! grep -q "goes on" cut.err'
 
+# Nowhere to keep a journal (for root that takes another user): what was sent is taken back, and nobody is told to go on.
+anybody=()
+[ "$(id -u)" != 0 ] || anybody=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+cp "$R2" r2.copy
+chmod 755 r2.copy
+chmod 644 big
+nowhere=("${anybody[@]}" env --default-signal=INT HOME=/dev/null XDG_STATE_HOME=/dev/null "$T/r2.copy" "${direct[@]:3}")
+drop k
+bad "${three[@]}"
+SIGNAL=INT cut_off 4 part-wait "${nowhere[@]}" -v -j 1 big
+is 'SIGINT without a journal ends it by that signal' "$rc" 130
+ok '… at once' [ $((SECONDS - since)) -lt 30 ]
+ok '… promises nothing' eval '! grep -q "same command\|go on\|goes on" cut.err'
+ok '… but for -v, which says from the start that there is none' grep -q 'DEBUG.*cannot be gone on with.*no directory for journals' cut.err
+is '… takes back what was sent' "$(unfinished)" 0
+bad
+t '… and the next one begins anew' 0 '…"resumed":0…' '…' "${nowhere[@]}" -q --json big
+ok '… the object' is_object k big
+drop k
+
 # Two processes, one file: the second has no journal, so that what it sent is taken back.
 drop k
 bad 'part wait 0 seconds=60'
