@@ -2,7 +2,7 @@
 /* What is in the bucket already, on disk, surviving kill -9 at any byte: path → state of the file, key, ETag. An append-only file of records
    with checksums; a torn tail is cut, a damaged middle loses its own records only; compacted when more than half is dead by writing a new
    file and renaming it. In memory a file costs an index entry of about 24 bytes (its path as a 64-bit hash, keyed by a random number of the
-   ledger; a fingerprint of its state; where its record stands), never its path. For one thread. */
+   process; a fingerprint of its state; where its record stands), never its path. For one thread. */
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -45,8 +45,9 @@ int ledger_put(struct ledger *l, const char *rel, const struct ledger_record *r,
 /* rel is nobody's any more: what comes at that path is a new file. */
 int ledger_forget(struct ledger *l, const char *rel, struct err *e);
 
-/* Write what is not written, fsync, and compact when that is due. -1 (ERR_LOCAL): not now (disk full …), everything is kept for the next
-   time; the caller tells the user once. Without anything new it does nothing. */
+/* Write what is not written, fsync, and compact when that is due (no error when that fails: the file is complete without). -1 (ERR_LOCAL): not
+   now (disk full, directory removed: once it is back, the next sync writes the whole file anew …), everything is kept for the next time; the
+   caller tells the user once. Without anything new it does nothing. */
 int ledger_sync(struct ledger *l, struct err *e);
 int ledger_dirty(const struct ledger *l);      /* 1 when ledger_sync has something to do */
 
