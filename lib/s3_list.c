@@ -79,27 +79,31 @@ is_ascii(const char *s)
 }
 
 /* Keys come in the order of their bytes, page after page. Only ASCII ones are held to that: R2 knows a key by its NFC form and
-   shows the form it came in. Uploads need no order: radosgw sorts them by key and id in one. */
+   shows the form it came in. A prefix may come again where a page ends among its keys. Uploads need no order: radosgw sorts them
+   by key and id in one. */
 static int
 goes_back(struct trail *t, const struct s3_page *pg)
 {
-	const char *first = NULL, *last = "";
+	const char *first = NULL, *last = t->last;
+	int again = 0, order;
 
 	for (size_t i = 0; i < pg->nrows; i++) {
-		const char *key = pg->text + pg->rows[i].key;
+		const struct s3_page_row *r = &pg->rows[i];
+		const char *key = pg->text + r->key;
 
 		if (!is_ascii(key))
 			continue;
-		if (!first || strcmp(key, first) < 0)
+		if (!first || strcmp(key, first) < 0) {
 			first = key;
+			again = r->is_prefix;
+		}
 		if (strcmp(key, last) > 0)
 			last = key;
 	}
-	if (first && strcmp(first, t->last) <= 0)
-		return 1;
-	if (first)
+	order = first ? strcmp(first, t->last) : 1;
+	if (last != t->last)
 		strcpy(t->last, last);
-	return 0;
+	return order < 0 || (order == 0 && !again);
 }
 
 /* 0 when the listing comes nearer its end by this page. */

@@ -29,8 +29,8 @@ same() { # OPTION… PATH: both say the same; -q is nobody's option here
 	echo "status $?" >>got
 	cmp -s want got && pass "ls $*" && return
 	not_ok "ls $*"
-	diff want got | head -20 | indent
-	cat want.err got.err | indent
+	diff want got | head -20 | indent ''
+	cat want.err got.err | indent ''
 }
 
 for path in '' / "/$P" "/$P/" "/$P/sizes/" "/$P/sizes/10" "/$P/names/" "/$P/names/a" "/$P/names/a/" "/$P/names/with space/" "/$P/names/100%" \

@@ -9,7 +9,7 @@ fits() { # NAME COMMAND DEFINITION… -- R2-ARGUMENT…: of its output
 	shift
 	while [ "$1" != -- ]; do words+=("$1"); shift; done
 	r2 "${words[0]}" --json "${@:2}" >lines 2>err
-	ok "$name" python3 "$TESTS/schema.py" "${words[@]}" <lines || { cat lines err | indent; }
+	ok "$name" python3 "$TESTS/schema.py" "${words[@]}" <lines || { cat lines err | indent ''; }
 }
 printf x >a.png
 mkdir tree
