@@ -98,13 +98,25 @@ static void
 started(struct download *d)
 {
 	struct item *it = d->arg;
+	int first = !it->started.tv_sec;
 
-	clock_gettime(CLOCK_MONOTONIC, &it->started);
 	progress_total(&transfer_progress, d->object.size, 0);
 	progress_adjust(&transfer_progress, (int64_t)d->resumed);
+	if (!first)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &it->started);
 	log_r2(LOG_INFO, "Downloading: %s (%.2f MB)", path_base(d->key), mib(d->object.size));
 	if (d->resumed)
 		log_r2(LOG_INFO, "%s: goes on: %.2f MB are there already", path_base(d->key), mib(d->resumed));
+}
+
+static void
+again(struct download *d, uint64_t lost, const char *why)
+{
+	log_r2(LOG_WARNING, "%s: %s: starts again", path_base(d->key), why);
+	/* What is to be done is less now, and so is what is done. */
+	progress_total(&transfer_progress, -d->object.size, 0);
+	progress_adjust(&transfer_progress, -(int64_t)lost);
 }
 
 static const char *
@@ -184,7 +196,7 @@ submit(struct get_run *run, const char *key, const char *rel, const struct s3_en
 		return;
 	}
 	it->run = run;
-	it->d = (struct download){.dir_fd = run->dir_fd, .started = started, .finished = finished, .arg = it};
+	it->d = (struct download){.dir_fd = run->dir_fd, .started = started, .again = again, .finished = finished, .arg = it};
 	strcpy(it->d.key, key);
 	strcpy(it->d.rel, rel);
 	if (x && *x->etag && strlen(x->etag) < S3_ETAG_CAP) {
@@ -244,10 +256,16 @@ get_list(struct get_run *run, const char *prefix, const char *pattern, struct er
 	return rc;
 }
 
+static void
+stream_started(const struct download_stream *d)
+{
+	progress_total(&transfer_progress, d->object.size, 1);
+}
+
 int
 get_stream(struct get_run *run, const char *key, int fd)
 {
-	struct download_stream d = {.key = key, .fd = fd};
+	struct download_stream d = {.key = key, .fd = fd, .started = stream_started};
 	struct outcome o = {.key = key, .file = "-", .status = "downloaded", .object = &d.object};
 	struct timespec start;
 	struct err e;

@@ -45,16 +45,25 @@ end(struct download_state *st, const struct err *e)
 	d->finished(d, e);
 }
 
+/* Bytes of the object that are in the file. */
+static uint64_t
+arrived(const struct download_state *st)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; st->progress && i < st->lay.nranges; i++)
+		sum += st->progress[i];
+	return sum;
+}
+
 /* Of a failed download, what can be gone on with stays. The message says so, whatever it was. */
 static void
 leave(struct download_state *st, struct err *e)
 {
 	char text[ENC_SHOW_CAP], msg[sizeof e->msg];
 	struct buf b = BUF(msg);
-	uint64_t kept = 0;
+	uint64_t kept = st->records ? arrived(st) : 0;
 
-	for (unsigned i = 0; st->records && st->progress && i < st->lay.nranges; i++)
-		kept += st->progress[i];
 	if (!kept || !st->dest.lasting || e->kind == ERR_CORRUPT || e->status == 412) {
 		download_dest_drop(&st->dest);
 		return;
@@ -75,6 +84,22 @@ reason(const struct download_state *st, const struct err *e)
 }
 
 static void
+begin_again(struct download_state *st, int why)
+{
+	struct download *d = st->d;
+
+	if (d->again)
+		d->again(d, arrived(st), why == AGAIN_SUSPECT ? "what an earlier run has left does not belong to the object"
+			: "the object was replaced meanwhile");
+	st->again |= why;
+	d->known = 0;
+	download_dest_drop(&st->dest);
+	download_ranges_free(st);
+	download_dest_close(&st->dest);
+	pool_submit(st->pool, &st->plan);
+}
+
+static void
 conclude(struct download_state *st, struct s3 *s)
 {
 	struct download *d = st->d;
@@ -90,12 +115,7 @@ conclude(struct download_state *st, struct s3 *s)
 	}
 	why = reason(st, &e) & ~st->again;
 	if (why) {
-		st->again |= why;
-		d->known = 0;
-		download_dest_drop(&st->dest);
-		download_ranges_free(st);
-		download_dest_close(&st->dest);
-		pool_submit(st->pool, &st->plan);
+		begin_again(st, why);
 		return;
 	}
 	if (e.status == 412 && st->again & AGAIN_REPLACED) {
@@ -306,7 +326,7 @@ plan(struct pool_job *j, struct s3 *s)
 	}
 	if (rc == 0)
 		rc = prepare(st, s, &e);
-	if (rc == 0 && d->started && !st->again)
+	if (rc == 0 && d->started)
 		d->started(d);
 	if (rc == 0)
 		rc = start(st, s, &e);

@@ -27,8 +27,10 @@ struct download {
 	int dir_fd;                  /* DEST's directory: nothing is ever written outside it */
 	char rel[PATH_MAX];          /* the name below it; its directories are made as needed. One that ends in '/' is a directory itself */
 	int known;                   /* object's size, time and ETag are filled in already, by a listing: nothing is asked beforehand */
-	/* Both are called in a worker; arg is the caller's. started: something is to be fetched, object is filled in. May be NULL. */
+	/* All are called in a worker; arg is the caller's. started: something is to be fetched, object is filled in. again: what has come,
+	   lost bytes of the object as it was, is dropped for that reason; then started is called once more. Both may be NULL. */
 	void (*started)(struct download *d);
+	void (*again)(struct download *d, uint64_t lost, const char *why);
 	/* All is done; e is NULL when the file has its final name, or was skipped. */
 	void (*finished)(struct download *d, const struct err *e);
 	void *arg;
@@ -49,6 +51,7 @@ void download_submit(struct pool *p, const struct download_options *o, struct do
 struct download_stream {
 	const char *key;
 	int fd;
+	void (*started)(const struct download_stream *d);   /* object is filled in; may be NULL */
 	/* Out: */
 	struct s3_object_info object;
 	int attempts;

@@ -207,6 +207,8 @@ download_stream(struct s3 *s, struct pool *pool, struct download_stream *d, stru
 
 	if (s3_head(s, d->key, &d->object, e) < 0 || download_learn(&k, s, d->key, &d->object, e) < 0)
 		return -1;
+	if (d->started)
+		d->started(d);
 	begin_sums(&x, &k);
 	g.if_match = *d->object.etag ? d->object.etag : NULL;
 	/* Without an ETag nothing would keep two versions apart. */
