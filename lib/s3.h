@@ -33,6 +33,7 @@ struct s3_store {
 	struct tls_trust *trust;         /* NULL for http:// */
 	struct tls_session session;
 	int64_t skew_s;                  /* server's clock − ours, learnt from RequestTimeTooSkewed */
+	int bare_match;                  /* learnt by upload.c: If-Match of a write without quotes */
 	int crc32c;                      /* the server echoes x-amz-checksum-crc32c, or has not been asked yet */
 	int stop;                        /* not 0: every request ends as soon as it can with ERR_STOPPED. A signal handler may set it */
 	int answered;                    /* some request had an answer: an outage later is waited out (--timeout) */
@@ -86,6 +87,7 @@ struct s3_put {
 	size_t nmeta;
 	int if_absent;                 /* If-None-Match: * */
 	const char *if_match;          /* store it only in place of the object with this ETag (without quotes), or NULL */
+	int bare_match;                /* no quotes in that field: older radosgw compares with them, so that it never holds */
 };
 
 /* How the server's copy was proved to be the body: it echoed our CRC32C, it checked the MD5 or SHA-256 that the
@@ -124,7 +126,8 @@ struct s3_complete {
 	const struct s3_part *parts;   /* in order, all of them */
 	int nparts;
 	int if_absent;
-	const char *if_match;          /* as in struct s3_put */
+	const char *if_match;          /* as in struct s3_put, and: */
+	int bare_match;
 };
 int s3_complete(struct s3 *s, const struct s3_complete *c, char etag[S3_ETAG_CAP], struct err *e);
 

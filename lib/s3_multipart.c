@@ -136,7 +136,8 @@ s3_complete(struct s3 *s, const struct s3_complete *rq, char etag[S3_ETAG_CAP], 
 	struct http_body body = {text ? len : 0, read_text, text};
 	struct s3_call c = {
 		.method = "POST", .key = rq->key, .query = query, .nquery = 1, .body = &body, .is_write = 1,
-		.if_none_match = rq->if_absent ? "*" : NULL, .if_match = s3_quoted(match, rq->if_match),
+		.if_none_match = rq->if_absent ? "*" : NULL, 
+		.if_match = rq->bare_match ? rq->if_match : s3_quoted(match, rq->if_match),
 		.reply = complete_reply, .arg = etag, .payload = SIGV4_UNSIGNED,
 	};
 	int rc;

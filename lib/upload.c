@@ -114,6 +114,7 @@ put(struct upload *u, struct s3 *s, struct err *e)
 		.content_type = o->content_type ? o->content_type : mime_type(u->r.key),
 		.cache_control = o->cache_control, .storage_class = o->storage_class,
 		.meta = o->meta, .nmeta = o->nmeta, .if_absent = upload_if_absent(u), .if_match = upload_if_match(u),
+		.bare_match = u->bare_match,
 	};
 	struct s3_put_result pr;
 	int rc = s3_put(s, &rq, &pr, e);
@@ -221,6 +222,8 @@ upload_sent(struct upload *u, struct s3 *s, int rc, struct err *e)
 {
 	int same;
 
+	if (rc == 0 && *u->own && u->bare_match)
+		s->store->bare_match = 1;
 	if (rc == 0)
 		rc = after_stored(u, e);
 	if (rc < 0 && e->kind == ERR_CHANGED) {
@@ -230,6 +233,12 @@ upload_sent(struct upload *u, struct s3 *s, int rc, struct err *e)
 	/* Refused because something is there. After a lost answer that may be our own object. */
 	if (rc < 0 && e->kind == ERR_HTTP && e->status == 412 && u->o->if_exists != UPLOAD_OVERWRITE &&
 	    ((same = look(u, s, e)) >= 0 || e->status == 403)) {
+		/* It is what it should have been: the server reads the condition otherwise. */
+		if (same == 2 && !u->bare_match) {
+			u->bare_match = 1;
+			begin(u, s);
+			return;
+		}
 		if (same != 1 || u->r.attempts < 2) {
 			taken(u, s, same == 1);
 			return;
@@ -311,6 +320,7 @@ upload_submit(struct pool *pool, const struct upload_options *o, struct upload *
 		u->src.fd = -1;
 	u->r = (struct upload_result){0};
 	snprintf(u->own, sizeof u->own, "%s", o->if_exists == UPLOAD_REPLACE && u->replaces ? u->replaces : "");
+	u->bare_match = pool->store->bare_match;
 	u->sends = 0;
 	u->job.run = run;
 	u->job.rank = 0;

@@ -75,6 +75,7 @@ struct upload {
 	const struct upload_options *o;
 	struct pool *pool;
 	char own[S3_ETAG_CAP];       /* of the object at r.key that is ours to replace; "": none */
+	int bare_match;              /* how that is said to the server */
 	int sends;                   /* how often it was begun: a file may change under it */
 };
 

@@ -102,7 +102,7 @@ finish_parts(struct parts *ps, struct s3 *s)
 {
 	struct upload *u = ps->u;
 	struct parts_complete c = {
-		{u->r.key, ps->upload_id, ps->parts, ps->n, upload_if_absent(u), upload_if_match(u)}, u->src.body.len,
+		{u->r.key, ps->upload_id, ps->parts, ps->n, upload_if_absent(u), upload_if_match(u), u->bare_match}, u->src.body.len,
 	};
 	struct err e = ps->e;
 	int rc = ps->failed ? -1 : 0;

@@ -133,7 +133,7 @@ complete(struct stream *st, struct s3 *s, struct err *e)
 {
 	struct upload *u = st->u;
 	struct parts_complete c = {
-		{u->r.key, st->upload_id, st->parts, st->n, u->o->if_exists != UPLOAD_OVERWRITE, NULL}, st->size,
+		{u->r.key, st->upload_id, st->parts, st->n, u->o->if_exists != UPLOAD_OVERWRITE, NULL, 0}, st->size,
 	};
 
 	u->r.size = st->size;

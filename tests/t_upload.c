@@ -45,6 +45,7 @@ static int parts_left = -1;                     /* then the network is gone; -1:
 static int parts_sent;
 /* Once, each: the answer to what stores an object is lost; what happens behind our back after a HEAD, and after an object is stored. */
 static int lose_answer;
+static int bare_server, quoted;   /* compares If-Match with its quotes, so that it never holds; requests with those */
 static void (*after_head)(void), (*after_store)(void);
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -104,6 +105,13 @@ fake_head(struct s3 *s, const char *key, struct s3_object_info *o, struct err *e
 	o->size = x->size;
 	once(&after_head);
 	return 0;
+}
+
+static int
+misread(const char *if_match, int bare)
+{
+	quoted += if_match && !bare;
+	return bare_server && if_match && !bare;
 }
 
 /* Store it if the conditions hold, or twice, when the first answer is lost. */
@@ -173,7 +181,8 @@ fake_put(struct s3 *s, const struct s3_put *put, struct s3_put_result *r, struct
 	} else {
 		r->attempts = 0;
 		pthread_mutex_lock(&lock);
-		rc = store_if(&x, put->if_absent, put->if_match, &r->attempts, e);
+		rc = misread(put->if_match, put->bare_match) ? refuse(e, 412)
+			: store_if(&x, put->if_absent, put->if_match, &r->attempts, e);
 		pthread_mutex_unlock(&lock);
 	}
 	memcpy(r->etag, x.etag, sizeof r->etag);
@@ -204,7 +213,7 @@ fake_complete(struct s3 *s, const struct s3_complete *c, char etag[S3_ETAG_CAP],
 	snprintf(x.key, sizeof x.key, "%s", c->key);
 	memcpy(x.etag, etag, sizeof x.etag);
 	pthread_mutex_lock(&lock);
-	rc = store_if(&x, c->if_absent, c->if_match, &attempts, e);
+	rc = misread(c->if_match, c->bare_match) ? refuse(e, 412) : store_if(&x, c->if_absent, c->if_match, &attempts, e);
 	unfinished -= rc == 0;
 	pthread_mutex_unlock(&lock);
 	return rc;
@@ -283,7 +292,7 @@ finished(struct upload *u, const struct err *e)
 static void
 begin_with(const char *there)
 {
-	nobjects = unfinished = no_head = lose_answer = created = 0;
+	nobjects = unfinished = no_head = lose_answer = created = bare_server = quoted = 0;
 	parts_left = -1;
 	after_head = after_store = NULL;
 	if (there)
@@ -378,6 +387,33 @@ test_replace(void)
 	after_head = object_goes;
 	u = upload(UPLOAD_REPLACE, own);
 	stored(&u, "k.png", fresh);
+}
+
+/* Learnt once, and no reason to replace what is not ours. */
+static void
+test_replace_bare(void)
+{
+	char own[S3_ETAG_CAP];
+	struct upload u;
+
+	write_file(fresh);
+	snprintf(own, sizeof own, "%s", etag_of(ours));
+	begin_with(ours);
+	bare_server = 1;
+	for (int i = 0; i < 2; i++) {
+		set("k.png", own, strlen(ours));
+		u = upload(UPLOAD_REPLACE, own);
+		stored(&u, "k.png", fresh);
+		check_int(nobjects, 1);
+		check_int(quoted, 1);
+	}
+	begin_with(ours);
+	bare_server = 1;
+	after_head = theirs_comes;
+	u = upload(UPLOAD_REPLACE, own);
+	stored(&u, other_key(fresh), fresh);
+	check_str(find("k.png")->etag, etag_of(theirs));
+	store.bare_match = 0;
 }
 
 static void
@@ -613,7 +649,8 @@ main(void)
 	for (int in_parts = 0; in_parts < 2; in_parts++) {
 		options.threshold = in_parts ? 0 : UINT64_MAX;
 		test_replace();
-		test_replace_not_ours();
+		test_replace_bare();
+	test_replace_not_ours();
 		test_replace_blind();
 		test_changed_after();
 		test_two_options();
