@@ -34,6 +34,7 @@ struct s3_store {
 	struct tls_session session;
 	int64_t skew_s;                  /* server's clock − ours, learnt from RequestTimeTooSkewed */
 	int bare_match;                  /* learnt by upload.c: If-Match of a write without quotes */
+	int64_t ahead_s;                 /* server's clock − ours by the Date of its last reply; 0 before, or when it says none */
 	int crc32c;                      /* the server echoes x-amz-checksum-crc32c, or has not been asked yet */
 	int stop;                        /* not 0: every request ends as soon as it can with ERR_STOPPED. A signal handler may set it */
 	int answered;                    /* some request had an answer: an outage later is waited out (--timeout) */
@@ -197,3 +198,39 @@ int s3_list(struct s3 *s, const struct s3_list *l, struct err *e);
 /* ListMultipartUploads in the same way: key, upload_id (never "", shorter than S3_UPLOAD_ID_CAP) and modified of every upload that
    nobody has completed or aborted. The order is the server's own. MinIO shows only those whose whole key is the prefix. */
 int s3_list_uploads(struct s3 *s, const struct s3_list *l, struct err *e);
+
+/* DeleteObject. An object that is gone already is fine. *marker becomes 1 when the bucket keeps versions, so that the object is
+   only hidden by a delete marker; else it is left alone. Once sent, it is not cut off by stop. */
+int s3_delete(struct s3 *s, const char *key, int *marker, struct err *e);
+
+/* DeleteObjects, once for all keys but those that XML does not carry faithfully: they go one by one. Asked again when the
+   answer is lost, or when the server could not do some of them now. Once sent, it is not cut off by stop. */
+enum { S3_DELETE_MAX = 1000 };
+struct s3_delete {
+	const char *const *keys;
+	int n;
+	int ask_markers;               /* a longer answer that says of delete markers */
+	/* Key number index is still there. */
+	void (*remains)(void *arg, int index, const struct err *why);
+	void *arg;
+	int marker;                    /* out: as *marker of s3_delete, if asked */
+};
+/* 0: remains was called for each that is still there, all others are gone. -1: nothing is known of any. s3_delete_unknown(e):
+   the server has no such operation or does not understand this one, so all are still there. */
+int s3_delete_many(struct s3 *s, struct s3_delete *d, struct err *e);
+int s3_delete_unknown(const struct err *e);
+
+/* A rule of the bucket's lifecycle configuration, as far as it is about age. The strings are valid during the callback only. */
+struct s3_rule {
+	const char *id, *prefix;       /* prefix "" for all */
+	int enabled;
+	/* Until it deletes, moves to another storage class, aborts unfinished uploads; 0: it does not. */
+	long days, ia_days, abort_days;
+};
+/* GetBucketLifecycleConfiguration, rule by rule. */
+int s3_lifecycle(struct s3 *s, void (*rule)(void *arg, const struct s3_rule *r), void *arg, struct err *e);
+
+/* PutBucketLifecycleConfiguration with r in place of the rule of r's id, or (r->days 0) without that rule; every other rule
+   goes back byte for byte as it came, and the whole is read again and compared. ia_days: to STANDARD_IA. 1: done; 0: there was
+   nothing to do; -1 (ERR_CORRUPT: the server has something else now, and *e says what). */
+int s3_lifecycle_change(struct s3 *s, const struct s3_rule *r, struct err *e);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include "hash.h"
 #include "path.h"
 #include "retry.h"
 #include "s3_call.h"
@@ -84,6 +85,37 @@ s3_connect_join(struct s3 *s, struct err *e)
 	if (s->ahead_rc < 0)
 		*e = s->ahead_err;
 	return s->ahead_rc;
+}
+
+static ssize_t
+read_text(void *arg, uint64_t off, void *p, size_t n, struct err *e)
+{
+	(void)e;
+	memcpy(p, (const char *)arg + off, n);
+	return (ssize_t)n;
+}
+
+void
+s3_call_text(const struct s3 *s, struct s3_call *c, struct s3_text *t, const char *p, size_t n)
+{
+	struct buf m = BUF(t->md5), h = BUF(t->sha256);
+	unsigned char sum[HASH_SHA256_LEN];
+	struct hash_md5 md5;
+
+	t->body = (struct http_body){n, read_text, (void *)(uintptr_t)p};
+	c->body = &t->body;
+	c->payload = SIGV4_UNSIGNED;
+	hash_md5_init(&md5);
+	hash_md5_update(&md5, p, n);
+	hash_md5_out(&md5, sum);
+	enc_base64(&m, sum, HASH_MD5_LEN);
+	if (!s->store->cfg->tls) {
+		hash_sha256(p, n, sum);
+		enc_hex(&h, sum, sizeof sum);
+		c->payload = t->sha256;
+	}
+	s3_call_field(c, "content-type", "application/xml");
+	s3_call_field(c, "content-md5", t->md5);
 }
 
 const char *
@@ -185,16 +217,22 @@ refused(struct s3 *s, const struct s3_call *c, const struct http_reply *rp, stru
 	return s3_refused(e, &r, &x);
 }
 
-/* The server's clock is the one that counts: 1 when ours was corrected by its Date, so that a new signature may pass. */
-static int
-correct_clock(struct s3_store *st, const struct http_reply *rp)
+static void
+read_clock(struct s3_store *st, const struct http_reply *rp)
 {
 	const char *date = http_field(rp, "date");
-	int64_t t, skew, old = __atomic_load_n(&st->skew_s, __ATOMIC_RELAXED);
+	int64_t t;
 
-	if (!date || utc_parse_http(date, &t) < 0)
-		return 0;
-	skew = t - time(NULL);
+	if (date && utc_parse_http(date, &t) == 0)
+		__atomic_store_n(&st->ahead_s, t - time(NULL), __ATOMIC_RELAXED);
+}
+
+/* The server's clock is the one that counts: 1 when ours was corrected by its Date, so that a new signature may pass. */
+static int
+correct_clock(struct s3_store *st)
+{
+	int64_t skew = __atomic_load_n(&st->ahead_s, __ATOMIC_RELAXED), old = __atomic_load_n(&st->skew_s, __ATOMIC_RELAXED);
+
 	if (skew - old < SKEW_WORTH_S && old - skew < SKEW_WORTH_S)
 		return 0;
 	__atomic_store_n(&st->skew_s, skew, __ATOMIC_RELAXED);
@@ -266,13 +304,14 @@ sign(struct wire *w, const struct s3 *s, const struct s3_call *c, struct err *e)
 struct outgoing {
 	const struct s3_store *store;
 	const struct http_body *body;
+	int whole;
 };
 
 static ssize_t
 read_outgoing(void *arg, uint64_t off, void *p, size_t n, struct err *e)
 {
 	const struct outgoing *o = arg;
-	ssize_t got = s3_stopped(o->store, e) ? -1 : o->body->read(o->body->arg, off, p, n, e);
+	ssize_t got = !o->whole && s3_stopped(o->store, e) ? -1 : o->body->read(o->body->arg, off, p, n, e);
 
 	if (got > 0 && o->store->moved)
 		o->store->moved(o->store->arg, (size_t)got);
@@ -283,7 +322,7 @@ static int
 attempt(struct s3 *s, struct s3_call *c, struct http_reply *rp, struct err *e)
 {
 	struct wire w;
-	struct outgoing out = {s->store, c->body};
+	struct outgoing out = {s->store, c->body, c->whole};
 	struct http_body body = {c->body ? c->body->len : 0, read_outgoing, &out};
 	struct http_request rq = {.method = c->method, .target = w.target, .fields = w.fields, .body = c->body ? &body : NULL};
 
@@ -291,13 +330,14 @@ attempt(struct s3 *s, struct s3_call *c, struct http_reply *rp, struct err *e)
 	rp->resent = 0;
 	if (s3_connect_join(s, e) < 0 || sign(&w, s, c, e) < 0)
 		return -1;
-	s->http.server.stop = c->last_word ? NULL : &s->store->stop;
+	s->http.server.stop = c->last_word || c->whole ? NULL : &s->store->stop;
 	rq.nfields = w.nfields;
 	c->attempts++;
 	if (http_send(&s->http, &rq, rp, e) < 0)
 		return -1;
 	c->attempts += rp->resent;
 	__atomic_store_n(&s->store->answered, 1, __ATOMIC_RELAXED);
+	read_clock(s->store, rp);
 	if (rp->status / 100 == 2)
 		return c->reply ? c->reply(s, c, rp, e) : 0;
 	return refused(s, c, rp, e);
@@ -337,7 +377,7 @@ wait_out(const struct s3_store *st, const struct err *e, long since_ms)
 
 /* Milliseconds until the next attempt, -1 when this was the last. */
 static int
-next_wait(struct s3 *s, const struct s3_call *c, struct tries *t, const struct http_reply *rp, struct err *e)
+next_wait(struct s3 *s, const struct s3_call *c, struct tries *t, struct err *e)
 {
 	int wait;
 
@@ -345,7 +385,7 @@ next_wait(struct s3 *s, const struct s3_call *c, struct tries *t, const struct h
 		t->n = 1;
 		t->lost_ms = 0;
 	}
-	if (!t->clock && !strcmp(e->code, "RequestTimeTooSkewed") && correct_clock(s->store, rp)) {
+	if (!t->clock && !strcmp(e->code, "RequestTimeTooSkewed") && correct_clock(s->store)) {
 		t->clock = 1;
 		wait = 0;
 	} else {
@@ -384,7 +424,7 @@ s3_call(struct s3 *s, struct s3_call *c, struct err *e)
 		c->progressed = 0;
 		rc = attempt(s, c, &rp, e);
 		http_finish(&s->http);
-		wait = rc < 0 && go ? next_wait(s, c, &t, &rp, e) : -1;
+		wait = rc < 0 && go ? next_wait(s, c, &t, e) : -1;
 		if (go)
 			report(s, c, &(struct s3_attempt){.status = rp.status, .ms = now_ms() - t.start_ms, .number = t.n,
 				.again = wait >= 0}, rc < 0 ? e : NULL);

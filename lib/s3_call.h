@@ -25,6 +25,7 @@ struct s3_call {
 	int (*reply)(struct s3 *s, struct s3_call *c, const struct http_reply *rp, struct err *e);
 	void *arg;                       /* reply's */
 	int progressed;                  /* set by a reply that failed, but came nearer the end: the next attempt counts as the second */
+	int whole;                       /* not begun once the store was told to stop, but never cut off by that in the middle */
 	int last_word;                   /* sent once even when the store was told to stop: takes back what would be left over */
 	int attempts;                    /* out: requests that may have reached the server */
 };
@@ -34,6 +35,14 @@ enum { S3_META_NAME_CAP = 80 };
 void s3_call_object(struct s3_call *c, const struct s3_put *put, char names[S3_META_MAX][S3_META_NAME_CAP]);
 /* What a reply's fields say of an object; the size is the reply's own length. */
 void s3_describe(struct s3_object_info *o, const struct http_reply *rp);
+
+/* n bytes at p, in memory, as the body of c, which carries their MD5 for the server to check: XML.
+   All must live as long as the call. */
+struct s3_text {
+	struct http_body body;
+	char md5[32], sha256[65];
+};
+void s3_call_text(const struct s3 *s, struct s3_call *c, struct s3_text *t, const char *p, size_t n);
 
 /* The bucket that c is for. */
 const char *s3_call_bucket(const struct s3 *s, const struct s3_call *c);

@@ -1,0 +1,218 @@
+#include <stdlib.h>
+#include <string.h>
+#include "path.h"
+#include "retry.h"
+#include "s3_call.h"
+#include "s3_error.h"
+#include "xml.h"
+
+static int
+delete_reply(struct s3 *s, struct s3_call *c, const struct http_reply *rp, struct err *e)
+{
+	const char *marker = http_field(rp, "x-amz-delete-marker");
+
+	(void)s, (void)e;
+	if (marker && !strcmp(marker, "true"))
+		*(int *)c->arg = 1;
+	return 0;
+}
+
+int
+s3_delete(struct s3 *s, const char *key, int *marker, struct err *e)
+{
+	struct s3_call c = {.method = "DELETE", .key = key, .is_write = 1, .whole = 1, .reply = delete_reply, .arg = marker};
+
+	if (s3_call(s, &c, e) == 0 || !strcmp(e->code, "NoSuchKey"))
+		return 0;
+	return -1;
+}
+
+int
+s3_delete_unknown(const struct err *e)
+{
+	return e->kind == ERR_HTTP && (e->status == 501 || e->status == 405 || !strcmp(e->code, "MalformedXML"));
+}
+
+/* XML 1.0 has no way to write most control characters, U+FFFE and what is no UTF-8; and spaces at the ends or line ends may not survive a
+   server's reader: another object would be meant. */
+static int
+fits_xml(const char *key)
+{
+	size_t n = strlen(key);
+
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)key[i] < 0x20 || key[i] == 0x7f)
+			return 0;
+	return n && key[0] != ' ' && key[n - 1] != ' ' && !strstr(key, "\xef\xbf\xbe") && !strstr(key, "\xef\xbf\xbf") &&
+		enc_utf8_valid(key, n);
+}
+
+/* One request as it stands. */
+struct many {
+	struct s3_delete *d;
+	struct s3_error *why;      /* of each key, code "" unless it is still there; NULL while there are none */
+	int at;                    /* the key behind the one that was found last: answers keep the order, mostly */
+	int failed;                /* of this attempt */
+	const char *again;         /* code of one that is worth another attempt */
+	struct s3_error error;     /* of the <Error> being read, or of the whole */
+	char key[PATH_KEY_MAX + 1];
+};
+
+static int
+find_key(struct many *m)
+{
+	for (int i = 0; i < m->d->n; i++) {
+		int k = (m->at + i) % m->d->n;
+
+		if (!strcmp(m->d->keys[k], m->key)) {
+			m->at = k + 1;
+			return k;
+		}
+	}
+	return -1;
+}
+
+/* The end of an <Error> about a key. */
+static int
+end_error(struct many *m, struct err *e)
+{
+	struct err look = {.kind = ERR_HTTP};
+	int at = find_key(m);
+
+	if (at < 0)
+		return fail(e, ERR_PROTO, "delete: the server speaks of a key that was not in the request");
+	if (!m->why && !(m->why = calloc((size_t)m->d->n, sizeof *m->why)))
+		return fail(e, ERR_LOCAL, "out of memory");
+	if (!strcmp(m->error.code, "NoSuchKey"))
+		return 0;
+	m->why[at] = m->error;
+	m->failed++;
+	memcpy(look.code, m->error.code, sizeof look.code);
+	if (retry_worthwhile(&look))
+		m->again = m->why[at].code;
+	return 0;
+}
+
+static int
+many_element(void *arg, const char *path, const char *text, size_t len, struct err *e)
+{
+	struct many *m = arg;
+
+	if (!strcmp(path, "Error")) {
+		int rc = end_error(m, e);
+
+		m->error = (struct s3_error){0};
+		m->key[0] = '\0';
+		return rc;
+	}
+	if (!strcmp(path, "Error/Key") && len < sizeof m->key)
+		memcpy(m->key, text, len + 1);
+	if (!strcmp(path, "Deleted/DeleteMarker") && !strcmp(text, "true"))
+		m->d->marker = 1;
+	return s3_error_element(&m->error, strncmp(path, "Error/", 6) ? path : path + 6, text, len, e);
+}
+
+static int
+many_reply(struct s3 *s, struct s3_call *c, const struct http_reply *rp, struct err *e)
+{
+	struct many *m = c->arg;
+	struct xml x = {.element = many_element, .arg = m};
+	struct s3_refusal r = {rp->status, s3_call_bucket(s, c), NULL, NULL};
+
+	memset(&m->error, 0, sizeof m->error);
+	if (m->why)
+		memset(m->why, 0, (size_t)m->d->n * sizeof *m->why);
+	m->failed = m->at = 0;
+	m->again = NULL;
+	if (s3_read_xml(s, &x, e) < 0)
+		return -1;
+	e->retry_after_s = 0;
+	if (m->again)
+		memcpy(m->error.code, m->again, sizeof m->error.code);
+	/* A 200 that is an <Error>, or some keys to be asked for again: those that are gone by now are no error the next time. */
+	return *m->error.code ? s3_refused(e, &r, &m->error) : 0;
+}
+
+static int
+body_of(const struct s3_delete *d, struct buf *b, struct err *e)
+{
+	int n = 0;
+
+	b->cap = 256;
+	for (int i = 0; i < d->n; i++)
+		b->cap += 32 + strlen(d->keys[i]) * 6;   /* &quot; */
+	if (!(b->p = malloc(b->cap)))
+		return fail(e, ERR_LOCAL, "out of memory");
+	buf_reset(b);
+	buf_str(b, "<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
+	for (int i = 0; i < d->n; i++) {
+		if (!fits_xml(d->keys[i]))
+			continue;
+		buf_str(b, "<Object><Key>");
+		enc_xml(b, d->keys[i], strlen(d->keys[i]));
+		buf_str(b, "</Key></Object>");
+		n++;
+	}
+	if (!d->ask_markers)
+		buf_str(b, "<Quiet>true</Quiet>");
+	buf_str(b, "</Delete>");
+	return n;
+}
+
+/* What the server has said of each key. */
+static void
+tell(const struct many *m, const char *bucket)
+{
+	for (int i = 0; i < m->d->n && m->failed; i++)
+		if (*m->why[i].code) {
+			struct s3_refusal r = {200, bucket, NULL, NULL};
+			struct err why = {0};
+
+			s3_refused(&why, &r, &m->why[i]);
+			m->d->remains(m->d->arg, i, &why);
+		}
+}
+
+/* The one request. */
+static int
+send_many(struct s3 *s, struct many *m, const struct buf *b, struct err *e)
+{
+	static const struct pair query[] = {{"delete", ""}};
+	struct s3_text text;
+	struct s3_call c = {
+		.method = "POST", .key = "", .query = query, .nquery = 1, .is_write = 1, .whole = 1, .reply = many_reply, .arg = m,
+	};
+
+	s3_call_text(s, &c, &text, b->p, b->len);
+	/* Still to be asked for again when there were no more attempts: then the last answer holds. */
+	if (s3_call(s, &c, e) < 0 && !m->again)
+		return -1;
+	tell(m, s->store->cfg->bucket);
+	return 0;
+}
+
+static void
+delete_rest(struct s3 *s, struct s3_delete *d)
+{
+	struct err why;
+
+	for (int i = 0; i < d->n; i++)
+		if (!fits_xml(d->keys[i]) && s3_delete(s, d->keys[i], &d->marker, &why) < 0)
+			d->remains(d->arg, i, &why);
+}
+
+int
+s3_delete_many(struct s3 *s, struct s3_delete *d, struct err *e)
+{
+	struct buf b = {0};
+	struct many m = {.d = d};
+	int n = body_of(d, &b, e), rc = n < 0 ? -1 : 0;
+
+	if (n > 0)
+		rc = send_many(s, &m, &b, e);
+	if (rc == 0)
+		delete_rest(s, d);
+	free(m.why);
+	free(b.p);
+	return rc;
+}
