@@ -273,3 +273,21 @@ utc_local_stamp(int64_t t, char out[UTC_STAMP_CAP])
 	*out++ = ':';
 	*digits(out, 2, tm.tm_sec) = '\0';
 }
+
+int64_t
+utc_local_begin(const char *date)
+{
+	enum { OFFSET_MAX = 26 * 3600 };   /* TZ takes 24:59:59; nothing is farther from UTC */
+	char day[UTC_DATE_CAP];
+	struct utc u;
+	int64_t t, from;
+
+	if (utc_parse_date(date, &u) < 0)
+		return FIRST;
+	/* By minutes to the first that is that day, then back by seconds: offsets and changes are at whole minutes but in old times. */
+	for (t = from = utc_join(&u) - OFFSET_MAX; utc_local_date(t, day), strcmp(day, date) < 0 && t < from + 2 * OFFSET_MAX; t += 60)
+		;
+	for (from = t - 60; utc_local_date(t - 1, day), strcmp(day, date) >= 0 && t > from + 1; t--)
+		;
+	return t;
+}

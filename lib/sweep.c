@@ -1,0 +1,91 @@
+#include <string.h>
+#include "path.h"
+#include "sweep.h"
+
+enum { DATE_LEN = UTC_DATE_CAP - 1 };
+
+const char *
+sweep_below(const char *prefix, const char *key)
+{
+	size_t n = strlen(prefix);
+
+	if (!n)
+		return key;
+	return !strncmp(key, prefix, n) && key[n] == '/' ? key + n + 1 : NULL;
+}
+
+/* What the date folder that name begins with says. Text is enough to compare such dates: four, two and two digits. There was no year 0. */
+static enum sweep_why
+judge_folder(const struct sweep *s, const char *name)
+{
+	char date[UTC_DATE_CAP] = "";
+
+	strncpy(date, name, DATE_LEN);
+	if (utc_parse_date(date, NULL) < 0 || name[DATE_LEN] != '/' || strcmp(date, "0001") < 0)
+		return SWEEP_NO_DATE;
+	return strcmp(date, s->before) < 0 ? SWEEP_OLD : SWEEP_YOUNG;
+}
+
+int
+sweep_old_folder(const struct sweep *s, const char *name)
+{
+	return judge_folder(s, name) == SWEEP_OLD;
+}
+
+static enum sweep_why
+judge_time(const struct sweep *s, int64_t modified)
+{
+	return modified <= 0 ? SWEEP_NO_DATE : modified < s->before_s ? SWEEP_OLD : SWEEP_YOUNG;
+}
+
+int
+sweep_keeps(const struct sweep *s, const char *key)
+{
+	for (int i = 0; i < s->nkeep; i++)
+		if (path_match(s->keep[i], key, 0) || path_match(s->keep[i], path_base(key), 0))
+			return 1;
+	return 0;
+}
+
+static int
+has_dots(const char *key)
+{
+	for (size_t n;; key += n + 1) {
+		n = strcspn(key, "/");
+		if ((n == 1 || n == 2) && !strncmp(key, "..", n))
+			return 1;
+		if (!key[n])
+			return 0;
+	}
+}
+
+enum sweep_why
+sweep_judge(const struct sweep *s, const char *key, int64_t modified)
+{
+	const char *name = sweep_below(s->prefix, key);
+	enum sweep_why why;
+
+	if (!name || !*name)
+		return SWEEP_OUTSIDE;
+	why = s->by_modified ? judge_time(s, modified) : judge_folder(s, name);
+	if (why == SWEEP_OLD && !s->by_modified && !name[DATE_LEN + 1])
+		why = SWEEP_NO_DATE;
+	if (why != SWEEP_OLD)
+		return why;
+	return has_dots(key) ? SWEEP_DOTS : sweep_keeps(s, key) ? SWEEP_KEPT : SWEEP_OLD;
+}
+
+void
+sweep_cutoff(const char *today, long days, char before[UTC_DATE_CAP])
+{
+	struct utc u;
+	char stamp[UTC_AMZ_CAP];
+
+	utc_parse_date(today, &u);
+	utc_amz(utc_join(&u) - days * INT64_C(86400), stamp);
+	memcpy(before, stamp, 4);
+	memcpy(before + 5, stamp + 4, 2);
+	memcpy(before + 8, stamp + 6, 2);
+	before[4] = before[7] = '-';
+	before[DATE_LEN] = '\0';
+}
