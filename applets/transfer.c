@@ -9,7 +9,7 @@
 
 enum { REPEAT_MS = 200 };   /* a signal that comes again sooner is the same one */
 
-static long workers = 8;
+long transfer_workers = 8;
 static uint64_t part_size_given = UPLOAD_PART_SIZE, rate;
 static int rate_given;
 static int progress_mode;
@@ -25,7 +25,7 @@ store_rate(const struct opt *o, const char *val, struct err *e)
 }
 
 const struct opt transfer_opts[] = {
-	{'j', "jobs", "N", "requests at once, in all [8]", opt_number, &workers, 1, POOL_WORKERS_MAX},
+	{'j', "jobs", "N", "requests at once, in all [8]", opt_number, &transfer_workers, 1, POOL_WORKERS_MAX},
 	{0, "part-size", "SIZE", "size of the parts of a large file, K M G for 1024 [50M]", opt_size, &part_size_given, 0, 0},
 	{0, "limit-rate", "SIZE", "bytes a second over all connections [no limit]", store_rate, &rate, 0, 0},
 	{0, "progress", "auto|always|never", "a line with bar, rate and time left [auto: on a terminal]", opt_choice,
@@ -98,7 +98,7 @@ transfer_open(struct pool *p, struct client *c, struct err *e)
 	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
 	struct sigaction sa = {.sa_handler = on_signal}, old;
 
-	if (pool_open(p, &c->store, (int)workers, rate, e) < 0)
+	if (pool_open(p, &c->store, (int)transfer_workers, rate, e) < 0)
 		return -1;
 	p->moved = progress_moved;
 	p->moved_arg = &transfer_progress;

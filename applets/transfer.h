@@ -6,6 +6,7 @@
 #include "progress.h"
 
 extern const struct opt transfer_opts[];
+extern long transfer_workers;   /* -j, which is all that some applets have of them */
 
 /* The one progress line of this run: add what is to do, and files that are done. Bytes come from the pool. */
 extern struct progress transfer_progress;

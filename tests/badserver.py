@@ -9,7 +9,7 @@ that started it does. What is below /-/ is for the test, and never misbehaves:
   GET  /-/uploads  ids of unfinished multipart uploads, one a line
   any  /-/raw/BUCKET/KEY   the object: GET, PUT, DELETE
 
-OPERATION: put part create complete abort listparts uploads head get list delete. FAULT, "done" being after the work:
+OPERATION: put part create complete abort listparts uploads head get list delete deletemany getrules putrules deleterules. FAULT, "done" being after the work:
   status code=503 [s3=SlowDown] [retry-after=1] [done=1]   that answer
   lost [done=1]          the connection ends without an answer; rst=1: by RST
   error200 [done=1]      200, spaces, and an <Error>
@@ -27,13 +27,21 @@ OPERATION: put part create complete abort listparts uploads head get list delete
   body                   the answer's body is what the fault's line says after "text=" (%xx decoded)
   gone                   the multipart upload has been dropped: 404 NoSuchUpload
   replace                the object becomes another one before the answer
+  clock seconds=N        a Date so far from now
+  page keys=N            of a listing, so many keys
+  marker                 of a delete: that it left a delete marker
+  rewrite                lifecycle rules are kept with other white space
+  drop                   all lifecycle rules but the last are forgotten
+DeleteObjects refuses keys with "denied" in them (AccessDenied); "busy" fails (InternalError) until it was asked for twice; "ghost" is NoSuchKey.
   append file=PATH [done=1]   a byte is added to that file of this machine, then goes on as if nothing had happened
 """
-import base64, contextlib, hashlib, http.server, os, re, select, socket, ssl, struct, sys, threading, time, urllib.parse
+import base64, contextlib, email.utils, hashlib, http.server, os, re, select, socket, ssl, struct, sys, threading, time, urllib.parse
+from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 lock = threading.RLock()
 objects, uploads, faults, log = {}, {}, [], []
+rules, busy = {}, set()  # lifecycle configurations of buckets
 now = most = 0           # requests under way
 DAY = "Mon, 29 Dec 2025 10:00:00 GMT"
 
@@ -99,6 +107,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         f = self.fault
         if f and f.name == "header":
             fields = [*fields, *f.args.items()]
+        if f and f.name == "clock":
+            fields = [*fields, ("Date", email.utils.formatdate(time.time() + int(f.args["seconds"]), usegmt=True))]
         if f and f.name == "length":
             length = f.args["value"]
         if f and f.name == "body":
@@ -179,6 +189,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def operation(self):
         m, q = self.command, self.query
+        if not self.key and "lifecycle" in q:
+            return {"GET": "getrules", "PUT": "putrules", "DELETE": "deleterules"}[m]
+        if not self.key and m == "POST" and "delete" in q:
+            return "deletemany"
         if not self.key and m == "GET":
             return "uploads" if "uploads" in q else "list"
         if "uploadId" in q:
@@ -397,17 +411,83 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(206, piece, [*self.object_fields(o), ("Content-Range", f"bytes {m[1]}-{last}/{len(data)}")])
 
     def do_list(self, _):
-        prefix = self.query.get("prefix", "")
+        q, f = self.query, self.fault
+        prefix, delimiter, token = q.get("prefix", ""), q.get("delimiter"), q.get("continuation-token", "")
+        size = int(f.args["keys"]) if f and f.name == "page" else 1000
+        start = len(self.bucket) + 1
+        rows, last, more = [], "", False
         with lock:
-            keys = [w.partition("/")[2] for w in sorted(objects) if w.startswith(self.bucket + "/" + prefix)]
-            rows = "".join(f"<Contents><Key>{escape(k)}</Key><LastModified>2025-12-29T10:00:00.000Z</LastModified>"
-                           f"<ETag>&quot;{objects[self.bucket + '/' + k].etag}&quot;</ETag>"
-                           f"<Size>{len(objects[self.bucket + '/' + k].data)}</Size></Contents>" for k in keys)
-        self.answer(200, f"<ListBucketResult><IsTruncated>false</IsTruncated>{rows}</ListBucketResult>".encode())
+            for where in sorted(w for w in objects if w.startswith(self.bucket + "/" + prefix)):
+                key = where[start:]
+                cut = key.find(delimiter, len(prefix)) + 1 if delimiter else 0
+                name = key[:cut] if cut else key
+                if name <= token or name == last:
+                    continue
+                if len(rows) == size:
+                    more = True
+                    break
+                last = name
+                text = urllib.parse.quote(name, errors="surrogateescape")
+                o = objects[where]
+                rows.append(f"<CommonPrefixes><Prefix>{text}</Prefix></CommonPrefixes>" if cut else
+                            f"<Contents><Key>{text}</Key><LastModified>2025-12-29T10:00:00.000Z</LastModified>"
+                            f"<ETag>&quot;{o.etag}&quot;</ETag><Size>{len(o.data)}</Size></Contents>")
+        token = f"<NextContinuationToken>{escape(last)}</NextContinuationToken>" if more else ""
+        self.answer(200, f"<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>{'true' if more else 'false'}</IsTruncated>{token}"
+                         f"{''.join(rows)}</ListBucketResult>".encode())
+
+    def delete_marker(self):
+        return [("x-amz-delete-marker", "true")] if self.fault and self.fault.name == "marker" else []
 
     def do_delete(self, _):
         with lock:
             objects.pop(self.where, None)
+        if not self.broken(True):
+            self.answer(204, b"", self.delete_marker())
+
+    def do_deletemany(self, data):
+        if base64.b64encode(hashlib.md5(data).digest()).decode() != self.headers.get("Content-MD5"):
+            self.refuse(400, "BadDigest")
+            return
+        root, out = ElementTree.fromstring(re.sub(rb' xmlns="[^"]*"', b"", data)), ""
+        keys = [k.text for k in root.iterfind("Object/Key")]
+        quiet = root.findtext("Quiet") == "true"
+        marker = "<DeleteMarker>true</DeleteMarker>" if self.delete_marker() else ""
+        if len(keys) > 1000 or not keys:
+            self.refuse(400, "MalformedXML")
+            return
+        for key in keys:
+            code = "AccessDenied" if "denied" in key else "NoSuchKey" if "ghost" in key else None
+            with lock:
+                if "busy" in key and key not in busy:
+                    busy.add(key)
+                    code = "InternalError"
+                if not code:
+                    objects.pop(f"{self.bucket}/{key}", None)
+            if code:
+                out += f"<Error><Key>{escape(key)}</Key><Code>{code}</Code><Message>as told</Message></Error>"
+            elif not quiet:
+                out += f"<Deleted><Key>{escape(key)}</Key>{marker}</Deleted>"
+        if not self.broken(True):
+            self.answer(200, f"<?xml version='1.0'?><DeleteResult>{out}</DeleteResult>".encode())
+
+    def do_getrules(self, _):
+        if self.bucket in rules:
+            self.answer(200, rules[self.bucket])
+        else:
+            self.refuse(404, "NoSuchLifecycleConfiguration")
+
+    def do_putrules(self, data):
+        f = self.fault
+        if f and f.name == "rewrite":
+            data = data.replace(b"<ID>", b"<ID >")
+        if f and f.name == "drop":
+            data = re.sub(rb"<Rule>.*(?=<Rule>)", b"", data, flags=re.S)
+        rules[self.bucket] = data
+        self.answer(200)
+
+    def do_deleterules(self, _):
+        rules.pop(self.bucket, None)
         self.answer(204)
 
 

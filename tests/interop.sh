@@ -5,6 +5,6 @@ cd "$(dirname "$0")" || exit 1
 rc=0
 for kind; do
 	# shellcheck disable=SC2016
-	TEST_TAG="$kind: " ./server with "$kind" sh -c 'rc=0; for t in upload ls aws_ls chroot; do bash ./$t.sh || rc=1; done; exit $rc' || rc=1
+	TEST_TAG="$kind: " ./server with "$kind" sh -c 'rc=0; for t in upload ls aws_ls cleanup chroot; do bash ./$t.sh || rc=1; done; exit $rc' || rc=1
 done
 exit $rc

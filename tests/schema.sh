@@ -42,7 +42,15 @@ fits "ls --by-date --cost" ls ls_day ls_cost -- --by-date --cost "$P"
 fits "ls --cost" ls ls_cost -- --cost "$P"
 id=$(s3 POST "$P/unfinished" --url-query uploads= | sed -n 's/.*<UploadId>\([^<]*\)<.*/\1/p')
 fits "ls --uploads" ls ls_upload ls_summary -- --uploads --summary "$P/unfinished"
-s3 DELETE "$P/unfinished" --url-query "uploadId=$id"
+until [ "$(date +%s)" -gt $(($(date -d "$(sed -n 's/.*"started":"\([^"]*\)".*/\1/p' lines)" +%s) + 1)) ]; do sleep 0.1; done
+fits "cleanup --uploads -n" cleanup cleanup_upload cleanup_summary -- --uploads=1s -n --prefix "$P"
+fits "cleanup --uploads" cleanup cleanup_upload cleanup_summary -- --uploads=1s --prefix "$P"
+s3_put "$P/2025-01-01/old" a.png
+fits "cleanup -n" cleanup cleanup_file cleanup_summary -- --days 30 -n --prefix "$P"
+fits "cleanup" cleanup cleanup_file cleanup_summary -- --days 30 --prefix "$P"
+r2 cleanup -q --lifecycle set --days 3 --prefix "$P"
+fits "cleanup --lifecycle show" cleanup cleanup_rule -- --lifecycle show
+r2 cleanup -q --lifecycle remove --prefix "$P"
 
 # The test would notice.
 refused() { ok "refused: $2" sh -c '! echo "$2" | python3 "$0/schema.py" "$1"' "$TESTS" "$1" "$2" >/dev/null 2>&1; }

@@ -1,0 +1,160 @@
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "cleanup.h"
+#include "enc.h"
+#include "json.h"
+#include "log.h"
+#include "path.h"
+
+/* Where journals of uploads lie on this machine (journal.h; sync keeps its own). Of all users, as far as we may look:
+   cron has another environment than who uploads. "*" is any one name. */
+static const struct place {
+	const char *variable, *path;
+} places[] = {
+	{"XDG_STATE_HOME", "/r2"}, {"XDG_STATE_HOME", "/r2-sync/*/parts"}, {"HOME", "/.local/state/r2"},
+	{"", "/var/lib/r2"}, {"", "/var/lib/r2-sync/*/parts"},
+	{"", "/root/.local/state/r2"}, {"", "/home/*/.local/state/r2"},
+	{"COMFYUI_OUTPUT_DIR", "/.r2-sync/parts"}, {"", "/workspace/ComfyUI/output/.r2-sync/parts"},
+};
+
+/* 1 when the file speaks of the id, in whatever record: what may be resumed stays. */
+static int
+file_has(const char *path, const char *id)
+{
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), found = 0;
+	struct stat st;
+	void *p;
+
+	if (fd < 0)
+		return 0;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0) {
+		p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+		if (p != MAP_FAILED) {
+			found = memmem(p, (size_t)st.st_size, id, strlen(id)) != NULL;
+			munmap(p, (size_t)st.st_size);
+		}
+	}
+	close(fd);
+	return found;
+}
+
+/* In every file of the directories that path, filled up to its length n, and then rest name. */
+static int
+look_in(char path[PATH_MAX], size_t n, const char *rest, const char *id)
+{
+	const char *star = strchr(rest, '*');
+	size_t len = star ? (size_t)(star - rest) : strlen(rest);
+	struct dirent *d;
+	int found = 0;
+	DIR *dir;
+
+	if (n + len + NAME_MAX + 2 > PATH_MAX)
+		return 0;
+	memcpy(path + n, rest, len);
+	path[n + len] = '\0';
+	dir = opendir(path);
+	n += len;
+	if (!star)
+		path[n++] = '/';
+	while (dir && !found && (d = readdir(dir))) {
+		size_t name = strlen(d->d_name);
+
+		if (d->d_name[0] == '.')
+			continue;
+		memcpy(path + n, d->d_name, name + 1);
+		found = star ? look_in(path, n + name, star + 1, id) : file_has(path, id);
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+/* 1 when a journal on this machine goes on with that upload; path says which. Variables may come from --env-file: cron has no others. */
+static int
+in_journal(const char *id, char path[PATH_MAX])
+{
+	char text[3 * S3_UPLOAD_ID_CAP];
+	struct buf b = BUF(text);
+
+	enc_query(&b, id, strlen(id));   /* as journals write it */
+	for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+		const struct place *x = &places[i];
+		struct err ignored;
+
+		*path = '\0';
+		if (*x->variable && (config_value(&client_args.config, x->variable, path, PATH_MAX, &ignored) < 1 || *path != '/'))
+			continue;
+		if (look_in(path, strlen(path), x->path, text))
+			return 1;
+	}
+	return 0;
+}
+
+static void
+tell(const struct s3_entry *x, const char *status)
+{
+	char stamp[UTC_STAMP_CAP], text[PATH_KEY_MAX * 6 + 1];
+	struct buf b = BUF(text);
+	struct json j;
+
+	if (client_args.json) {
+		json_begin(&j);
+		json_string(&j, "key", x->key);
+		json_string(&j, "upload_id", x->upload_id);
+		json_time(&j, "started", x->modified);
+		json_string(&j, "status", status);
+		json_end(&j);
+	} else if (*status == 'w' && !client_args.quiet) {
+		utc_local_stamp(x->modified, stamp);
+		enc_printable(&b, x->key, strlen(x->key));
+		printf("%s %10s %s\n", stamp, "UPLOAD", text);
+	}
+}
+
+static int
+upload(void *arg, const struct s3_entry *x, struct err *e)
+{
+	struct cleanup *c = arg;
+	char path[PATH_MAX];
+	struct err why = {0};
+
+	if (__atomic_load_n(&c->client->store.stop, __ATOMIC_RELAXED))
+		return 1;
+	if (!sweep_below(c->sweep.prefix, x->key) || x->modified <= 0 || x->modified >= c->uploads_before_s || sweep_keeps(&c->sweep, x->key))
+		return 0;
+	if (cleanup_clock(c, e) < 0)
+		return -1;
+	if (in_journal(x->upload_id, path)) {
+		log_r2(LOG_INFO, "Not aborted: %s: %s goes on with it", x->key, path);
+	} else if (!c->dry_run && s3_abort(&c->client->s3, NULL, x->key, x->upload_id, &why) < 0) {
+		log_r2(LOG_ERROR, "Not aborted: %s: %s", x->key, why.msg);
+		c->failed++;
+		tell(x, "failed");
+	} else {
+		c->aborted++;
+		tell(x, c->dry_run ? "would-abort" : "aborted");
+	}
+	return 0;
+}
+
+int
+cleanup_uploads(struct cleanup *c, struct err *e)
+{
+	char prefix[PATH_KEY_MAX + 2];
+	struct s3_list q = {.prefix = prefix, .entry = upload, .arg = c};
+
+	for (int i = 0; i < c->prefixes.n; i++) {
+		c->sweep.prefix = c->prefixes.v[i];
+		snprintf(prefix, sizeof prefix, "%s%s", c->sweep.prefix, *c->sweep.prefix ? "/" : "");
+		if (s3_list_uploads(&c->client->s3, &q, e) < 0)
+			return -1;
+	}
+	return 0;
+}

@@ -1,0 +1,146 @@
+#!/bin/bash
+# r2 cleanup against a server that misbehaves (badserver.py): what is denied, lost or cut off is told, and the next run finishes.
+. "$(dirname "$0")/lib.sh"
+cd "$T" || exit 1
+B=runpod
+trap 'kill $SERVER 2>/dev/null; at_exit' EXIT
+python3 "$TESTS/badserver.py" >port &
+SERVER=$!
+until [ -s port ]; do kill -0 $SERVER || exit 1; sleep 0.05; done
+R2_ENDPOINT=http://127.0.0.1:$(cat port)
+export R2_ENDPOINT R2_ACCESS_KEY_ID=id R2_SECRET_ACCESS_KEY=secret R2_BUCKET=$B XDG_STATE_HOME=$T/state
+
+ctl() { curl -sf "${@:2}" "$R2_ENDPOINT/-/$1"; }
+bad() {
+	ctl fault -d ''
+	[ $# = 0 ] || ctl fault --data-binary "$(printf '%s\n' "$@")"
+	ctl clear -d ''
+}
+requests() { ctl log | grep -c "^$1 "; }
+put() { curl -sf -Z --no-progress-meter -X PUT -d x -o /dev/null "$R2_ENDPOINT/-/raw/$B/$1"; }
+there() { ctl fault -d ''; r2 ls -1r outputs/ | wc -l; }
+# Some thousand old files, some young ones; nothing else.
+fill() {
+	put "outputs/2025-01-0[1-$1]/k[0001-1000]"
+	put 'outputs/2999-01-01/young[1-3]'
+	bad "${@:2}"
+}
+sweep() { r2 cleanup --days 30 "$@"; }
+
+fill 1
+put outputs/2025-01-01/denied
+put outputs/2025-01-01/ghost
+put outputs/2025-01-01/busy
+bad
+t 'one is denied: the others go, and it is named' 1 'Deleted 1002 files older than 30 days' \
+	'[R2] TS - WARNING - Attempt 1/2 failed: InternalError
+[R2] TS - ERROR - Not deleted: outputs/2025-01-01/denied: AccessDenied: as told …' sweep --retries 2
+is '… asked for again because of the busy one' "$(requests deletemany)" 3
+t '… as JSON' 1 '{"key":"outputs/2025-01-01/denied",…,"status":"failed"}
+…{"before":"…","deleted":1,"bytes":1,"failed":1}' … sweep --json
+is '… the others are gone' "$(there)" 5
+ctl "raw/$B/outputs/2025-01-01/denied" -X DELETE; ctl "raw/$B/outputs/2025-01-01/ghost" -X DELETE
+
+for status in 501 405; do
+	fill 2 "deletemany status 0 code=$status"
+	t "$status for DeleteObjects: one by one" 0 'Deleted 2000 files older than 30 days' '' sweep
+	ok '… several at once' [ "$(ctl most)" -gt 2 ]
+	is '… and DeleteObjects is not asked for again and again' "$(($(requests deletemany) <= 2))" 1
+	is '… the young ones stay' "$(there)" 3
+done
+fill 1 'deletemany status 0 code=501' 'delete status code=403 s3=AccessDenied'
+t 'one by one: one is denied' 1 'Deleted 999 files …' '…Not deleted: outputs/2025-01-01/k…: AccessDenied…' sweep
+is '… and that one remains' "$(there)" 4
+fill 1 'deletemany status 0 code=400 s3=MalformedXML'
+t 'a server that does not understand the request' 0 'Deleted 1000 files …' '' sweep
+
+fill 3 'deletemany lost done=1' 'deletemany lost'
+t 'answers are lost' 0 'Deleted 3000 files older than 30 days' … sweep
+is '… all the same all are gone' "$(there)" 3
+fill 1 'deletemany status code=503 retry-after=1' 'deletemany error200 done=1'
+t 'SlowDown, and a 200 that is an error' 0 'Deleted 1000 files …' … sweep
+fill 3 'deletemany status 0 code=403 s3=AccessDenied'
+t 'no right to delete: told once, no more requests' 1 'Deleted 0 files older than 30 days' \
+	'[R2] TS - ERROR - …000 files were not deleted: AccessDenied: as told …give the token Object Read & Write…' sweep -j 1
+ok '…' [ "$(requests deletemany)" -le 2 ]
+is '… all are there' "$(there)" 3003
+bad 'deletemany body 0 text=captive'
+t 'an answer that is none' 1 'Deleted 0 files …' '…ERROR - …000 files were not deleted: …' sweep -j 4 --retries 1
+fill 1 'deletemany body 0 text=<DeleteResult><Error><Key>outputs/elsewhere</Key><Code>AccessDenied</Code></Error></DeleteResult>'
+t 'an answer about another key' 1 'Deleted 0 files …' '…speaks of a key that was not in the request' sweep -j 1 --retries 1
+fill 1 'deletemany marker 0'
+t 'delete markers' 0 'Deleted 1000 files …' '…WARNING - The bucket keeps versions…' sweep
+fill 1 'deletemany status 0 code=501' 'delete marker 0'
+t '… one by one' 0 'Deleted 1000 files …' '…WARNING - The bucket keeps versions…' sweep
+
+# The clock.
+fill 1 'list clock 0 seconds=90000'
+t 'a clock a day behind deletes nothing' 1 'Deleted 0 files older than 30 days' \
+	"…ERROR - this machine's clock is 25 hours behind the server's, so nothing is deleted: …--ignore-clock…" sweep
+t '… with -n says so too' 1 'Would delete 0 files …' '…clock…' sweep -n
+bad 'list clock 0 seconds=-90000'
+t '… or ahead' 1 'Deleted 0 files …' "…25 hours ahead of…" sweep
+is '… indeed' "$(there)" 1003
+bad 'list clock 0 seconds=82800'
+t '23 hours are borne' 0 '…Would delete 1000 files …' … sweep -n
+bad 'list clock 0 seconds=90000'
+t '--ignore-clock' 0 'Deleted 1000 files …' '' sweep --ignore-clock
+
+# Listings.
+put 'outputs/2998-[01-12]-[10-28]/k[1-5]'
+fill 1 'list page 0 keys=50'
+t 'what is young is not listed' 0 'Deleted 1000 files …' '' sweep
+is '… one request for the folders, 20 for the old one' "$(requests list)" 21
+bad
+t '--max-delete counts first' 0 'Deleted 0 files …' '' sweep --max-delete 5
+fill 1 'list body text=<ListBucketResult><IsTruncated>true</IsTruncated><Contents><Key>outputs/2025-01-01/a</Key></Contents></ListBucketResult>'
+t 'more, but no token' 1 'Deleted 0 files …' '…ERROR - list: …' sweep
+bad 'list body 0 text=<ListBucketResult><Contents><Key>elsewhere/2025-01-01/a</Key></Contents></ListBucketResult>'
+t 'keys that are not below the prefix' 1 'Deleted 0 files …' '…ERROR - list: …' sweep
+bad 'list body 0 text=<ListBucketResult><Contents><Key>outputs/a</Key></Contents></ListBucketResult>'
+t '--by modified, but the server says no time' 0 'Deleted 0 files …' '' sweep --by modified
+bad 'list cut 0 bytes=300'
+t 'listings that are cut off' 1 'Deleted 0 files …' '…ERROR - …' sweep --retries 2 --timeout 1
+is '… and all are there' "$(there)" $((12 * 19 * 5 + 1003))
+
+# Cut off in the middle: SIGINT lets end what is under way; kill -9 nothing; the next run finishes.
+bad; sweep -q
+fill 4 'deletemany wait 0 seconds=1'
+start() { env --default-signal=INT "$R2" cleanup --days 30 -j 1 >"$T/out" 2>"$T/err" & PID=$!; until ctl log | grep -q deletemany-wait; do kill -0 $PID || return; sleep 0.05; done; }
+start
+kill -INT $PID
+wait $PID
+is 'SIGINT: its status' $? 130
+is '… what is under way ends, and is counted' "$(cat out)" 'Deleted 1000 files older than 30 days'
+ok '… and it says why it stopped' grep -q 'Stopped by signal: Interrupt' err
+is '… no more was begun' "$(($(there) - 12 * 19 * 5))" 3003
+bad 'deletemany wait 0 seconds=1 done=1'
+start
+kill -9 $PID
+wait $PID 2>/dev/null
+bad
+t 'kill -9: the next run finishes' 0 'Deleted …000 files …' '' sweep
+is '… exactly' "$(($(there) - 12 * 19 * 5))" 3
+
+# Rules.
+rule() { printf '<Rule><ID>%s</ID><Filter/><Status>Enabled</Status><AbortIncompleteMultipartUpload><DaysAfterInitiation>7</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule>' "$1"; }
+rules() { curl -s "$R2_ENDPOINT/$B?lifecycle=" "$@"; }
+put_rules() { rules -X PUT --data-binary "<LifecycleConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">$1</LifecycleConfiguration>"; }
+lifecycle() { r2 cleanup --lifecycle "$@"; }
+put_rules "$(rule 'Default Multipart Abort Rule')"
+bad
+t "beside R2's own rule" 0 '' '…Rule set: r2-cleanup-outputs…' lifecycle set --days 30 --ia-days 7
+is '… in the words of its documentation' "$(rules)" "<LifecycleConfiguration…>$(rule 'Default Multipart Abort Rule')<Rule><ID>r2-cleanup-outputs</ID><Filter><Prefix>outputs/</Prefix></Filter><Status>Enabled</Status><Transition><Days>7</Days><StorageClass>STANDARD_IA</StorageClass></Transition><Expiration><Days>30</Days></Expiration></Rule></LifecycleConfiguration>"
+t 'show' 0 '  Default Multipart Abort Rule: below "": aborts unfinished uploads after 7 days
+* r2-cleanup-outputs: below "outputs/": moves objects to another class after 7 days, deletes them after 30 days' '' lifecycle show
+bad 'getrules status code=403 s3=AccessDenied'
+t 'no right' 1 '' '…AccessDenied…rules need an admin token…' lifecycle set --days 31
+bad 'putrules drop'
+t 'a server that forgets the others' 1 '' '…other lifecycle rules do not read as they did before…' lifecycle set --days 31
+put_rules "$(rule one)<!-- <Rule></Rule> -->"
+before=$(rules)
+t 'what cannot be told apart is left alone' 1 '' '…cannot be kept as they are…nothing was changed' lifecycle set --days 31
+is '… indeed' "$(rules)" "$before"
+put_rules '<Rule><ID>broken</ID>'
+t 'rules that are no XML' 1 '' '…ERROR - …' lifecycle set --days 31
+finish
