@@ -11,6 +11,7 @@
 #include "json.h"
 #include "log.h"
 #include "path.h"
+#include "private.h"
 #include "sync_daemon.h"
 #include "sync_log.h"
 #include "utc.h"
@@ -509,7 +510,7 @@ remove_doomed(struct daemon *d)
 void
 sync_files_save(struct daemon *d, int now)
 {
-	struct err e = {0};
+	struct err e = {0}, again;
 	int ok = 1;
 
 	if (ledger_dirty(d->ledger)) {
@@ -517,6 +518,9 @@ sync_files_save(struct daemon *d, int now)
 			return;
 		d->synced_at = d->now;
 		ok = ledger_sync(d->ledger, &e) == 0;
+		/* DIR was removed with all in it, and made again. Where Landlock holds us, the new one is not ours to write: a restart is. */
+		if (!ok && private_dir(d->state, &again) == 0)
+			ok = ledger_sync(d->ledger, &e) == 0;
 		if (!ok && !d->ledger_failing)
 			sync_log(1, "WARNING: the ledger cannot be written: %s: uploads go on, remembered in memory only", e.msg);
 		else if (ok && d->ledger_failing)

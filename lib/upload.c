@@ -130,18 +130,20 @@ static int
 look(struct upload *u, struct s3 *s, struct err *e)
 {
 	struct s3_object_info o;
-	int same;
+	int same, ours;
 
 	if (s3_head(s, u->r.key, &o, e) < 0)
 		return -1;
-	if (*u->own && !strcmp(o.etag, u->own))
+	ours = *u->own && !strcmp(o.etag, u->own);
+	/* A file that was only touched, or whose file system numbers its files anew, is not sent again. */
+	if (ours && u->o->if_exists != UPLOAD_REPLACE)
 		return 2;
 	same = s3_same_content(&o, &u->src.body, upload_part_size(u->src.body.len, u->o->part_size), e);
 	if (!same && u->o->part_size == UPLOAD_PART_SIZE)
 		same = s3_same_content(&o, &u->src.body, upload_part_size(u->src.body.len, UPLOAD_PART_SMALL), e);
 	if (same == 1)
 		memcpy(u->r.etag, o.etag, sizeof u->r.etag);
-	return same;
+	return same == 0 && ours ? 2 : same;
 }
 
 static void

@@ -7,7 +7,7 @@ if [ "$(id -u)" = 0 ]; then
 elif unshare -Ur true 2>/dev/null; then
 	enter=(unshare -Ur chroot)
 else
-	skip "an empty root directory" "needs root or user namespaces"
+	not_ok "an empty root directory: needs root or user namespaces"
 	finish
 fi
 need_server

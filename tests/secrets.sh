@@ -63,11 +63,11 @@ if [ "$(id -u)" = 0 ] && [ -e /proc/self/environ ]; then
 	wait $pid
 	is "… and it does its work" "$?" 0
 else
-	skip "PR_SET_DUMPABLE" "needs root and /proc"
+	not_ok "PR_SET_DUMPABLE: needs root and /proc"
 fi
 
 if ! strace -o /dev/null true 2>/dev/null; then
-	skip "system calls" "strace does not work here"
+	not_ok "system calls: strace does not work here"
 	finish
 fi
 

@@ -383,6 +383,14 @@ test_replace(void)
 	u = upload(UPLOAD_REPLACE, own);
 	stored(&u, "k.png", fresh);
 
+	/* Touched, but the same: not sent. */
+	snprintf(own, sizeof own, "%s", etag_of(fresh));
+	begin_with(fresh);
+	u = upload(UPLOAD_REPLACE, own);
+	stored(&u, "k.png", fresh);
+	check_int(u.r.outcome, UPLOAD_SAME);
+	snprintf(own, sizeof own, "%s", etag_of(ours));
+
 	begin_with(ours);
 	after_head = object_goes;
 	u = upload(UPLOAD_REPLACE, own);

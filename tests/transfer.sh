@@ -403,6 +403,6 @@ if unshare -rm true 2>/dev/null; then
 	t 'a full disk under the state directory' 0 '' '…Complete: 1/1' unshare -rm bash -c 'parts=(--part-size 5M --multipart-threshold 6M); R2='"$R2"'; full'
 	ok '… the object' s3_is "$P/full" mine.bin
 else
-	skip 'a full disk under the state directory' 'no name spaces here'
+	not_ok 'a full disk under the state directory: needs name spaces'
 fi
 finish
