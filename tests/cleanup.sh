@@ -94,8 +94,8 @@ printf '%s\n' "R2_ENDPOINT=$R2_ENDPOINT" "R2_BUCKET=$R2_BUCKET" "R2_CA_FILE=$R2_
 chmod 600 cron.env
 t 'an empty environment, --env-file' 0 'Deleted 1 files older than 30 days' '' env -i "$R2" cleanup --days 30 --env-file cron.env
 
-# Unfinished uploads. MinIO lists only those of one whole key.
-if ! server_is minio; then
+# Unfinished uploads. MinIO lists only those of one whole key; with moto each began in 2010.
+if ! server_is minio moto; then
 	random_file big 12000000
 	stray=$(curl -s --cacert "$R2_CA_FILE" -X POST --aws-sigv4 aws:amz:auto:s3 --user "$R2_ACCESS_KEY_ID:$R2_SECRET_ACCESS_KEY" \
 		-H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' "$R2_ENDPOINT/$R2_BUCKET/$P/out/stray?uploads=" |

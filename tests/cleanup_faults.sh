@@ -93,6 +93,9 @@ t 'what is young is not listed' 0 'Deleted 1000 files …' '' sweep
 is '… one request for the folders, 20 for the old one' "$(requests list)" 21
 bad
 t '--max-delete counts first' 0 'Deleted 0 files …' '' sweep --max-delete 5
+fill 1 'list body text=<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>'
+t '… and holds when more come meanwhile' 1 'Deleted 0 files …' '…more have come since they were counted: stopped at --max-delete 5' sweep --max-delete 5
+is '… so that all are there' "$(there)" $((12 * 19 * 5 + 1003))
 fill 1 'list body text=<ListBucketResult><IsTruncated>true</IsTruncated><Contents><Key>outputs/2025-01-01/a</Key></Contents></ListBucketResult>'
 t 'more, but no token' 1 'Deleted 0 files …' '…ERROR - list: …' sweep
 bad 'list body 0 text=<ListBucketResult><Contents><Key>elsewhere/2025-01-01/a</Key></Contents></ListBucketResult>'
