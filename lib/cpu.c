@@ -29,7 +29,7 @@ ask(void)
 	unsigned a, b, c, d, has, features;
 
 	__cpuid(1, a, b, features, d);
-	has = features & bit_SSE4_2 ? CPU_CRC32C : 0;
+	has = (features & bit_SSE4_2) ? CPU_CRC32C : 0;
 	if (!system_saves_avx(features) || __get_cpuid_max(0, NULL) < 7)
 		return has;
 	__cpuid_count(7, 0, a, b, c, d);
@@ -46,7 +46,7 @@ ask(void)
 static unsigned
 ask(void)
 {
-	return getauxval(AT_HWCAP) & HWCAP_CRC32 ? CPU_CRC32C : 0;
+	return (getauxval(AT_HWCAP) & HWCAP_CRC32) ? CPU_CRC32C : 0;
 }
 
 #else
@@ -68,7 +68,7 @@ cpu_has(void)
 	unsigned k = atomic_load_explicit(&known, memory_order_relaxed);
 
 	if (!k) {
-		k = ASKED | ask();
+		k = ASKED + ask();
 		atomic_store_explicit(&known, k, memory_order_relaxed);
 	}
 	return k;
@@ -77,5 +77,5 @@ cpu_has(void)
 void
 cpu_limit(unsigned mask)
 {
-	atomic_store_explicit(&known, ASKED | (ask() & mask), memory_order_relaxed);
+	atomic_store_explicit(&known, ASKED + (ask() & mask), memory_order_relaxed);
 }
