@@ -189,6 +189,7 @@ static void
 on_signal(struct daemon *d, int sig)
 {
 	static int64_t first;
+	sigset_t set;
 
 	if (sig == SIGCHLD) {
 		child_reap(&d->child);
@@ -208,13 +209,11 @@ on_signal(struct daemon *d, int sig)
 		begin_drain(d, d->now + d->set->drain_ms, 0);
 	} else if (d->now - first >= REPEAT_MS) {
 		sync_files_save(d, 1);
-		sigset_t set;
-
 		sigemptyset(&set);
 		sigaddset(&set, sig);
 		signal(sig, SIG_DFL);
-		raise(sig);
 		sigprocmask(SIG_UNBLOCK, &set, NULL);
+		raise(sig);
 	}
 }
 

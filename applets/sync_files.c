@@ -143,8 +143,9 @@ tell_failure(struct daemon *d, const struct sync_entry *x, const struct err *e, 
 {
 	char again[32];
 	int64_t s = (wait_ms + 999) / 1000;
+	int minutes = s >= 100;
 
-	snprintf(again, sizeof again, s < 100 ? "%" PRId64 " s" : "%" PRId64 " min", s < 100 ? s : (s + 30) / 60);
+	snprintf(again, sizeof again, "%" PRId64 " %s", minutes ? (s + 30) / 60 : s, minutes ? "min" : "s");
 	sync_log(1, "FAILED: %s: %s (tries again in %s)", path_base(x->rel), e->msg, again);
 	snprintf(d->last_error, sizeof d->last_error, "%.100s: %.380s", path_base(x->rel), e->msg);
 }

@@ -269,10 +269,10 @@ takes(const struct opt *o, char *const *argv)
 {
 	int64_t age;
 
-	if (!o->arg || *o->arg != '[')
+	if (!o->arg || *o->arg != '[' || !o->name)
 		return o->arg ? required_argument : no_argument;
 	for (; *argv && strcmp(*argv, "--"); argv++)
-		if (argv[1] && !strncmp(*argv, "--", 2) && !strncmp(*argv + 2, o->name, strlen(*argv + 2)) &&
+		if (argv[1] && !strncmp(*argv, "--", 2) && strstr(o->name, *argv + 2) == o->name &&
 			opt_parse_age(argv[1], &age) == 0)
 			return required_argument;
 	return optional_argument;
