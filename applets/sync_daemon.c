@@ -226,6 +226,13 @@ read_signals(struct daemon *d)
 		on_signal(d, (int)si.ssi_signo);
 }
 
+/* Another number when the metrics would say something else. */
+static uint64_t
+metrics_sum(const struct daemon *d, const struct sync_counts *c)
+{
+	return (d->uploaded + d->failed) << 32 ^ (uint64_t)c->all << 1 ^ (uint64_t)d->ready;
+}
+
 static void
 write_metrics(struct daemon *d)
 {
@@ -236,7 +243,7 @@ write_metrics(struct daemon *d)
 	if (!d->set->metrics || d->now - d->metrics_at < METRICS_MS)
 		return;
 	sync_count(d->sync, &c);
-	sum = d->uploaded + d->failed + c.all + (uint64_t)d->ready;
+	sum = metrics_sum(d, &c);
 	if (d->metrics_at && sum == d->metrics_sum && (!c.all || d->now - d->metrics_at < METRICS_IDLE_MS))
 		return;
 	d->metrics_at = d->now;
@@ -280,8 +287,7 @@ wait_ms(struct daemon *d, int64_t watchdog_at)
 		at = sooner(at, watchdog_at);
 	sync_count(d->sync, &c);
 	if (d->set->metrics)
-		at = sooner(at, d->metrics_at + (c.all ? METRICS_IDLE_MS : d->uploaded + d->failed + (uint64_t)d->ready == d->metrics_sum
-			? 1 << 30 : METRICS_MS));
+		at = sooner(at, d->metrics_at + (metrics_sum(d, &c) != d->metrics_sum ? METRICS_MS : c.all ? METRICS_IDLE_MS : 1 << 30));
 	if (at < 0)
 		return -1;
 	return at <= d->now ? 0 : at - d->now > 1 << 30 ? 1 << 30 : (int)(at - d->now);
@@ -415,7 +421,8 @@ sync_daemon(struct daemon *d, struct err *e)
 
 	d->signal_fd = d->wake_fd = d->ask_fd = d->dir_fd = d->lock_fd = -1;
 	d->delete_at = -1;
-	d->started = time(NULL);
+	/* The clock that files are stamped with. */
+	clock_gettime(CLOCK_REALTIME_COARSE, &d->started);
 	pthread_mutex_init(&d->lock, NULL);
 	sync_log_open(d->set->log, client_args.quiet, client_args.json);
 	sync_log(0, "Starting R2 sync daemon");

@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <time.h>
 #include "client.h"
 #include "ledger.h"
 #include "pool.h"
@@ -53,7 +54,7 @@ struct daemon {
 	struct file *ended;          /* uploads that workers are done with */
 
 	int64_t now;                 /* CLOCK_MONOTONIC, milliseconds, of this turn of the loop */
-	int64_t started;             /* seconds since 1970 */
+	struct timespec started;
 	int old_ones;                /* --new-only's first start: what the first scan finds stays */
 	int ready;                   /* watches stand, said so */
 	struct doomed *doomed;

@@ -53,11 +53,17 @@ random32(void)
 	return r;
 }
 
+static int
+is_before(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec < b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec < b->tv_nsec);
+}
+
 /* Since when this daemon knows the file as it is: what was there before its first start. */
 static int
 is_old(const struct daemon *d, const struct stat *st)
 {
-	return d->old_ones && st->st_ctim.tv_sec < d->started && st->st_mtim.tv_sec < d->started;
+	return d->old_ones && is_before(&st->st_ctim, &d->started) && is_before(&st->st_mtim, &d->started);
 }
 
 static void
@@ -486,7 +492,8 @@ sync_files_step(struct daemon *d)
 
 	for (int i = 0; i < LOOKS_A_TURN && (x = sync_look(d->sync, d->now)); i++, did = 1)
 		look(d, x);
-	for (; (x = sync_start(d->sync, d->now)); did = 1)
+	/* At the end there is nobody to begin it. */
+	for (; d->pool_open && (x = sync_start(d->sync, d->now)); did = 1)
 		begin(d, x);
 	return did;
 }
