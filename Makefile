@@ -5,6 +5,7 @@
 #   make test        bring what the tests need, run all of them; make units: only build the unit programs
 #   make check       static checks
 #   make demo | interop | bench | facts
+#   make soak    r2 sync behind a proxy that breaks things, for SOAK seconds (600)
 #   make clean       keeps downloads; make distclean does not
 # BEARSSL_SRC=DIR takes another BearSSL tree, V=1 shows the commands, WERROR=-Werror makes warnings errors.
 VERSION     = 0.1.0
@@ -150,6 +151,10 @@ interop: deps-test
 	@+$(AGAIN) r2
 	@TEST_TIMEOUT=2400 tests/run $(INTEROP:%='tests/interop.sh %')
 
+soak: deps-test
+	@+$(AGAIN) r2
+	@tests/server with radosgw python3 tests/soak.py
+
 bench: deps-test
 	@+$(AGAIN) r2
 	@bench/run
@@ -173,7 +178,7 @@ distclean:
 	rm -rf r2 $(B)
 
 FORCE:
-.PHONY: all facts units deps deps-test test check demo interop bench install uninstall clean distclean FORCE
+.PHONY: all facts units deps deps-test test check demo interop soak bench install uninstall clean distclean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(wildcard $(B)/*/*/*.d)

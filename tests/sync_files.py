@@ -1,0 +1,355 @@
+"""r2 sync: files that come in every way a program makes them. Every one of them has to be in the bucket, once, and right."""
+import os, pathlib, shutil, signal, socket, stat, subprocess, sys, time
+import sync_lib
+from sync_lib import Failed, R2, soak, wait
+
+
+def burst(s):
+    d = s.daemon()
+    for i in range(2000):
+        s.write(f"ComfyUI_{i:05}_.png")
+    s.equal("a burst of 2,000")
+    s.check("exit status 0 when nothing is left", d.stop() == 0)
+
+
+def nested(s):
+    s.daemon("-j", "8")
+    for run in range(10 if soak() else 2):
+        for i in range(300):
+            at = s.root / f"{run}/{i}/sub"
+            os.makedirs(at)
+            for name in ("a.png", "b.png"):
+                (at / name).write_bytes(b"%d %d" % (run, i))
+        s.equal(f"300 new nested directories, run {run + 1}")
+
+
+def moved_in(s):
+    s.daemon()
+    for i in range(50):
+        for j in range(3):
+            s.write(f"tree{i}/deep/er/{j}.png", root=s.dir / "outside")
+    s.write("first.png")
+    wait("the first is there", lambda: s.objects())
+    for i in range(50):
+        os.rename(s.dir / f"outside/tree{i}", s.root / f"tree{i}")
+    s.equal("50 trees moved in")
+
+
+def moved_about(s):
+    """Directories get other names, at once with new files in them; what is in the bucket stays there."""
+    s.daemon()
+    for i in range(20):
+        s.write(f"d{i}/old{i}.png")
+    s.equal("before")
+    want = s.files()
+    for i in range(20):
+        os.rename(s.root / f"d{i}", s.root / f"e{i}")
+        s.write(f"e{i}/new.png")
+        s.write(f"d{i}/again.png")
+    want |= s.files()
+    s.equal("directories renamed", want=lambda: want)
+    shutil.rmtree(s.root / "e3")
+    s.write("last.png")
+    want |= s.files()
+    s.equal("what is deleted here stays there", want=lambda: want)
+
+
+def overflow(s):
+    metrics = s.dir / "metrics"
+    d = s.daemon("-j", "16", "--metrics", metrics)
+    for i in range(300):
+        s.write(f"noise{i}.png")
+    s.equal("before")
+    d.send(signal.SIGSTOP)
+    if not soak():
+        # As many events with fewer files: every one is another than the one before, so that none are merged.
+        for turn in range(60):
+            for i in range(300):
+                s.write(f"noise{i}.png", b"%d" % turn)
+    for i in range(20000 if soak() else 1000):
+        s.write(f"d{i % 7}/{i}.png", b"%d" % i)
+    d.send(signal.SIGCONT)
+    s.equal("the reader stood still", limit=600)
+    wait("the overflow is counted", lambda: b"\nr2_sync_overflows_total 1" in metrics.read_bytes(), 10)
+
+
+def slow_writers(s):
+    """Held open, with pauses longer than the settle time: no state in between may ever be an object."""
+    d, chunks, partial = s.daemon("--settle", "0.3", settle=None), 5, []
+    files = [open(s.root / f"slow{i}.png", "wb") for i in range(4)]
+    second = open(s.root / "slow0.png", "ab")            # and a second writer, who ends early
+    for chunk in range(chunks):
+        for f in files:
+            f.write(os.urandom(1000))
+            f.flush()
+        if chunk == 1:
+            second.close()
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            partial += s.objects()
+            time.sleep(0.2)
+    s.check("nothing is uploaded while it is written", not partial, partial[:3])
+    said = s.status()
+    s.check("the status counts what is held open", said.get("open_for_writing") == 4, said)
+    for f in files:
+        f.close()
+    s.equal("written over seconds")
+    s.check("none was uploaded twice", d.log().count(b"\n[R2]") == 0 or d.log().count(b"Uploading: slow") == 4, d.log().decode())
+
+
+def temp_then_rename(s):
+    s.daemon()
+    for i in range(30):
+        for temporary in (f".x{i}.png.Ab3", f"x{i}.png.tmp", f"x{i}.part"):
+            path = s.write(temporary)
+        for temporary in (f".x{i}.png.Ab3", f"x{i}.png.tmp", f"x{i}.part"):
+            os.rename(s.root / temporary, s.root / f"{temporary.strip('.')[:2]}-{len(temporary)}-{i}.png")
+    s.write(".hidden.png")
+    s.write("still.png.tmp")
+    s.write("notes.txt")
+    s.equal("a temporary name, then the right one")
+
+
+def rewritten(s):
+    """50 times, some apart by more than the settle time, some in place, some by rename: one object, the last one's."""
+    s.daemon()
+    for i in range(50):
+        if i % 3:
+            s.write("a.png", b"%d" % i * 100)
+        else:
+            s.write("a.new.tmp", b"%d" % i * 100)
+            os.rename(s.root / "a.new.tmp", s.root / "a.png")
+        time.sleep(0.45 if i % 10 == 0 else 0.03)
+    s.equal("rewritten 50 times")
+    os.remove(s.root / "a.png")
+    s.write("a.png", b"after it was removed")
+    s.equal("removed and written anew")
+
+
+def links(s):
+    outside = s.write("outside.png", root=s.dir / "outside")
+    s.daemon("--rescan", "3")
+    s.write("a.png")
+    os.link(s.root / "a.png", s.root / "hard.png")
+    os.link(outside, s.root / "hard-outside.png")
+    os.symlink("a.png", s.root / "soft.png")
+    os.symlink(outside, s.root / "soft-outside.png")
+    os.symlink("nowhere.png", s.root / "dangling.png")
+    os.symlink(".", s.root / "loop")
+    os.symlink("loop.png", s.root / "loop.png")
+    os.symlink(s.dir / "outside", s.root / "linked-directory")
+    linked = s.files(s.dir / "outside")[b"outside.png"]
+    s.equal("hard and symbolic links", want=lambda: s.files() | {b"linked-directory/outside.png": linked})
+
+
+NAMES = [b"new\nline.png", b"tab\t.png", b"-dash.png", b"--help.png", b"a" * 251 + b".png", b" space .png", b"quote'\"\\.png", b"$(id)`id`.png",
+         "ümläut ñ 日本語 😀.png".encode(), b"%41+&=?#;.png", b"[b]*?.png", b"\x01\x1b[31m.png", b"*.png", b"CON.png", b"UPPER.PNG", b"a..png"]
+
+
+def odd_names(s):
+    d = s.daemon("--include", "*.png", "--include", "...", "--include", "....")
+    for name in NAMES + [b"...", b"...."]:
+        (pathlib.Path(os.fsdecode(os.fsencode(s.root) + b"/" + name))).write_bytes(name)
+    bad = [b"bad\xff\xfe.png", b"\xc3.png"]
+    for name in bad:
+        with open(os.fsencode(s.root) + b"/" + name, "wb") as f:
+            f.write(b"x")
+    want = lambda: {k: v for k, v in s.files(wanted=lambda n: n not in bad and n != b".r2-sync").items()}
+    s.equal("odd names", want=want)
+    log = d.log()
+    s.check("those that no key can be are refused by name", log.count(b"FAILED: ") >= 2 and b"\\xff" in log, log.decode(errors="replace"))
+    s.check("control characters never reach the log", not set(log) & (set(range(32)) - {10}) and b"\nline.png" not in log)
+    s.check("SIGTERM names them, status 1", d.stop() == 1 and d.log().count(b"NOT UPLOADED: ") == 2, *s.tail())
+
+
+def other_files(s):
+    """What is no file is passed over, and does not stop anything."""
+    os.mkfifo(s.root / "fifo.png")
+    sock = socket.socket(socket.AF_UNIX)
+    here = os.getcwd()
+    sock.bind(f"/proc/self/fd/{os.open(s.root, os.O_RDONLY)}/socket.png")
+    if os.getuid() == 0:
+        try:
+            os.mknod(s.root / "device.png", 0o600 | stat.S_IFCHR, os.makedev(1, 5))
+        except PermissionError:
+            pass
+    os.mkdir(s.root / "directory.png")
+    s.write("directory.png/a.png")
+    s.write("empty.png", b"")
+    d = s.daemon()
+    s.write("b.png")
+    os.mkfifo(s.root / "fifo2.png")
+    s.equal("FIFOs, sockets, devices, directories with a picture's name, and a file of no bytes")
+    s.check("exit status 0", d.stop() == 0, *s.tail())
+    sock.close()
+    os.chdir(here)
+
+
+def too_large(s):
+    path = s.root / "huge.png"
+    with open(path, "wb") as f:
+        f.truncate(6 << 40)
+    d = s.daemon()
+    s.write("small.png")
+    d.says("FAILED: huge.png")
+    s.equal("6 TB are refused, the rest goes on", want=lambda: {k: v for k, v in s_files_but(s, b"huge.png").items()})
+    s.check("and says why", b"5 TiB" in d.log(), *s.tail())
+    s.check("named at the end, status 1", d.stop() == 1 and b"NOT UPLOADED: huge.png" in d.log(), *s.tail())
+
+
+def s_files_but(s, name):
+    return s.files(wanted=lambda n: n.endswith(b".png") and n != name)
+
+
+def unreadable(s):
+    """As a user who may not read everything; later it may."""
+    under = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.getuid() == 0 else []
+    s.root.chmod(0o777)
+    path = s.write("secret.png")
+    path.chmod(0)
+    closed = s.root / "closed"
+    s.write("closed/inside.png")
+    closed.chmod(0)
+    d = s.daemon("--rescan", "1", under=under)
+    s.write("open.png").chmod(0o644)
+    d.says("FAILED: secret.png")
+    d.says("closed")
+    s.check("the others go on", wait("open.png", lambda: b"open.png" in s.objects()))
+    path.chmod(0o644)
+    closed.chmod(0o755)
+    (closed / "inside.png").chmod(0o644)
+    s.equal("readable in the end")
+    s.check("exit status 0", d.stop() == 0, *s.tail())
+
+
+def catches_up(s):
+    for i in range(50):
+        s.write(f"before/{i}.png")
+    d = s.daemon()
+    s.equal("what was there before the first start")
+    s.check("stops", d.stop() == 0)
+    for i in range(50):
+        s.write(f"while/stopped/{i}.png")
+    s.write("before/3.png", b"rewritten while it was stopped")
+    d = s.daemon()
+    s.equal("files added while it was stopped")
+    s.check("what is known is not sent again", d.log().count(b"Uploading: ") == 51, *s.tail())
+
+
+def root_comes_and_goes(s):
+    os.rmdir(s.root)
+    d = s.daemon()
+    wait("DIR is made, as the script did", s.root.is_dir)
+    s.write("a.png")
+    s.equal("a directory that was not there yet")
+    want = s.files()
+    for turn in range(3):
+        shutil.rmtree(s.root)
+        time.sleep(0.3 * turn)
+        s.root.mkdir()
+        s.write(f"again{turn}/b.png")
+        want |= s.files()
+        s.equal(f"the root deleted and made again, {turn + 1}", want=lambda: want)
+    os.rename(s.root, s.dir / "aside")
+    s.write("c.png", root=s.dir / "aside")
+    os.rename(s.dir / "aside", s.root)
+    want |= s.files()
+    s.equal("moved away and back", want=lambda: want)
+    s.check("it never ended", d.running())
+
+
+def watch_limit(s):
+    """16 watches for 60 directories: says which limit to raise, and polls the rest."""
+    for i in range(30):
+        s.write(f"old{i}/a.png")
+    inner = 'echo 16 >/proc/sys/user/max_inotify_watches && exec "$@"'
+    d = s.daemon("--rescan", "2", under=["unshare", "-U", "-r", "sh", "-c", inner, "sh"])
+    s.equal("those there before")
+    for i in range(30):
+        s.write(f"new{i}/sub/a.png")
+        s.write(f"old{i}/b.png")
+    s.equal("those that came later")
+    s.check("names the limit", b"max_user_watches" in d.log() or b"max_inotify_watches" in d.log(), *s.tail())
+    s.check("once", d.log().count(b"_watches") <= 2, *s.tail())
+
+
+def polling(s):
+    d = s.daemon("--poll", "--rescan", "1")
+    for i in range(100):
+        s.write(f"d{i % 5}/{i}.png")
+    s.equal("--poll")
+    s.write("d1/1.png", b"changed")
+    s.equal("--poll finds what changed")
+    s.check("no watches", d.running() and b"inotify" not in b"".join(
+        os.readlink(f).encode() for f in pathlib.Path(f"/proc/{d.process.pid}/fd").iterdir() if f.is_symlink()))
+
+
+def patterns(s):
+    d = s.daemon("--include", "*.txt", "--include", "keep/*.dat", "--exclude", "*/skip/*", "--exclude", "no*")
+    for rel in ("a.txt", "A.TXT", "b.png", "keep/c.dat", "other/c.dat", "x/skip/d.txt", "no.txt", "x/y/e.txt", "f.txt.tmp", ".g.txt"):
+        s.write(rel)
+    want = (b"a.txt", b"A.TXT", b"keep/c.dat", b"x/y/e.txt")
+    s.equal("--include and --exclude", want=lambda: {k: v for k, v in s.files(wanted=lambda n: True).items() if k in want})
+    d.stop()
+
+
+def all_files(s):
+    d = s.daemon("--all")
+    for rel in ("a.txt", "noending", "b.png", "x/Makefile", ".dot", "c.tmp", "d.part", "e.TMP"):
+        s.write(rel)
+    s.equal("--all, but for dot files, *.tmp and *.part",
+            want=lambda: {k: v for k, v in s.files(wanted=lambda n: True).items() if k in (b"a.txt", b"noending", b"b.png", b"x/Makefile")})
+    d.stop()
+
+
+def flat(s):
+    """One key for many files: all contents are there, each under a name of its own."""
+    s.daemon("--flat")
+    for i in range(10):
+        s.write(f"d{i}/same.png", b"content %d" % i)
+        s.write(f"d{i}/equal.png", b"everywhere")
+        s.write(f"d{i}/own{i}.png")
+    contents = lambda found: {"": sorted({v for v in found.values()})}
+    s.equal("--flat with clashes", want=lambda: contents(s.files()), got=lambda: contents(s.objects()))
+    names = s.objects()
+    s.check("below no directory, and one object a content", all(b"/" not in n for n in names) and len(names) == 21, sorted(names))
+
+
+def two_daemons(s):
+    """Two directories, one prefix, equal names: nothing is overwritten."""
+    other = s.dir / "other"
+    other.mkdir()
+    s.daemon()
+    s.daemon(directory=other)
+    for i in range(30):
+        s.write(f"d/{i}.png", b"one %d" % i)
+        s.write(f"d/{i}.png", b"two %d" % i, root=other)
+        s.write(f"same{i}.png", b"both %d" % i)
+        s.write(f"same{i}.png", b"both %d" % i, root=other)
+    both = lambda: sorted([*s.files().values(), *(v for k, v in s.files(other).items() if not k.startswith(b"same"))])
+    s.equal("two daemons", want=lambda: {"": both()}, got=lambda: {"": sorted(s.objects().values())})
+    for i in range(30):
+        s.write(f"d/{i}.png", b"one again %d" % i)
+        s.write(f"d/{i}.png", b"two again %d" % i, root=other)
+    s.equal("and each replaces its own", want=lambda: {"": both()}, got=lambda: {"": sorted(s.objects().values())})
+
+
+def somebody_elses(s):
+    """An object that is not ours is never overwritten, whatever happens to ours."""
+    day = time.strftime("%Y-%m-%d", time.gmtime())
+    s.bucket.request("PUT", f"{s.prefix}/{day}/a.png", body=b"somebody else's").read()
+    d = s.daemon()
+    s.write("a.png", b"ours")
+    d.says("Uploaded: a.png")
+    s.write("a.png", b"ours, rewritten")
+    wait("the rewritten one", lambda: (15, "") < max(s.objects().values()))
+    found = s.objects()
+    d.stop()
+    s.check("both are there", len(found) == 2 and found[b"a.png"][0] == 15, found)
+
+
+CASES = [overflow, burst, nested, moved_in, moved_about, slow_writers, temp_then_rename, rewritten, links, odd_names, other_files, too_large,
+         unreadable, catches_up, root_comes_and_goes, watch_limit, polling, patterns, all_files, flat, two_daemons, somebody_elses]
+
+if __name__ == "__main__":
+    sys.exit(sync_lib.main(CASES))
