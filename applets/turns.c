@@ -43,9 +43,10 @@ hold(struct turn *at, char stream, const char *line)
 
 	while (cap < at->len + n)
 		cap *= 2;
-	if (cap != at->cap && !(p = realloc(at->held, cap)))
-		return -1;
 	if (cap != at->cap) {
+		p = realloc(at->held, cap);
+		if (!p)
+			return -1;
 		at->held = p;
 		at->cap = cap;
 	}
