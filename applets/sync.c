@@ -17,7 +17,7 @@
 enum { YEAR_S = 366 * 86400, POLL_S = 2 };
 
 static struct sync_settings set = {
-	.settle_ms = 1000, .rescan_ms = 300000, .drain_ms = 30000, .delete_ms = -1, .jobs = 4,
+	.settle_ms = 1000, .rescan_ms = 300000, .drain_ms = 30000, .delete_ms = -1, .jobs = 4, .nice = 10,
 	.part_size = UPLOAD_PART_SIZE, .threshold = UPLOAD_THRESHOLD,
 };
 static int ask_status, ask_health, rate_given;
@@ -59,6 +59,7 @@ static const struct opt opts[] = {
 	{0, "part-size", "SIZE", "size of the parts of a large file, K M G for 1024 [50M]", opt_size, &set.part_size, 0, 0},
 	{0, "multipart-threshold", "SIZE", "a larger file goes in parts [100M]", opt_size, &set.threshold, 0, 0},
 	{0, "limit-rate", "SIZE", "bytes a second over all connections [no limit]", store_rate, &set.rate, 0, 0},
+	{0, "nice", "N", "low priority at processor and disk, as nice(1); 0: none [10]", opt_number, &set.nice, 0, 19},
 	{0, "delete-after", "[AGE]", "remove local files once they are verified in the bucket, and AGE old (s m h d w)", store_delete,
 		&set.delete_ms, 0, 100L * YEAR_S},
 	{0, "drain", "SECONDS", "after SIGTERM or SIGINT: time to finish what is due [30]", opt_age, &set.drain_ms, 0, YEAR_S},

@@ -9,6 +9,7 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 #include "log.h"
@@ -25,7 +26,6 @@ enum {
 	METRICS_MS = 1000,           /* between two writings when something happens, */
 	METRICS_IDLE_MS = 15000,     /* and while something only waits */
 	REPEAT_MS = 200,             /* a signal that comes again sooner is the same one */
-	NICE = 10,
 };
 
 static int64_t
@@ -85,8 +85,11 @@ drop_rights(struct daemon *d)
 
 	if (sandbox_enter(&s, &e) <= 0)
 		log_r2(LOG_DEBUG, "runs with more rights than it needs: %s", e.msg);
-	/* The job beside comes first. */
-	setpriority(PRIO_PROCESS, 0, NICE);
+	/* The job beside comes first, at the processor and at the disk (best effort, the lowest of its eight levels: ioprio_set(2)). */
+	if (d->set->nice > 0) {
+		setpriority(PRIO_PROCESS, 0, (int)d->set->nice);
+		syscall(SYS_ioprio_set, 1, 0, 2 << 13 | 7);
+	}
 }
 
 static int
@@ -278,8 +281,7 @@ wait_ms(struct daemon *d, int64_t watchdog_at)
 	int64_t at = sooner(sync_wake_ms(d->sync, d->now), watch_wake_ms(d->watch));
 	struct sync_counts c;
 
-	if (ledger_dirty(d->ledger) || d->doomed)
-		at = sooner(at, d->synced_at + 1000);
+	at = sooner(at, d->doomed && !ledger_dirty(d->ledger) ? 0 : sync_files_save_at(d));
 	at = sooner(at, d->delete_at);
 	if (d->phase == SYNC_DRAINS)
 		at = sooner(at, d->drain_until);

@@ -24,7 +24,7 @@ struct sync_settings {
 	const char *storage_class;   /* NULL: the bucket's */
 	int64_t settle_ms, rescan_ms, drain_ms;
 	int64_t delete_ms;           /* -1: keep local files */
-	long jobs;
+	long jobs, nice;
 	uint64_t rate, part_size, threshold;
 };
 
@@ -86,6 +86,8 @@ void sync_files_open(struct daemon *d);
 int sync_files_step(struct daemon *d);
 /* Write and fsync the ledger when that is due; soon: now. Then removes what --delete-after lets go. */
 void sync_files_save(struct daemon *d, int now);
+/* When that is due, -1: never. */
+int64_t sync_files_save_at(const struct daemon *d);
 /* Ended uploads have not been settled yet. */
 int sync_files_ended(struct daemon *d);
 

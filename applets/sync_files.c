@@ -18,7 +18,9 @@
 
 enum {
 	LOOKS_A_TURN = 500,       /* files looked at between two readings of events */
-	SAVE_MS = 1000,           /* what the ledger has not fsynced is never older */
+	SAVE_MS = 1000,           /* what the ledger has not fsynced grows this old, */
+	SAVE_BUSY_MS = 5000,      /* or this old while there is something to upload: an fsync may take long, and nothing goes on meanwhile */
+	SAVE_ROOM_MS = 200,
 };
 
 /* One upload on its way; a worker's while it runs. */
@@ -515,6 +517,18 @@ remove_doomed(struct daemon *d)
 	}
 }
 
+int64_t
+sync_files_save_at(const struct daemon *d)
+{
+	struct sync_counts c;
+	int64_t wake = sync_wake_ms(d->sync, d->now);
+
+	if (!ledger_dirty(d->ledger))
+		return -1;
+	sync_count(d->sync, &c);
+	return d->synced_at + (c.n[SYNC_RUNNING] || (wake >= 0 && wake < d->now + SAVE_ROOM_MS) ? SAVE_BUSY_MS : SAVE_MS);
+}
+
 void
 sync_files_save(struct daemon *d, int now)
 {
@@ -522,7 +536,7 @@ sync_files_save(struct daemon *d, int now)
 	int ok = 1;
 
 	if (ledger_dirty(d->ledger)) {
-		if (!now && d->now - d->synced_at < SAVE_MS)
+		if (!now && d->now < sync_files_save_at(d))
 			return;
 		d->synced_at = d->now;
 		ok = ledger_sync(d->ledger, &e) == 0;

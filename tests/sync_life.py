@@ -446,6 +446,15 @@ def command_keys(s):
     s.check("--hide-keys", b"SECRET" not in d.log() and b"KEY_ID" not in d.log() and b"R2_BUCKET=" in d.log(), d.log().decode())
 
 
+def priority(s):
+    """The job beside comes first; COMMAND is that job."""
+    show = ["sh", "-c", "echo command $(ps -o ni= -p $$), daemon $(ps -o ni= -p $PPID)"]
+    for args, said in ((), b"command 0, daemon 10"), (("--nice", "0"), b"command 0, daemon 0"), (("--nice", "19"), b"command 0, daemon 19"):
+        d = s.daemon(*args, command=show)
+        d.end()
+        s.check(f"{' '.join(args) or 'lower'}", b" ".join(d.log().split()).find(said) >= 0, d.log().decode())
+
+
 def notified(s):
     """systemd's protocol, by hand."""
     path = s.dir / "notify"
@@ -512,7 +521,7 @@ def old_start(s):
 
 CASES = [ledger_damaged, killed, safe_to_delete, server_away, slow_server, cut_connections, killed_in_parts, stopped_under_load, second_signal,
          drain_takes_what_settles, delete_after_careful, once, new_only, settle_zero, midnight, asked, refused, rotated, second_daemon,
-         bad_input, few_descriptors, command, command_keys, notified, old_start]
+         bad_input, few_descriptors, command, command_keys, priority, notified, old_start]
 
 if __name__ == "__main__":
     sys.exit(sync_lib.main(CASES))
