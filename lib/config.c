@@ -328,6 +328,14 @@ config_set_bucket(struct config *c, const char *bucket, struct err *e)
 	return 0;
 }
 
+int
+config_is_r2(const struct config *c)
+{
+	size_t n = strlen(c->host), k = sizeof R2_DOMAIN - 1;
+
+	return n > k && !strcmp(c->host + n - k, R2_DOMAIN);
+}
+
 void
 config_wipe(struct config *c)
 {

@@ -55,6 +55,9 @@ int config_value(const struct config_options *o, const char *name, char *out, si
 /* Another bucket, from s3://BUCKET/KEY: 0, or -1 (ERR_USAGE) when no server would take the name. */
 int config_set_bucket(struct config *c, const char *bucket, struct err *e);
 
+/* 1 when the store is Cloudflare R2 itself, whose behaviour is known. */
+int config_is_r2(const struct config *c);
+
 /* Wipe the secrets. */
 void config_wipe(struct config *c);
 

@@ -10,6 +10,7 @@
 enum {
 	SENDS_MAX = 5,      /* a file that changes under every one of them is reported */
 	SHORT_HASH = 8,     /* hex digits that --if-exists rename inserts */
+	LOOK_FIRST = 1024 * 1024,   /* bytes from which on asking what is there is cheaper than sending in vain */
 };
 
 static const char *
@@ -266,6 +267,9 @@ may_send(struct upload *u, struct s3 *s)
 	int same;
 
 	if (u->o->if_exists == UPLOAD_OVERWRITE)
+		return 1;
+	/* A small file costs less than a look. R2 heeds If-None-Match (developers.cloudflare.com/r2/api/s3/extensions); others may not. */
+	if (!*u->own && u->src.body.len <= LOOK_FIRST && u->src.body.len <= u->o->threshold && config_is_r2(s->store->cfg))
 		return 1;
 	same = look(u, s, &e);
 	if (same == 2)

@@ -147,22 +147,12 @@ take_back(struct stream *st, struct s3 *s, struct err *e)
 	return *st->upload_id ? s3_abort(s, NULL, st->u->r.key, st->upload_id, e) : 0;
 }
 
-static int
-is_r2(const struct pool *pool)
-{
-	static const char suffix[] = ".r2.cloudflarestorage.com";
-	const char *host = pool->store->cfg->host;
-	size_t n = strlen(host), k = sizeof suffix - 1;
-
-	return n > k && !strcmp(host + n - k, suffix);
-}
-
 static size_t
 piece_size(const struct upload *u, int index)
 {
 	if (u->o->part_size != UPLOAD_PART_SIZE)
 		return u->o->part_size;
-	if (is_r2(u->pool))
+	if (config_is_r2(u->pool->store->cfg))
 		return PIECE_R2;
 	return (size_t)PIECE << (index / GROW_EVERY);
 }

@@ -40,7 +40,7 @@ static struct object {
 	uint64_t size;
 } objects[OBJECTS_MAX];
 static struct s3_part parts[PARTS_MAX + 1];     /* of the one unfinished upload, by their numbers */
-static int nobjects, unfinished, no_head, created;
+static int nobjects, unfinished, no_head, created, heads;
 static int parts_left = -1;                     /* then the network is gone; -1: never */
 static int parts_sent;
 /* Once, each: the answer to what stores an object is lost; what happens behind our back after a HEAD, and after an object is stored. */
@@ -96,6 +96,7 @@ fake_head(struct s3 *s, const char *key, struct s3_object_info *o, struct err *e
 	struct object *x = find(key);
 
 	(void)s;
+	heads++;
 	*o = (struct s3_object_info){0};
 	if (no_head)
 		return refuse(e, 403);
@@ -292,7 +293,7 @@ finished(struct upload *u, const struct err *e)
 static void
 begin_with(const char *there)
 {
-	nobjects = unfinished = no_head = lose_answer = created = bare_server = quoted = 0;
+	nobjects = unfinished = heads = no_head = lose_answer = created = bare_server = quoted = 0;
 	parts_left = -1;
 	after_head = after_store = NULL;
 	if (there)
@@ -395,6 +396,33 @@ test_replace(void)
 	after_head = object_goes;
 	u = upload(UPLOAD_REPLACE, own);
 	stored(&u, "k.png", fresh);
+}
+
+/* R2 decides by If-None-Match itself: a small file is one request, and what is there stays all the same. */
+static void
+test_without_look(void)
+{
+	struct upload u;
+
+	write_file(fresh);
+	strcpy(cfg.host, "0123.r2.cloudflarestorage.com");
+	begin_with(NULL);
+	u = upload(UPLOAD_RENAME, NULL);
+	stored(&u, "k.png", fresh);
+	check_int(heads, 0);
+	begin_with(theirs);
+	u = upload(UPLOAD_RENAME, NULL);
+	stored(&u, other_key(fresh), fresh);
+	check_str(find("k.png")->etag, etag_of(theirs));
+	begin_with(fresh);
+	u = upload(UPLOAD_RENAME, NULL);
+	stored(&u, "k.png", fresh);
+	check_int(u.r.outcome, UPLOAD_SAME);
+	strcpy(cfg.host, "127.0.0.1");
+	begin_with(NULL);
+	u = upload(UPLOAD_RENAME, NULL);
+	stored(&u, "k.png", fresh);
+	check_int(heads, 1);
 }
 
 /* Learnt once, and no reason to replace what is not ours. */
@@ -658,8 +686,10 @@ main(void)
 		options.threshold = in_parts ? 0 : UINT64_MAX;
 		test_replace();
 		test_replace_bare();
-	test_replace_not_ours();
+		test_replace_not_ours();
 		test_replace_blind();
+		if (!in_parts)
+			test_without_look();
 		test_changed_after();
 		test_two_options();
 	}
