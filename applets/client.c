@@ -29,8 +29,8 @@ const struct opt client_opts[] = {
 };
 
 /* A failed attempt at storing something is news; 412 is an answer that --if-exists asked for. */
-static void
-observe(void *arg, const struct s3_attempt *a)
+void
+client_observe(void *arg, const struct s3_attempt *a)
 {
 	(void)arg;
 	if (a->why)
@@ -41,7 +41,9 @@ observe(void *arg, const struct s3_attempt *a)
 			a->number, a->of);
 	if (a->why && a->why->kind != ERR_STOPPED && a->status != 412 &&
 		(a->again || (!strcmp(a->method, "PUT") && !client_args.tells_failures)))
-		log_r2(LOG_WARNING, "Attempt %d/%d failed: %s", a->number, a->of, *a->why->code ? a->why->code : a->why->msg);
+		/* Beyond the number that was asked for: an outage is waited out. */
+		log_r2(LOG_WARNING, "Attempt %d/%d failed: %s", a->number, a->number > a->of ? a->number : a->of,
+			*a->why->code ? a->why->code : a->why->msg);
 }
 
 int
@@ -54,7 +56,7 @@ client_open(struct client *c, struct err *e)
 		log_r2(LOG_WARNING, "%s", c->cfg.warning);
 	if (s3_store_open(&c->store, &c->cfg, e) < 0)
 		return -1;
-	c->store.observe = observe;
+	c->store.observe = client_observe;
 	s3_open(&c->s3, &c->store);
 	return 0;
 }

@@ -19,6 +19,9 @@ struct client {
 	struct s3 s3;
 };
 
+/* The store's observer: lines for -v, and for attempts that failed. For an applet that puts its own before it. */
+void client_observe(void *arg, const struct s3_attempt *a);
+
 /* Read the configuration and the trust anchors; no connection yet. -1: see config_load and tls_trust_load. */
 int client_open(struct client *c, struct err *e);
 /* Close and wipe; accepts what was never opened. */

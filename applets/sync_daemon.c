@@ -152,10 +152,10 @@ start(struct daemon *d, struct err *e)
 	if (d->set->command && child_fork(&d->child, d->set->command, d->set->hide_keys, e) < 0)
 		return -1;
 	drop_rights(d);
+	sync_files_open(d);
 	if (pool_open(&d->pool, &d->client.store, (int)d->set->jobs, d->set->rate, e) < 0)
 		return -1;
 	d->pool_open = 1;
-	sync_files_open(d);
 	return open_watch(d, e);
 }
 

@@ -50,7 +50,7 @@ struct daemon {
 	int signal_fd, wake_fd, ask_fd;
 	struct child child;          /* COMMAND; pid 0: none */
 
-	pthread_mutex_t lock;        /* guards ended */
+	pthread_mutex_t lock;        /* guards ended and last_error */
 	struct file *ended;          /* uploads that workers are done with */
 
 	int64_t now;                 /* CLOCK_MONOTONIC, milliseconds, of this turn of the loop */
@@ -80,7 +80,7 @@ void sync_vanished(void *daemon, const char *rel, int is_dir);
 /* Remove the local file at rel, if it is what the ledger has verified and nobody is writing: 1 removed, 0 it stays. */
 int sync_remove(struct daemon *d, const char *rel);
 
-/* Fill the two kinds of upload options. */
+/* Fill the two kinds of upload options, and take the store's observer: before the pool is opened. */
 void sync_files_open(struct daemon *d);
 /* Look at what is quiet, begin what can begin, settle what has ended. 1: something was done. */
 int sync_files_step(struct daemon *d);

@@ -155,7 +155,23 @@ tell_failure(struct daemon *d, const struct sync_entry *x, const struct err *e, 
 
 	snprintf(again, sizeof again, "%" PRId64 " %s", minutes ? (s + 30) / 60 : s, minutes ? "min" : "s");
 	sync_log(1, "FAILED: %s: %s (tries again in %s)", path_base(x->rel), e->msg, again);
+	pthread_mutex_lock(&d->lock);
 	snprintf(d->last_error, sizeof d->last_error, "%.100s: %.380s", path_base(x->rel), e->msg);
+	pthread_mutex_unlock(&d->lock);
+}
+
+/* In a worker: an outage is waited out within one upload, but --health and --status say at once what is wrong. */
+static void
+observe(void *daemon, const struct s3_attempt *a)
+{
+	struct daemon *d = daemon;
+
+	if (a->why && a->again) {
+		pthread_mutex_lock(&d->lock);
+		snprintf(d->last_error, sizeof d->last_error, "%.100s: %.380s", path_base(a->key), a->why->msg);
+		pthread_mutex_unlock(&d->lock);
+	}
+	client_observe(NULL, a);
 }
 
 /* A failure of x, while it was looked at or sent. One fault of the account stops all: it is said once. So is one of the file itself. */
@@ -293,6 +309,8 @@ sync_files_open(struct daemon *d)
 	};
 	d->replacing = d->fresh;
 	client_args.tells_failures = 1;
+	d->client.store.observe = observe;
+	d->client.store.arg = d;
 	if (d->fresh.if_exists == UPLOAD_RENAME)
 		d->replacing.if_exists = UPLOAD_REPLACE;
 }
@@ -427,7 +445,9 @@ stored(struct daemon *d, struct file *f)
 	d->uploaded++;
 	d->bytes += r->size;
 	d->last_success = time(NULL);
+	pthread_mutex_lock(&d->lock);
 	*d->last_error = '\0';
+	pthread_mutex_unlock(&d->lock);
 	sync_done(d->sync, f->x, d->now);
 	if (was_paused)
 		sync_log(1, "Uploads go on");

@@ -99,16 +99,18 @@ text(const struct daemon *d, const struct figures *f, struct ask_report *r)
 }
 
 void
-report_make(const struct daemon *d, struct ask_report *r)
+report_make(struct daemon *d, struct ask_report *r)
 {
 	struct buf b = BUF(r->health);
 	struct figures f;
 
 	memset(r, 0, sizeof *r);
 	collect(d, &f);
+	pthread_mutex_lock(&d->lock);
 	health(d, &f, &b);
 	json(d, &f, r);
 	text(d, &f, r);
+	pthread_mutex_unlock(&d->lock);
 }
 
 /* One metric in Prometheus' text format. */

@@ -3,7 +3,7 @@
 #include "sync_ask.h"
 #include "sync_daemon.h"
 
-void report_make(const struct daemon *d, struct ask_report *r);
+void report_make(struct daemon *d, struct ask_report *r);
 /* Rewrite the Prometheus text file, atomically. -1 (ERR_LOCAL). */
 int report_metrics(const struct daemon *d, const char *path, struct err *e);
 

@@ -14,7 +14,9 @@ def server_away(s):
     for i in range(100):
         s.write(f"d{i % 3}/{i}.png")
         time.sleep(0.02)
+    wait("the status says what is wrong", lambda: s.status().get("last_error"), 20)
     s.equal("the server was away")
+    s.check("and nothing is wrong any more", not s.status().get("last_error"), s.status())
     proxy("outage", 4, "stall")
     for i in range(20):
         s.write(f"e/{i}.png")
