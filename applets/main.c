@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "applet.h"
 #include "client.h"
+#include "completion.h"
 #include "links.h"
 #include "log.h"
 #include "tls.h"
@@ -14,11 +15,10 @@ static const struct applet *const applets[] = {
 #define APPLET(name) &name##_applet,
 #include "list.h"
 #undef APPLET
+	NULL,
 };
 
 char **applet_command;
-
-enum { NAPPLETS = sizeof applets / sizeof *applets };
 
 static const char *const applet_names[] = {
 #define APPLET(name) #name,
@@ -27,19 +27,22 @@ static const char *const applet_names[] = {
 	NULL,
 };
 
-static const char top_help[] =
-	"\n"
-	"r2 COMMAND --help          its options\n"
-	"r2 --version               program, BearSSL, libc, machine, date of the built-in roots\n"
-	"r2 --list                  the names that links to r2 may have\n"
-	"r2 --install [--hard] DIR  make these links in DIR\n";
+/* For the help, completion and manual: top() knows them by itself. */
+static const struct opt own_opts[] = {
+	{.name = "version", .help = "program, BearSSL, libc, machine, date of the built-in roots"},
+	{.name = "list", .help = "the names that links to r2 may have"},
+	{.name = "install", .arg = "[--hard] DIR", .help = "make these links in DIR"},
+	{.name = "completion", .arg = "bash|zsh|fish", .help = "a script for that shell, to be sourced"},
+	{.name = "help", .help = "this text; r2 COMMAND --help: its options"},
+	{0},
+};
 
 static const struct applet *
 find(const char *name)
 {
-	for (size_t i = 0; i < NAPPLETS; i++)
-		if (!strcmp(applets[i]->name, name))
-			return applets[i];
+	for (const struct applet *const *a = applets; *a; a++)
+		if (!strcmp((*a)->name, name))
+			return *a;
 	return NULL;
 }
 
@@ -58,9 +61,10 @@ overview(FILE *out, int rc)
 {
 	fputs("usage: r2 COMMAND [OPTION]... [ARG]...\n"
 		"Cloudflare R2 and other S3 stores from one static program.\n\n", out);
-	for (size_t i = 0; i < NAPPLETS; i++)
-		fprintf(out, "  %-10s %s\n", applets[i]->name, applets[i]->summary);
-	fputs(top_help, out);
+	for (const struct applet *const *a = applets; *a; a++)
+		fprintf(out, "  %-10s %s\n", (*a)->name, (*a)->summary);
+	fputc('\n', out);
+	opt_print(own_opts, out);
 	return rc;
 }
 
@@ -154,8 +158,8 @@ help(const char *name)
 static int
 list(void)
 {
-	for (size_t i = 0; i < NAPPLETS; i++)
-		printf("r2-%s\n", applets[i]->name);
+	for (const char *const *name = applet_names; *name; name++)
+		printf("r2-%s\n", *name);
 	return flush_stdout(0);
 }
 
@@ -198,6 +202,8 @@ top(int argc, char **argv)
 		return list();
 	if (!strcmp(word, "--install"))
 		return install(argc - 2, argv + 2);
+	if (!strcmp(word, "--completion"))
+		return flush_stdout(completion(applets, own_opts, argc - 2, argv + 2));
 	if (*word == '-') {
 		fprintf(stderr, "r2: unknown option %.64s: see r2 --help\n", word);
 		return 2;
