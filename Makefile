@@ -1,7 +1,8 @@
 # r2box: one static binary, ./r2. What is built on the way stands in build/.
 #   make deps        bring what the build needs: Debian packages, BearSSL's source
 #   make             ./r2
-#   make install     [DESTDIR=] [PREFIX=/usr/local]; make uninstall
+#   make man         build/man/*.1
+#   make install     [DESTDIR=] [PREFIX=/usr/local], with manual and completion; make uninstall
 #   make test        bring what the tests need, run all of them; make units: only build the unit programs
 #   make check       static checks
 #   make demo | interop | bench | facts
@@ -19,6 +20,7 @@ AR          = gcc-ar
 WARN        = -std=c11 -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wconversion
 INTEROP     = minio versitygw moto
 BIN         = $(DESTDIR)$(PREFIX)/bin
+SHARE       = $(DESTDIR)$(PREFIX)/share
 
 # Byte order of names, for ever the same lists and so the same bytes.
 export LC_ALL = C
@@ -32,6 +34,8 @@ AGAIN       = $(MAKE) --no-print-directory $(if $(V),,-s)
 LIB        := $(sort $(wildcard lib/*.c))
 APPLETS    := $(sort $(wildcard applets/*.c))
 TESTS      := $(sort $(wildcard tests/t_*.c))
+PAGES      := $(patsubst doc/man/%.mdoc,r2-%.1,$(filter-out doc/man/r2.mdoc,$(sort $(wildcard doc/man/*.mdoc)))) r2.1
+COMPLETION  = bash-completion/completions/r2 zsh/site-functions/_r2 fish/vendor_completions.d/r2.fish
 UNITS      := $(foreach b,musl asan,$(TESTS:tests/%.c=$(B)/$b/%))
 # Shell tests: what may be executed, but for those that have a target of their own.
 SCRIPTS    := $(filter-out tests/lib.sh tests/demo.sh tests/interop.sh,$(sort $(shell find tests -maxdepth 1 -name '*.sh' -perm -100)))
@@ -163,13 +167,28 @@ bench: deps-test
 facts: r2
 	@bench/facts
 
-install: r2
+# The manual comes from the same tables as the help; what writes it is linked with them.
+$(B)/mkman: LINK_musl += -fno-lto
+$(B)/mkman: $(B)/musl/doc/mkman.o $(patsubst %.c,$(B)/musl/%.o,$(filter-out applets/main.c,$(APPLETS))) \
+		$(B)/musl/libr2.a $(B)/musl/libbearssl.a
+	$(Q)$(LINK_musl)
+
+$(PAGES:%=$(B)/man/%): $(B)/mkman $(wildcard doc/man/*)
+	@mkdir -p $(@D) && echo '  man $(@F)'
+	$(Q)$< doc/man $(patsubst r2-%,%,$(basename $(@F))) >$@
+
+man: $(PAGES:%=$(B)/man/%)
+
+install: r2 man
 	install -Dm755 r2 $(BIN)/r2
 	$(BIN)/r2 --install $(BIN)
+	install -Dm644 -t $(SHARE)/man/man1 $(PAGES:%=$(B)/man/%)
+	cd $(SHARE) && mkdir -p $(dir $(COMPLETION))
+	$(foreach f,$(COMPLETION),./r2 --completion $(firstword $(subst -, ,$(subst /, ,$f))) >$(SHARE)/$f &&) :
 
 uninstall: r2
 	for l in $$(./r2 --list); do rm -f $(BIN)/$$l; done
-	rm -f $(BIN)/r2
+	rm -f $(BIN)/r2 $(PAGES:%=$(SHARE)/man/man1/%) $(COMPLETION:%=$(SHARE)/%)
 
 clean:
 	rm -rf r2 $(filter-out $(B)/cache $(B)/bearssl,$(wildcard $(B)/*))
@@ -178,7 +197,7 @@ distclean:
 	rm -rf r2 $(B)
 
 FORCE:
-.PHONY: all facts units deps deps-test test check demo interop soak bench install uninstall clean distclean FORCE
+.PHONY: all man facts units deps deps-test test check demo interop soak bench install uninstall clean distclean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(wildcard $(B)/*/*/*.d)

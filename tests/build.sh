@@ -72,6 +72,10 @@ each_link_works() {
 	[ "$n" -gt 0 ]
 }
 ok 'each of its links runs' each_link_works
+is 'the manual comes along' "$(ls "$T/dest/opt/it/share/man/man1")" "$( (echo r2; "$R2" --list) | sed 's/$/.1/' | sort)"
+ok '… and the completion of bash' cmp "$T/dest/opt/it/share/bash-completion/completions/r2" <("$R2" --completion bash)
+ok '… of zsh' cmp "$T/dest/opt/it/share/zsh/site-functions/_r2" <("$R2" --completion zsh)
+ok '… of fish' cmp "$T/dest/opt/it/share/fish/vendor_completions.d/r2.fish" <("$R2" --completion fish)
 absolute_links() { find "$T/dest" -lname '*/*' | grep .; }
 is 'no link names the staging directory' "$(absolute_links)" ''
 ok 'installs again over itself' m install DESTDIR="$T/dest" PREFIX=/opt/it
