@@ -1,0 +1,70 @@
+#!/bin/bash
+# doc/examples: what people copy is well formed, and r2 takes every command line in it.
+. "$(dirname "$0")/lib.sh"
+ROOT=$(dirname "$TESTS")
+cd "$ROOT/doc/examples" || exit 1
+
+is 'every example is looked at here' "$(printf '%s ' *)" \
+	'Dockerfile compose.yaml kubernetes.yaml r2-cleanup.service r2-cleanup.timer r2-sync.service start.sh '
+
+# takes WORD…: with --help before "--" or at the end r2 shows a help only when it knows every option and value.
+takes() {
+	local words=() w helped=
+	for w; do
+		[ "$w" != -- ] || { words+=(--help); helped=1; }
+		words+=("$w")
+	done
+	[ -n "$helped" ] || words+=(--help)
+	"$R2" "${words[@]}" | grep -q "^usage: r2 $1 "
+}
+# takes_json: the same for JSON arrays on standard input, at least N.
+takes_json() {
+	local line words n=0
+	while read -r line; do
+		mapfile -t words < <(jq -r '.[]' <<<"$line")
+		takes "${words[@]//'$(JOB_COMPLETION_INDEX)'/3}" || { echo "not taken: $line" >&2; return 1; }
+		n=$((n + 1))
+	done
+	[ "$n" -ge "$1" ]
+}
+ok 'the test would notice an option that is none' eval '! takes sync --hourly -- true'
+
+# The old start script with its one changed line, run with a stub that says it was called.
+mkdir "$T/bin"
+printf '#!/bin/sh\necho "called: $0 $*"\n' >"$T/bin/r2-sync"
+chmod +x "$T/bin/r2-sync"
+sed "s|/var/log|$T/log|g" start.sh >"$T/start.sh"
+export PATH=$T/bin:$PATH
+t 'start.sh: not enabled, not started' 0 '' '' bash "$T/start.sh"
+ENABLE_R2_SYNC=true t 'start.sh: enabled' 0 '[R2] Starting R2 sync daemon...
+[R2] R2 sync daemon started' '' bash "$T/start.sh"
+called() { local n=100; until grep -q called: "$T/log/r2_sync_daemon.log"; do n=$((n - 1)); [ "$n" != 0 ] || return; sleep 0.05; done; }
+ok '… starts r2-sync' called
+
+for f in compose.yaml:2 kubernetes.yaml:5; do
+	ok "${f%:*} is as it has to be" eval "python3 '$TESTS/manifests.py' ${f%:*} >'$T/commands'"
+	ok '… and r2 takes its commands' takes_json "${f#*:}" <"$T/commands"
+done
+sed 's/completions:/completion:/; s/restartPolicy: Never/restartPolicy: Always/' kubernetes.yaml >"$T/wrong.yaml"
+ok 'the test would notice' eval "! python3 '$TESTS/manifests.py' '$T/wrong.yaml' >'$T/commands' 2>&1"
+
+dockerfile() { sed -nE "s/^$1 //p" Dockerfile; }
+is 'Dockerfile: only known instructions' "$(grep -vE '^(#|FROM |COPY |WORKDIR /|ENV [A-Z_]+=|VOLUME /|HEALTHCHECK |ENTRYPOINT \[|CMD \[)' Dockerfile)" ''
+ok '… process 1' takes_json 1 < <(dockerfile ENTRYPOINT | jq -c '.[1:]')
+is '… ends with --, so that CMD is the program' "$(dockerfile ENTRYPOINT | jq -r '.[-1]')" --
+is '… CMD is an array' "$(dockerfile CMD | jq -r type)" array
+ok '… HEALTHCHECK' takes_json 1 < <(dockerfile 'HEALTHCHECK .* CMD' | jq -c '.[1:]')
+
+for u in r2-sync.service r2-cleanup.service r2-cleanup.timer; do
+	sed -e "s|/usr/local/bin/r2|$R2|" -e '/^Documentation=/d' $u >"$T/$u"
+	t "$u: systemd has nothing to say" 0 '' '' systemd-analyze verify "$T/$u"
+done
+secure() { systemd-analyze security --no-pager --offline=yes --threshold=20 "$1" >"$T/security"; }
+for u in r2-sync r2-cleanup; do
+	read -ra words < <(sed -n 's/^ExecStart=//p' $u.service)
+	ok "$u.service: r2 takes its command" takes "${words[@]:1}"
+	ok '… exposure at most 2.0' secure "$T/$u.service"
+done
+sed -i '/^Capability/d; /^SystemCall/d; /^Restrict/d' "$T/r2-sync.service"
+ok 'the test would notice' eval '! secure "$T/r2-sync.service"'
+finish
