@@ -38,7 +38,7 @@ PAGES      := $(patsubst doc/man/%.mdoc,r2-%.1,$(filter-out doc/man/r2.mdoc,$(so
 COMPLETION  = bash-completion/completions/r2 zsh/site-functions/_r2 fish/vendor_completions.d/r2.fish
 UNITS      := $(foreach b,musl asan,$(TESTS:tests/%.c=$(B)/$b/%))
 # Shell tests: what may be executed, but for those that have a target of their own.
-SCRIPTS    := $(filter-out tests/lib.sh tests/demo.sh tests/interop.sh,$(sort $(shell find tests -maxdepth 1 -name '*.sh' -perm -100)))
+SCRIPTS    := $(filter-out tests/lib.sh tests/demo.sh tests/interop.sh,$(sort $(shell find tests -maxdepth 1 -name '*.sh' -perm -100 2>/dev/null)))
 
 MACHINE    := $(shell $(CC) -dumpmachine 2>/dev/null)
 MUSL_LIB   := /usr/lib/$(MACHINE:-gnu=-musl)
