@@ -82,6 +82,15 @@ ok 'installs again over itself' m install DESTDIR="$T/dest" PREFIX=/opt/it
 ok 'uninstall' m uninstall DESTDIR="$T/dest" PREFIX=/opt/it
 is 'leaves nothing behind' "$(find "$T/dest" ! -type d)" ''
 
+# A new command, as doc/CONTRIBUTING.md has it.
+awk '/^```$/ { on = 0 } on; /^```c$/ { on = 1 }' doc/CONTRIBUTING.md >applets/has.c
+echo 'APPLET(has)' >>applets/list.h
+ok 'a new applet is one file and one line' m WERROR=-Werror
+t '… its help' 0 'usage: r2 has …--missing…--endpoint…' '' ./r2 help has
+is '… its link' "$(./r2 --list | tail -n 1)" r2-has
+is '… its completion' "$(./r2 --completion bash r2 has --mis)" --missing
+t '… its configuration' 1 '' 'r2 has: R2_ACCESS_KEY_ID…' ./r2 has some/key
+
 mkdir -p build/cache
 touch build/cache/download
 ok 'clean' m clean
