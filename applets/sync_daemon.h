@@ -9,6 +9,7 @@
 #include "pool.h"
 #include "sync.h"
 #include "sync_child.h"
+#include "sync_place.h"
 #include "upload.h"
 #include "watch.h"
 
@@ -38,6 +39,7 @@ struct daemon {
 	const struct sync_settings *set;
 	char dir[PATH_MAX];          /* absolute, as the user names it, no slash at the end but for "/" */
 	char state[PATH_MAX];
+	char id[SYNC_ID_LEN + 1];    /* of this state directory, random; "": none could be kept */
 	char parts[PATH_MAX];        /* journals of uploads that were cut off */
 	int dir_fd, lock_fd;
 	struct client client;

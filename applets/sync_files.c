@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "enc.h"
+#include "hash.h"
 #include "json.h"
 #include "log.h"
 #include "path.h"
@@ -17,6 +18,7 @@
 #include "utc.h"
 
 enum {
+	TAG_BYTES = 8,
 	LOOKS_A_TURN = 500,       /* files looked at between two readings of events */
 	SAVE_MS = 1000,           /* what the ledger has not fsynced grows this old, */
 	SAVE_BUSY_MS = 5000,      /* or this old while there is something to upload: an fsync may take long, and nothing goes on meanwhile */
@@ -30,7 +32,7 @@ struct file {
 	struct sync_entry *x;
 	struct file *next;
 	struct ledger_record r;      /* how it was begun */
-	int begun_before;            /* by an earlier attempt: what is at the key may be its work */
+	char tag[2 * TAG_BYTES + 1];
 	int probe;                   /* while all is paused: not worth a line */
 	int failed;
 	struct err why;
@@ -311,7 +313,7 @@ sync_files_open(struct daemon *d)
 	client_args.tells_failures = 1;
 	d->client.store.observe = observe;
 	d->client.store.arg = d;
-	if (d->fresh.if_exists == UPLOAD_RENAME)
+	if (d->fresh.if_exists != UPLOAD_OVERWRITE)
 		d->replacing.if_exists = UPLOAD_REPLACE;
 }
 
@@ -346,6 +348,24 @@ below_prefix(const struct daemon *d, const char *key)
 	return !strncmp(key, start, b.len);
 }
 
+/* Whose object it is: this ledger's, for this path. A record that a kill has cost us is found again by it. */
+static const char *
+make_tag(struct file *f)
+{
+	unsigned char sum[HASH_SHA256_LEN];
+	struct hash_sha256 h;
+	struct buf b = BUF(f->tag);
+
+	if (!*f->d->id)
+		return NULL;
+	hash_sha256_init(&h);
+	hash_sha256_update(&h, f->d->id, sizeof f->d->id);
+	hash_sha256_update(&h, f->x->rel, strlen(f->x->rel));
+	hash_sha256_out(&h, sum);
+	enc_hex(&b, sum, TAG_BYTES);
+	return f->tag;
+}
+
 /* Which key, and what may be overwritten there. A path keeps its key; its own object is known by its ETag. */
 static int
 plan(struct file *f, struct err *e)
@@ -356,7 +376,6 @@ plan(struct file *f, struct err *e)
 		return fail(e, ERR_USAGE, "%" PRIu64 " bytes are more than the 5 TiB that fit one object: split it", f->x->size);
 	if (!ledger_find(d->ledger, f->x->rel, &f->r) || !below_prefix(d, f->r.key))
 		f->r = (struct ledger_record){0};
-	f->begun_before = *f->r.key && f->r.state == LEDGER_BEGUN;
 	if (!*f->r.key && new_key(d, f->x->rel, f->path, f->r.key, e) < 0)
 		return -1;
 	f->r.state = LEDGER_BEGUN;
@@ -364,6 +383,7 @@ plan(struct file *f, struct err *e)
 	f->u.plan.size = f->x->size;
 	memcpy(f->u.plan.key, f->r.key, sizeof f->u.plan.key);
 	f->u.replaces = *f->r.etag ? f->r.etag : NULL;
+	f->u.tag = make_tag(f);
 	return ledger_put(d->ledger, f->x->rel, &f->r, e);
 }
 
@@ -422,7 +442,7 @@ stored(struct daemon *d, struct file *f)
 {
 	const struct upload_result *r = &f->u.r;
 	struct ledger_record *rec = &f->r;
-	int ours = r->outcome == UPLOAD_STORED || (r->outcome == UPLOAD_SAME && (f->begun_before || !strcmp(r->etag, rec->etag)));
+	int ours = r->outcome == UPLOAD_STORED || r->ours;
 	int was_paused = sync_paused(d->sync);
 	struct err e = {0};
 

@@ -184,6 +184,7 @@ s3_call_object(struct s3_call *c, const struct s3_put *put, char names[S3_META_M
 {
 	s3_call_field(c, "content-type", put->content_type);
 	s3_call_field(c, "x-amz-storage-class", put->storage_class);
+	s3_call_field(c, "x-amz-meta-" S3_TAG, put->tag);
 	c->cache_control = put->cache_control;
 	for (size_t i = 0; i < put->nmeta && i < S3_META_MAX; i++) {
 		snprintf(names[i], S3_META_NAME_CAP, "x-amz-meta-%s", put->meta[i].name);

@@ -86,6 +86,8 @@ struct s3_put {
 	const char *content_type, *cache_control, *storage_class;   /* NULL: not sent (R2 refuses empty ones) */
 	const struct pair *meta;       /* x-amz-meta-NAME fields, names without that prefix */
 	size_t nmeta;
+	const char *tag;               /* says whose object it is, in metadata of this name; or NULL: */
+#define S3_TAG "r2-sync"
 	int if_absent;                 /* If-None-Match: * */
 	const char *if_match;          /* store it only in place of the object with this ETag (without quotes), or NULL */
 	int bare_match;                /* no quotes in that field: older radosgw compares with them, so that it never holds */

@@ -3,7 +3,7 @@
 #include "s3.h"
 #include "xml.h"
 
-enum { S3_CALL_FIELDS = 12 + S3_META_MAX };
+enum { S3_CALL_FIELDS = 13 + S3_META_MAX };
 
 struct s3_call {
 	const char *method;

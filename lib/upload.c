@@ -115,6 +115,7 @@ put(struct upload *u, struct s3 *s, struct err *e)
 		.content_type = o->content_type ? o->content_type : mime_type(u->r.key),
 		.cache_control = o->cache_control, .storage_class = o->storage_class,
 		.meta = o->meta, .nmeta = o->nmeta, .if_absent = upload_if_absent(u), .if_match = upload_if_match(u),
+		.tag = u->tag,
 		.bare_match = u->bare_match,
 	};
 	struct s3_put_result pr;
@@ -123,6 +124,20 @@ put(struct upload *u, struct s3 *s, struct err *e)
 	u->r.attempts += pr.attempts;
 	memcpy(u->r.etag, pr.etag, sizeof u->r.etag);
 	return rc;
+}
+
+/* The metadata says that whoever sent u with this tag has stored it: its ETag may be of a run that was killed before it could note it. */
+static int
+is_tagged(const struct s3_object_info *o, const char *tag)
+{
+	char line[80];
+	const char *at;
+
+	if (!tag)
+		return 0;
+	snprintf(line, sizeof line, S3_TAG ": %s\n", tag);
+	at = strstr(o->meta, line);
+	return at && (at == o->meta || at[-1] == '\n');
 }
 
 /* What is at the key. 2: the object that is ours to replace; 1: this very content; 0: another; -1: nothing (404), or a token
@@ -135,13 +150,16 @@ look(struct upload *u, struct s3 *s, struct err *e)
 
 	if (s3_head(s, u->r.key, &o, e) < 0)
 		return -1;
-	ours = *u->own && !strcmp(o.etag, u->own);
+	ours = (*u->own && !strcmp(o.etag, u->own)) || is_tagged(&o, u->tag);
+	if (ours)
+		memcpy(u->own, o.etag, sizeof u->own);
 	/* A file that was only touched, or whose file system numbers its files anew, is not sent again. */
-	if (ours && u->o->if_exists != UPLOAD_REPLACE)
+	if (ours && !u->tag && u->o->if_exists != UPLOAD_REPLACE)
 		return 2;
 	same = s3_same_content(&o, &u->src.body, upload_part_size(u->src.body.len, u->o->part_size), e);
 	if (!same && u->o->part_size == UPLOAD_PART_SIZE)
 		same = s3_same_content(&o, &u->src.body, upload_part_size(u->src.body.len, UPLOAD_PART_SMALL), e);
+	u->r.ours = same == 1 && ours;
 	if (same == 1)
 		memcpy(u->r.etag, o.etag, sizeof u->r.etag);
 	return same == 0 && ours ? 2 : same;
@@ -223,7 +241,7 @@ send_again(struct upload *u, struct s3 *s, struct err *e)
 void
 upload_sent(struct upload *u, struct s3 *s, int rc, struct err *e)
 {
-	int same;
+	int same, had = *u->own != '\0';
 
 	if (rc == 0 && *u->own && u->bare_match)
 		s->store->bare_match = 1;
@@ -236,9 +254,9 @@ upload_sent(struct upload *u, struct s3 *s, int rc, struct err *e)
 	/* Refused because something is there. After a lost answer that may be our own object. */
 	if (rc < 0 && e->kind == ERR_HTTP && e->status == 412 && u->o->if_exists != UPLOAD_OVERWRITE &&
 	    ((same = look(u, s, e)) >= 0 || e->status == 403)) {
-		/* It is what it should have been: the server reads the condition otherwise. */
-		if (same == 2 && !u->bare_match) {
-			u->bare_match = 1;
+		/* Ours, and we did not know; or it is what it should have been: then the server reads the condition otherwise. */
+		if (same == 2 && (!had || !u->bare_match)) {
+			u->bare_match |= had;
 			begin(u, s);
 			return;
 		}

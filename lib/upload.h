@@ -59,7 +59,8 @@ struct upload_result {
 	uint64_t size;
 	uint64_t resumed;            /* bytes that an earlier run had sent */
 	int attempts;                /* requests that may have reached the server */
-	enum { UPLOAD_STORED, UPLOAD_SAME, UPLOAD_SKIPPED } outcome;  /* SAME: this content was there already */
+	enum { UPLOAD_STORED, UPLOAD_SAME, UPLOAD_SKIPPED } outcome;  /* SAME: this content was there already, */
+	int ours;                    /* and is ours by its ETag or tag */
 };
 
 /* One file on its way. The caller zero-initialises it, fills plan (and arg), and keeps it until finished() is called. upload_plan
@@ -68,6 +69,7 @@ struct upload {
 	struct pool_job job;
 	struct upload_plan plan;
 	const char *replaces;        /* UPLOAD_REPLACE: the ETag, without quotes, of our object at plan.key; NULL: none of ours */
+	const char *tag;             /* sent with it (s3.h, S3_TAG); an object that has it is ours to replace too; NULL: none */
 	void *arg;
 	struct upload_result r;
 	struct upload_source src;    /* upload*.c's, but for src.was: once it is finished, the state of the file that is stored */

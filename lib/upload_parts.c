@@ -36,6 +36,7 @@ create(struct parts *ps, struct s3 *s, const char *id, struct err *e)
 	struct s3_put rq = {
 		.key = ps->u->r.key, .content_type = o->content_type ? o->content_type : mime_type(ps->u->r.key),
 		.cache_control = o->cache_control, .storage_class = o->storage_class, .meta = o->meta, .nmeta = o->nmeta,
+		.tag = ps->u->tag,
 	};
 	struct err why;
 

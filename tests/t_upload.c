@@ -36,7 +36,7 @@ enum { OBJECTS_MAX = 8, PARTS_MAX = 64, PART = 16 };
 /* ---- the store */
 
 static struct object {
-	char key[64], etag[S3_ETAG_CAP];
+	char key[64], etag[S3_ETAG_CAP], tag[32];
 	uint64_t size;
 } objects[OBJECTS_MAX];
 static struct s3_part parts[PARTS_MAX + 1];     /* of the one unfinished upload, by their numbers */
@@ -45,6 +45,7 @@ static int parts_left = -1;                     /* then the network is gone; -1:
 static int parts_sent;
 /* Once, each: the answer to what stores an object is lost; what happens behind our back after a HEAD, and after an object is stored. */
 static int lose_answer;
+static char created_tag[32];      /* of the unfinished upload's beginning */
 static int bare_server, quoted;   /* compares If-Match with its quotes, so that it never holds; requests with those */
 static void (*after_head)(void), (*after_store)(void);
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -59,7 +60,7 @@ find(const char *key)
 }
 
 static void
-set(const char *key, const char *etag, uint64_t size)
+set_tagged(const char *key, const char *etag, uint64_t size, const char *tag)
 {
 	struct object *x = find(key);
 
@@ -69,7 +70,14 @@ set(const char *key, const char *etag, uint64_t size)
 		return;
 	snprintf(x->key, sizeof x->key, "%s", key);
 	snprintf(x->etag, sizeof x->etag, "%s", etag);
+	snprintf(x->tag, sizeof x->tag, "%s", tag);
 	x->size = size;
+}
+
+static void
+set(const char *key, const char *etag, uint64_t size)
+{
+	set_tagged(key, etag, size, "");
 }
 
 static void
@@ -104,6 +112,7 @@ fake_head(struct s3 *s, const char *key, struct s3_object_info *o, struct err *e
 		return refuse(e, 404);
 	memcpy(o->etag, x->etag, sizeof o->etag);
 	o->size = x->size;
+	snprintf(o->meta, sizeof o->meta, *x->tag ? "a: b\n" S3_TAG ": %s\n" : "", x->tag);
 	once(&after_head);
 	return 0;
 }
@@ -130,7 +139,7 @@ store_if(const struct object *x, int if_absent, const char *if_match, int *attem
 		else if (there && (if_absent || (if_match && strcmp(there->etag, if_match))))
 			rc = refuse(e, 412);
 		else
-			set(x->key, x->etag, x->size);
+			set_tagged(x->key, x->etag, x->size, x->tag);
 	}
 	lose_answer = 0;
 	if (rc == 0)
@@ -177,6 +186,7 @@ fake_put(struct s3 *s, const struct s3_put *put, struct s3_put_result *r, struct
 		return fail(e, ERR_CHANGED, "changed");
 	enc_hex(&b, md5, sizeof md5);
 	snprintf(x.key, sizeof x.key, "%s", put->key);
+	snprintf(x.tag, sizeof x.tag, "%s", put->tag ? put->tag : "");
 	if (put->upload_id) {
 		rc = fake_part(put, x.etag, e);
 	} else {
@@ -193,8 +203,9 @@ fake_put(struct s3 *s, const struct s3_put *put, struct s3_put_result *r, struct
 static int
 fake_create(struct s3 *s, const struct s3_put *put, char id[S3_UPLOAD_ID_CAP], struct err *e)
 {
-	(void)s, (void)put, (void)e;
+	(void)s, (void)e;
 	strcpy(id, "id");
+	snprintf(created_tag, sizeof created_tag, "%s", put->tag ? put->tag : "");
 	memset(parts, 0, sizeof parts);
 	unfinished++;
 	created++;
@@ -208,6 +219,7 @@ fake_complete(struct s3 *s, const struct s3_complete *c, char etag[S3_ETAG_CAP],
 	int rc, attempts = 0;
 
 	(void)s;
+	memcpy(x.tag, created_tag, sizeof x.tag);
 	for (int i = 0; i < c->nparts; i++)
 		x.size += c->parts[i].size;
 	s3_parts_etag(c->parts, c->nparts, etag);
@@ -300,10 +312,12 @@ begin_with(const char *there)
 		set("k.png", etag_of(there), strlen(there));
 }
 
+static const char *our_tag;       /* of the uploads to come */
+
 static struct upload
 upload(enum upload_if_exists how, const char *replaces)
 {
-	struct upload u = {.plan = {.path = path, .key = "k.png"}, .replaces = replaces};
+	struct upload u = {.plan = {.path = path, .key = "k.png"}, .replaces = replaces, .tag = our_tag};
 
 	options.if_exists = how;
 	options.part_size = PART;
@@ -396,6 +410,43 @@ test_replace(void)
 	after_head = object_goes;
 	u = upload(UPLOAD_REPLACE, own);
 	stored(&u, "k.png", fresh);
+}
+
+/* An object with our tag is ours, though we know nothing of it: a kill took the note. Another's tag is another's. */
+static void
+test_tag(void)
+{
+	static const enum upload_if_exists hows[] = {UPLOAD_RENAME, UPLOAD_REPLACE, UPLOAD_SKIP, UPLOAD_FAIL};
+	struct upload u;
+
+	write_file(fresh);
+	our_tag = "0123456789abcdef";
+	for (size_t i = 0; i < sizeof hows / sizeof *hows; i++) {
+		begin_with(NULL);
+		u = upload(hows[i], NULL);
+		stored(&u, "k.png", fresh);
+		check_str(find("k.png")->tag, our_tag);
+
+		begin_with(NULL);
+		set_tagged("k.png", etag_of(ours), strlen(ours), our_tag);
+		u = upload(hows[i], NULL);
+		stored(&u, "k.png", fresh);
+		check_int(u.r.outcome, UPLOAD_STORED);
+		check_int(nobjects, 1);
+	}
+	u = upload(UPLOAD_RENAME, NULL);
+	stored(&u, "k.png", fresh);
+	check(u.r.outcome == UPLOAD_SAME && u.r.ours);
+
+	begin_with(NULL);
+	set_tagged("k.png", etag_of(theirs), strlen(theirs), "0123456789abcdee");
+	u = upload(UPLOAD_RENAME, NULL);
+	stored(&u, other_key(fresh), fresh);
+	check_str(find("k.png")->etag, etag_of(theirs));
+	begin_with(fresh);
+	u = upload(UPLOAD_RENAME, NULL);
+	check(u.r.outcome == UPLOAD_SAME && !u.r.ours);
+	our_tag = NULL;
 }
 
 /* R2 decides by If-None-Match itself: a small file is one request, and what is there stays all the same. */
@@ -688,6 +739,7 @@ main(void)
 		test_replace_bare();
 		test_replace_not_ours();
 		test_replace_blind();
+		test_tag();
 		if (!in_parts)
 			test_without_look();
 		test_changed_after();
