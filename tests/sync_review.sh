@@ -1,0 +1,44 @@
+#!/bin/bash
+# r2 sync where a watcher goes wrong in small ways: what it says of itself, what it makes itself, how it ends, what it removes.
+. "$(dirname "$0")/lib.sh"
+cd "$T" || exit 1
+B=runpod
+trap 'kill $SERVER 2>/dev/null; [ -z "$PID" ] || kill -9 $PID 2>/dev/null; at_exit' EXIT
+python3 "$TESTS/badserver.py" >port &
+SERVER=$! PID=
+until [ -s port ]; do kill -0 $SERVER || exit 1; sleep 0.05; done
+R2_ENDPOINT=http://127.0.0.1:$(cat port)
+export R2_ENDPOINT R2_ACCESS_KEY_ID=id R2_SECRET_ACCESS_KEY=secret R2_BUCKET=$B XDG_STATE_HOME=$T/xdg R2_LOG_FILE=-
+DAY=2025-12-29
+
+ctl() { curl -sf "${@:2}" "$R2_ENDPOINT/-/$1"; }
+bad() {
+	ctl fault -d ''
+	[ $# = 0 ] || ctl fault --data-binary "$(printf '%s\n' "$@")"
+	ctl clear -d ''
+}
+requests() { ctl log | grep -c "^$1 "; }
+object() { ctl "raw/$B/$1"; }
+# wait_until SECONDS COMMAND…
+wait_until() {
+	local end=$((SECONDS + $1)); shift
+	until "$@" >/dev/null 2>&1; do [ $SECONDS -lt $end ] || return 1; sleep 0.05; done
+}
+said() { grep -q -- "$1" "$T/log"; }
+# A directory of its own for each case: new NAME; then $D is it and its keys are below $DAY/ of that prefix.
+new() { D=$T/$1 R2_PREFIX=$1; export R2_PREFIX; mkdir -p "$D"; bad; }
+ended() { ! kill -0 $PID 2>/dev/null; }
+start() { "$R2" sync --date $DAY --settle 0.1 "$@" >"$T/log" 2>&1 & PID=$!; }
+begin() { start "$@"; wait_until 10 "$R2" sync --health "$D" && wait_until 10 idle; }
+idle() { "$R2" sync --status --json "$D" | grep -q '"pending":0.*"state":"running"'; }
+stop() { kill -TERM $PID; wait $PID; rc=$?; PID=; }
+
+new metrics
+begin --metrics "$T/prom" "$D"
+bad 'put wait 0 seconds=2'
+for i in 1 2 3; do echo $i >"$D/$i.png"; done
+metric() { grep -q "^r2_sync_$1\$" "$T/prom"; }
+ok '--metrics tell what waits' wait_until 10 metric 'pending 3'
+ok '… and when it has become what is uploaded' wait_until 10 metric 'uploaded_total 3'
+stop
+finish
