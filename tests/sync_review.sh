@@ -41,4 +41,16 @@ metric() { grep -q "^r2_sync_$1\$" "$T/prom"; }
 ok '--metrics tell what waits' wait_until 10 metric 'pending 3'
 ok '… and when it has become what is uploaded' wait_until 10 metric 'uploaded_total 3'
 stop
+
+new second
+bad 'put wait 0 seconds=30'
+unshare --pid --fork --kill-child "$R2" sync --settle 0 --date $DAY "$D" >log 2>&1 & PID=$!
+wait_until 10 "$R2" sync --health "$D"
+echo x >"$D/x.png"
+wait_until 10 said 'Uploading: x.png'
+inner=$(cat "/proc/$PID/task/$PID/children")
+kill -TERM $inner; wait_until 5 said Stopping; sleep 0.3
+kill -TERM $inner
+ok 'process 1 of a container: a second signal ends it at once' wait_until 5 ended
+kill -9 $PID 2>/dev/null; wait $PID 2>/dev/null
 finish
