@@ -210,7 +210,8 @@ on_signal(struct daemon *d, int sig)
 	if (!first) {
 		first = d->now;
 		sync_log(0, "Stopping: %s", strsignal(sig));
-		begin_drain(d, d->now + d->set->drain_ms, 0);
+		/* What no event tells of has not been seen since the last scan. */
+		begin_drain(d, d->now + d->set->drain_ms, 1);
 	} else if (d->now - first >= REPEAT_MS) {
 		sync_files_save(d, 1);
 		sigemptyset(&set);
