@@ -61,6 +61,8 @@ run_command(int go, char **argv)
 	ssize_t n;
 	int why;
 
+	/* Who is to end before it was started ends now: the first scan of a large tree takes its time. */
+	default_signals();
 	do
 		n = read(go, &byte, 1);
 	while (n < 0 && errno == EINTR);
@@ -68,7 +70,6 @@ run_command(int go, char **argv)
 		_exit(0);
 	close(go);
 	own_group();
-	default_signals();
 	execvp(argv[0], argv);
 	why = errno;
 	fprintf(stderr, "r2 sync: %s: %s\n", argv[0], strerror(why));
@@ -130,7 +131,7 @@ child_reap(struct child *c)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		if (pid == c->pid) {
+		if (pid == c->pid && !c->ended) {
 			c->ended = 1;
 			c->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 		}

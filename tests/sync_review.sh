@@ -53,4 +53,22 @@ kill -TERM $inner; wait_until 5 said Stopping; sleep 0.3
 kill -TERM $inner
 ok 'process 1 of a container: a second signal ends it at once' wait_until 5 ended
 kill -9 $PID 2>/dev/null; wait $PID 2>/dev/null
+new poll
+begin --poll --rescan 600 "$D"
+echo x >"$D/x.png"
+stop
+is 'SIGTERM: what only a scan finds is uploaded before the end' "$(object poll/$DAY/x.png)" x
+is '… and nothing is left over' $rc 0
+
+new early
+# With too few descriptors the first scan does not come to its end.
+for n in {9..24}; do
+	(ulimit -n $n && exec "$R2" sync --drain 1 "$D" -- touch "$T/started") >log 2>&1 & PID=$!
+	wait_until 10 eval 'ended || said "cannot go on scanning"'
+	ended || break
+done
+kill -TERM $PID
+ok 'SIGTERM before COMMAND was started' wait_until 8 ended
+kill -9 $PID 2>/dev/null; wait $PID; is '… its status' $? 143
+ok '… and it never is' [ ! -e started ]
 finish
