@@ -7,7 +7,10 @@
 struct ledger_file
 ledger_file_of(const struct stat *st)
 {
-	return (struct ledger_file){(uint64_t)st->st_size, (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec, st->st_ino};
+	uint64_t ctime_ns = (uint64_t)st->st_ctim.tv_sec * 1000000000 + (uint64_t)st->st_ctim.tv_nsec;
+
+	return (struct ledger_file){(uint64_t)st->st_size, (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec,
+		st->st_ino ^ ctime_ns * 0x9E3779B97F4A7C15u};
 }
 
 uint64_t

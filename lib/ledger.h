@@ -12,11 +12,11 @@
 
 struct ledger;
 
-/* Which state of the file: another size, mtime or inode is another content. */
+/* Which state of the file: with another one of these it may have another content. ctime, since cp -p, rsync and touch -r set mtime as they like. */
 struct ledger_file {
 	uint64_t size;
 	int64_t mtime_ns;
-	uint64_t inode;
+	uint64_t inode;              /* and ctime, mixed */
 };
 struct ledger_file ledger_file_of(const struct stat *st);
 

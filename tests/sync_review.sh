@@ -71,4 +71,14 @@ kill -TERM $PID
 ok 'SIGTERM before COMMAND was started' wait_until 8 ended
 kill -9 $PID 2>/dev/null; wait $PID; is '… its status' $? 143
 ok '… and it never is' [ ! -e started ]
+new restored
+begin "$D"
+echo one >"$D/x.png"; touch -d '2025-12-29 10:00' "$D/x.png"
+has() { [ "$(object "$1")" = "$2" ]; }
+ok 'a file' wait_until 10 has restored/$DAY/x.png one
+stop
+echo two >"$D/x.png"; touch -d '2025-12-29 10:00' "$D/x.png"
+begin "$D"
+ok '… with other content, but size, time and inode as before (cp -p)' wait_until 5 has restored/$DAY/x.png two
+stop
 finish
