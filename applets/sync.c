@@ -14,7 +14,7 @@
 #define DIR_DEFAULT "/workspace/ComfyUI/output"
 #define LOG_DEFAULT "/var/log/r2_sync.log"
 
-enum { YEAR_S = 366 * 86400, POLL_S = 2 };
+enum { YEAR_S = 366 * 86400, POLL_S = 2, SYNC_OVERWRITE = 3 };   /* the last: its place in --if-exists */
 
 static struct sync_settings set = {
 	.settle_ms = 1000, .rescan_ms = 300000, .drain_ms = 30000, .delete_ms = -1, .jobs = 4, .nice = 10,
@@ -81,6 +81,9 @@ check_options(int operands, struct err *e)
 		return fail(e, ERR_USAGE, "the COMMAND behind -- is missing");
 	if (rate_given && !set.rate)
 		return fail(e, ERR_USAGE, "--limit-rate 0 would never finish: leave it out for no limit");
+	/* The next file of that name would take the place of the only copy of the first. */
+	if (set.delete_ms >= 0 && set.if_exists == SYNC_OVERWRITE)
+		return fail(e, ERR_USAGE, "--delete-after and --if-exists overwrite: what is removed here would be overwritten there; use rename");
 	if (set.poll && set.rescan_ms == 300000)
 		set.rescan_ms = POLL_S * 1000;
 	set.command = applet_command;

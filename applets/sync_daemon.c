@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+#include "hash.h"
 #include "log.h"
 #include "private.h"
 #include "sandbox.h"
@@ -95,8 +96,9 @@ drop_rights(struct daemon *d)
 static int
 open_state(struct daemon *d, struct err *e)
 {
-	char real[PATH_MAX], name[128];
+	char real[PATH_MAX], name[NAME_MAX];
 	const struct config *c = &d->client.cfg;
+	struct buf b = BUF(name);
 	const char *warning;
 
 	if (!realpath(d->dir, real))
@@ -107,8 +109,11 @@ open_state(struct daemon *d, struct err *e)
 	snprintf(d->parts, sizeof d->parts, "%.*s/parts", PATH_MAX - 8, d->state);
 	if (private_dir(d->parts, e) < 0)
 		*d->parts = '\0';
-	/* What is in one bucket says nothing of another. */
-	snprintf(name, sizeof name, "ledger-%.*s-%s", 40, c->host_field, c->bucket);
+	/* What is in one bucket says nothing of another, and one DIR nothing of another that is given the same --state: its files would
+	   replace objects of the first. */
+	buf_fmt(&b, "ledger-%.160s-%s", c->host_field, c->bucket);
+	if (d->set->state)
+		buf_fmt(&b, "-%08x", (unsigned)hash_crc32c(0, real, strlen(real)));
 	if (ledger_open(&d->ledger, d->state, name, e) != 0)
 		return -1;
 	warning = ledger_warning(d->ledger);

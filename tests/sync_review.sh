@@ -81,4 +81,13 @@ echo two >"$D/x.png"; touch -d '2025-12-29 10:00' "$D/x.png"
 begin "$D"
 ok '… with other content, but size, time and inode as before (cp -p)' wait_until 5 has restored/$DAY/x.png two
 stop
+new shared
+mkdir "$D/one" "$D/two"
+echo one >"$D/one/x.png"; echo two >"$D/two/x.png"
+once() { r2 sync --once --settle 0 --date $DAY "$@" >log 2>&1; }
+once --state "$T/state" "$D/one"; once --state "$T/state" "$D/two"
+is 'two directories that take turns with one --state' "$(object shared/$DAY/x.png)" one
+is '… the other one has its object too' "$(r2 ls -r1 shared/ | wc -l)" 2
+t '--delete-after and --if-exists overwrite' 2 '' '…what is removed here would be overwritten there…' \
+	r2 sync --once --delete-after --if-exists overwrite "$D/one"
 finish
