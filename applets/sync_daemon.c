@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include "hash.h"
 #include "log.h"
+#include "path.h"
 #include "private.h"
 #include "sandbox.h"
 #include "sync_daemon.h"
@@ -129,6 +130,23 @@ note(void *daemon, const char *text)
 	sync_log(1, "WARNING: %s", text);
 }
 
+/* Where path, which we write, is below real, which is dir; NULL: elsewhere. */
+static char *
+own_name(const char *real, const char *path)
+{
+	char above[PATH_MAX], whole[PATH_MAX];
+	struct buf b = BUF(whole);
+	size_t n = strcmp(real, "/") ? strlen(real) : 0;
+
+	path = path && strcmp(path, "-") ? path : "";
+	snprintf(above, sizeof above, "%s", path);
+	if (!*path || !realpath(dirname(above), whole))
+		return NULL;
+	b.len = strlen(whole);
+	buf_fmt(&b, "%s%s", b.len > 1 ? "/" : "", path_base(path));
+	return buf_ok(&b) && !strncmp(whole, real, n) && whole[n] == '/' ? strdup(whole + n + 1) : NULL;
+}
+
 static int
 open_watch(struct daemon *d, struct err *e)
 {
@@ -137,7 +155,13 @@ open_watch(struct daemon *d, struct err *e)
 		.gone = sync_vanished, .note = note, .arg = d,
 	};
 	struct ledger_record r;
+	char real[PATH_MAX];
 
+	if (!realpath(d->dir, real))
+		return fail_errno(e, "%s", d->dir);
+	d->own[0] = own_name(real, d->state);
+	d->own[1] = own_name(real, d->set->log);
+	d->own[2] = own_name(real, d->set->metrics);
 	d->old_ones = d->set->new_only && !ledger_find(d->ledger, SCANNED, &r);
 	/* Twice the workers, so that none of them waits for this thread. */
 	d->sync = sync_open(d->set->settle_ms, 2 * (int)d->set->jobs);
@@ -448,6 +472,8 @@ sync_daemon(struct daemon *d, struct err *e)
 	sync_close(d->sync);
 	ledger_close(d->ledger);
 	ask_close(d->ask_fd, d->state);
+	for (size_t i = 0; i < sizeof d->own / sizeof *d->own; i++)
+		free(d->own[i]);
 	sync_log_close();
 	return rc;
 }

@@ -40,6 +40,7 @@ struct daemon {
 	char dir[PATH_MAX];          /* absolute, as the user names it, no slash at the end but for "/" */
 	char state[PATH_MAX];
 	char id[SYNC_ID_LEN + 1];    /* of this state directory, random; "": none could be kept */
+	char *own[3];                /* below dir: state directory, log, metrics; NULL: elsewhere */
 	char parts[PATH_MAX];        /* journals of uploads that were cut off */
 	int dir_fd, lock_fd;
 	struct client client;

@@ -84,6 +84,10 @@ sync_wanted(void *daemon, const char *rel, int is_dir)
 	if (!strcmp(name, SYNC_STATE_NAME) || !strncmp(name, SYNC_GONE_PREFIX, strlen(SYNC_GONE_PREFIX)) ||
 		any_matches(&set->exclude, rel))
 		return 0;
+	/* Each upload would change them, and be followed by the next. */
+	for (size_t i = 0; i < sizeof d->own / sizeof *d->own; i++)
+		if (d->own[i] && !strcmp(rel, d->own[i]))
+			return 0;
 	if (is_dir)
 		return wanted_dir(set, rel);
 	if (is_hidden(name))

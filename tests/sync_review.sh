@@ -29,8 +29,8 @@ said() { grep -q -- "$1" "$T/log"; }
 new() { D=$T/$1 R2_PREFIX=$1; export R2_PREFIX; mkdir -p "$D"; bad; }
 ended() { ! kill -0 $PID 2>/dev/null; }
 start() { "$R2" sync --date $DAY --settle 0.1 "$@" >"$T/log" 2>&1 & PID=$!; }
-begin() { start "$@"; wait_until 10 "$R2" sync --health "$D" && wait_until 10 idle; }
-idle() { "$R2" sync --status --json "$D" | grep -q '"pending":0.*"state":"running"'; }
+begin() { start "$@"; wait_until 10 idle; }
+idle() { grep -q Watching: log && "$R2" sync ${STATE:+--state "$STATE"} --status --json "$D" | grep -q '"pending":0.*"state":"running"'; }
 stop() { kill -TERM $PID; wait $PID; rc=$?; PID=; }
 
 new metrics
@@ -90,4 +90,14 @@ is 'two directories that take turns with one --state' "$(object shared/$DAY/x.pn
 is '… the other one has its object too' "$(r2 ls -r1 shared/ | wc -l)" 2
 t '--delete-after and --if-exists overwrite' 2 '' '…what is removed here would be overwritten there…' \
 	r2 sync --once --delete-after --if-exists overwrite "$D/one"
+new own
+mkdir "$D/state"
+STATE=$D/state
+begin --all --state "$D/state" --log "$D/log" --metrics "$D/prom" "$D"
+echo x >"$D/x"
+ok '--all, with state, log and metrics in DIR' wait_until 5 has own/$DAY/x x
+wait_until 5 grep -q 'uploaded_total 1$' "$D/prom"
+stop
+is '… of which nothing is uploaded' "$(r2 ls -r1 own/)" own/$DAY/x
+is '… nor waited for' $rc 0
 finish
