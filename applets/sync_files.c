@@ -76,9 +76,11 @@ doom(struct daemon *d, const char *rel)
 	size_t n = strlen(rel) + 1;
 	struct doomed *x = malloc(sizeof *x + n);
 
-	/* Without memory it stays until the next scan finds it. */
-	if (!x)
+	/* Without memory it stays until the next scan finds it. Nor do these pile up with each scan while a disk is full. */
+	if (!x || d->ledger_failing) {
+		free(x);
 		return;
+	}
 	memcpy(x->rel, rel, n);
 	x->next = d->doomed;
 	d->doomed = x;
@@ -149,7 +151,7 @@ sync_vanished(void *daemon, const char *rel, int is_dir)
 }
 
 static void
-tell_failure(struct daemon *d, const struct sync_entry *x, const struct err *e, int64_t wait_ms)
+tell_failure(const struct sync_entry *x, const struct err *e, int64_t wait_ms)
 {
 	char again[32];
 	int64_t s = (wait_ms + 999) / 1000;
@@ -157,8 +159,20 @@ tell_failure(struct daemon *d, const struct sync_entry *x, const struct err *e, 
 
 	snprintf(again, sizeof again, "%" PRId64 " %s", minutes ? (s + 30) / 60 : s, minutes ? "min" : "s");
 	sync_log(1, "FAILED: %s: %s (tries again in %s)", path_base(x->rel), e->msg, again);
+}
+
+/* For --status and --health, which show it on terminals. */
+static void
+keep_error(struct daemon *d, const char *name, const char *msg)
+{
+	struct buf b;
+
 	pthread_mutex_lock(&d->lock);
-	snprintf(d->last_error, sizeof d->last_error, "%.100s: %.380s", path_base(x->rel), e->msg);
+	b = (struct buf)BUF(d->last_error);
+	enc_printable(&b, name, strnlen(name, 100));
+	buf_str(&b, ": ");
+	enc_printable(&b, msg, strlen(msg));
+	buf_ellipsis(&b);
 	pthread_mutex_unlock(&d->lock);
 }
 
@@ -166,13 +180,8 @@ tell_failure(struct daemon *d, const struct sync_entry *x, const struct err *e, 
 static void
 observe(void *daemon, const struct s3_attempt *a)
 {
-	struct daemon *d = daemon;
-
-	if (a->why && a->again) {
-		pthread_mutex_lock(&d->lock);
-		snprintf(d->last_error, sizeof d->last_error, "%.100s: %.380s", path_base(a->key), a->why->msg);
-		pthread_mutex_unlock(&d->lock);
-	}
+	if (a->why && a->again)
+		keep_error(daemon, path_base(a->key), a->why->msg);
 	client_observe(NULL, a);
 }
 
@@ -186,8 +195,9 @@ failed(struct daemon *d, struct sync_entry *x, const struct err *e)
 	int64_t ms = sync_failed(d->sync, x, f, random32(), d->now);
 
 	d->failed++;
+	keep_error(d, path_base(x->rel), e->msg);
 	if (was_paused ? 0 : f != SYNC_FILE || first)
-		tell_failure(d, x, e, ms);
+		tell_failure(x, e, ms);
 	if (!was_paused && sync_paused(d->sync))
 		sync_log(1, "Uploads pause until this is mended; they go on by themselves");
 }
@@ -444,6 +454,7 @@ stored(struct daemon *d, struct file *f)
 	struct ledger_record *rec = &f->r;
 	int ours = r->outcome == UPLOAD_STORED || r->ours;
 	int was_paused = sync_paused(d->sync);
+	struct sync_counts c;
 	struct err e = {0};
 
 	rec->state = LEDGER_DONE;
@@ -465,10 +476,12 @@ stored(struct daemon *d, struct file *f)
 	d->uploaded++;
 	d->bytes += r->size;
 	d->last_success = time(NULL);
-	pthread_mutex_lock(&d->lock);
-	*d->last_error = '\0';
-	pthread_mutex_unlock(&d->lock);
 	sync_done(d->sync, f->x, d->now);
+	sync_count(d->sync, &c);
+	pthread_mutex_lock(&d->lock);
+	if (!c.n[SYNC_RETRY])
+		*d->last_error = '\0';
+	pthread_mutex_unlock(&d->lock);
 	if (was_paused)
 		sync_log(1, "Uploads go on");
 }

@@ -49,8 +49,8 @@ wait_until 10 "$R2" sync --health "$D"
 echo x >"$D/x.png"
 wait_until 10 said 'Uploading: x.png'
 inner=$(cat "/proc/$PID/task/$PID/children")
-kill -TERM $inner; wait_until 5 said Stopping; sleep 0.3
-kill -TERM $inner
+kill -TERM "$inner"; wait_until 5 said Stopping; sleep 0.3
+kill -TERM "$inner"
 ok 'process 1 of a container: a second signal ends it at once' wait_until 5 ended
 kill -9 $PID 2>/dev/null; wait $PID 2>/dev/null
 new poll
@@ -63,7 +63,7 @@ is '… and nothing is left over' $rc 0
 new early
 # With too few descriptors the first scan does not come to its end.
 for n in {9..24}; do
-	(ulimit -n $n && exec "$R2" sync --drain 1 "$D" -- touch "$T/started") >log 2>&1 & PID=$!
+	(ulimit -n "$n" && exec "$R2" sync --drain 1 "$D" -- touch "$T/started") >log 2>&1 & PID=$!
 	wait_until 10 eval 'ended || said "cannot go on scanning"'
 	ended || break
 done
@@ -100,4 +100,15 @@ wait_until 5 grep -q 'uploaded_total 1$' "$D/prom"
 stop
 is '… of which nothing is uploaded' "$(r2 ls -r1 own/)" own/$DAY/x
 is '… nor waited for' $rc 0
+STATE=
+new told
+begin "$D"
+echo x >"$D/$(printf 'bad\377.png')"
+wait_until 5 said FAILED
+echo x >"$D/x.png"
+wait_until 5 said 'Uploaded: x.png'
+ok '--status: why a file fails is not forgotten when another one succeeds' \
+	eval '"$R2" sync --status "$D" | grep -q "^Failed: .*bad.*not valid UTF-8"'
+stop
+
 finish
