@@ -3,10 +3,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include "path.h"
 #include "sync_daemon.h"
 #include "sync_place.h"
+
+enum { UNLEASED_S = 60 };
 
 /* The directory that holds rel, reached without a symbolic link, so that nothing outside is ever removed. -1 with errno. */
 static int
@@ -43,7 +46,8 @@ remove_leased(int dir, const char *name, int fd, const struct stat *st)
 	char hidden[sizeof SYNC_GONE_PREFIX + 24];
 	int leased = fcntl(fd, F_SETLEASE, F_RDLCK) == 0, removed = 0;
 
-	if (!leased && errno == EAGAIN)
+	/* Where the kernel cannot say whether somebody writes, a pause is not taken for the end: the next scan comes again. */
+	if (!leased && (errno == EAGAIN || time(NULL) - st->st_ctim.tv_sec < UNLEASED_S))
 		return 0;
 	snprintf(hidden, sizeof hidden, SYNC_GONE_PREFIX "%llu", (unsigned long long)st->st_ino);
 	if (renameat(dir, name, dir, hidden) == 0) {

@@ -111,4 +111,11 @@ ok '--status: why a file fails is not forgotten when another one succeeds' \
 	eval '"$R2" sync --status "$D" | grep -q "^Failed: .*bad.*not valid UTF-8"'
 stop
 
+new unleased
+chmod 777 "$D"
+echo x >"$D/x.png"
+setpriv --reuid 65534 --regid 65534 --clear-groups "$R2" sync --settle 0.1 --date $DAY --delete-after "$D" >log 2>&1 & PID=$!
+ok "--delete-after, a file of another user: nobody knows who writes to it" wait_until 10 said 'Uploaded: x.png'
+stop
+ok '… so it stays for a while' [ -e "$D/x.png" ]
 finish
