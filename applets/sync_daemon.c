@@ -106,7 +106,6 @@ open_state(struct daemon *d, struct err *e)
 		return fail_errno(e, "%s", d->dir);
 	if (place_check(real, e) < 0 || place_make(real, d->set->state, d->state, e) < 0 || place_lock(real, d->state, &d->dir_fd, &d->lock_fd, e) < 0)
 		return -1;
-	place_id(d->state, d->id);
 	snprintf(d->parts, sizeof d->parts, "%.*s/parts", PATH_MAX - 8, d->state);
 	if (private_dir(d->parts, e) < 0)
 		*d->parts = '\0';

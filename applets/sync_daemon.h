@@ -9,7 +9,6 @@
 #include "pool.h"
 #include "sync.h"
 #include "sync_child.h"
-#include "sync_place.h"
 #include "upload.h"
 #include "watch.h"
 
@@ -39,7 +38,6 @@ struct daemon {
 	const struct sync_settings *set;
 	char dir[PATH_MAX];          /* absolute, as the user names it, no slash at the end but for "/" */
 	char state[PATH_MAX];
-	char id[SYNC_ID_LEN + 1];    /* of this state directory, random; "": none could be kept */
 	char *own[3];                /* below dir: state directory, log, metrics; NULL: elsewhere */
 	char parts[PATH_MAX];        /* journals of uploads that were cut off */
 	int dir_fd, lock_fd;

@@ -8,7 +8,6 @@
 #include <time.h>
 #include <unistd.h>
 #include "enc.h"
-#include "hash.h"
 #include "json.h"
 #include "log.h"
 #include "path.h"
@@ -18,7 +17,6 @@
 #include "utc.h"
 
 enum {
-	TAG_BYTES = 8,
 	LOOKS_A_TURN = 500,       /* files looked at between two readings of events */
 	SAVE_MS = 1000,           /* what the ledger has not fsynced grows this old, */
 	SAVE_BUSY_MS = 5000,      /* or this old while there is something to upload: an fsync may take long, and nothing goes on meanwhile */
@@ -32,7 +30,7 @@ struct file {
 	struct sync_entry *x;
 	struct file *next;
 	struct ledger_record r;      /* how it was begun */
-	char tag[2 * TAG_BYTES + 1];
+	char tag[17];
 	int probe;                   /* while all is paused: not worth a line */
 	int failed;
 	struct err why;
@@ -358,22 +356,18 @@ below_prefix(const struct daemon *d, const char *key)
 	return !strncmp(key, start, b.len);
 }
 
-/* Whose object it is: this ledger's, for this path. A record that a kill has cost us is found again by it. */
+/* Whose object it is: a random number, sent with it and noted before. What a kill kept the ledger from noting as done is known by it. It stays
+   the same until it is done. A record of what is begun has no state of the file yet: the number stands there. */
 static const char *
-make_tag(struct file *f)
+make_tag(struct file *f, int begun)
 {
-	unsigned char sum[HASH_SHA256_LEN];
-	struct hash_sha256 h;
-	struct buf b = BUF(f->tag);
+	uint64_t n = (uint64_t)f->r.file.mtime_ns;
 
-	if (!*f->d->id)
-		return NULL;
-	hash_sha256_init(&h);
-	hash_sha256_update(&h, f->d->id, sizeof f->d->id);
-	hash_sha256_update(&h, f->x->rel, strlen(f->x->rel));
-	hash_sha256_out(&h, sum);
-	enc_hex(&b, sum, TAG_BYTES);
-	return f->tag;
+	if (!begun && getrandom(&n, sizeof n, GRND_NONBLOCK) != sizeof n)
+		n = 0;
+	f->r.file = (struct ledger_file){.mtime_ns = (int64_t)n};
+	snprintf(f->tag, sizeof f->tag, "%016" PRIx64, n);
+	return n ? f->tag : NULL;
 }
 
 /* Which key, and what may be overwritten there. A path keeps its key; its own object is known by its ETag. */
@@ -381,19 +375,21 @@ static int
 plan(struct file *f, struct err *e)
 {
 	struct daemon *d = f->d;
+	int begun;
 
 	if (f->x->size > S3_OBJECT_MAX)
 		return fail(e, ERR_USAGE, "%" PRIu64 " bytes are more than the 5 TiB that fit one object: split it", f->x->size);
 	if (!ledger_find(d->ledger, f->x->rel, &f->r) || !below_prefix(d, f->r.key))
 		f->r = (struct ledger_record){0};
+	begun = *f->r.key && f->r.state == LEDGER_BEGUN;
 	if (!*f->r.key && new_key(d, f->x->rel, f->path, f->r.key, e) < 0)
 		return -1;
+	f->u.tag = make_tag(f, begun);
 	f->r.state = LEDGER_BEGUN;
 	f->u.plan.path = f->path;
 	f->u.plan.size = f->x->size;
 	memcpy(f->u.plan.key, f->r.key, sizeof f->u.plan.key);
 	f->u.replaces = *f->r.etag ? f->r.etag : NULL;
-	f->u.tag = make_tag(f);
 	return ledger_put(d->ledger, f->x->rel, &f->r, e);
 }
 

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,7 +13,7 @@
 #include "sync_log.h"
 #include "utc.h"
 
-enum { LINE_CAP = 8192 };
+enum { LINE_CAP = 8192, STUCK_MS = 2000 };
 
 static struct {
 	pthread_mutex_t lock;
@@ -24,6 +25,17 @@ static struct {
 } out = {.lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1};
 
 static char last[LINE_CAP];  /* the last line, behind its time */
+
+/* A reader of ours that has stopped (Ctrl-S, a full pipe) must not stop uploads: its lines are lost, not our time. */
+static int
+takes_lines(int fd)
+{
+	static int stuck;
+	struct pollfd p = {fd, POLLOUT, 0};
+
+	stuck = poll(&p, 1, stuck ? 0 : STUCK_MS) == 0;
+	return !stuck;
+}
 
 /* 0, or -1 when not all of it could be written. */
 static int
@@ -49,7 +61,7 @@ put(const char *line, size_t n)
 	char stamp[UTC_STAMP_CAP], text[LINE_CAP];
 	struct buf b = BUF(text);
 
-	if (!out.json)
+	if (!out.json && takes_lines(STDOUT_FILENO))
 		write_all(STDOUT_FILENO, line, n);
 	if (out.fd < 0)
 		return;

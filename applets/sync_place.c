@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <unistd.h>
 #include "buf.h"
 #include "enc.h"
@@ -127,32 +126,6 @@ place_check(const char *dir, struct err *e)
 			close(fd);
 	}
 	return rc;
-}
-
-void
-place_id(const char *state, char id[SYNC_ID_LEN + 1])
-{
-	unsigned char random[SYNC_ID_LEN / 2];
-	char path[PATH_MAX + 8];
-	struct buf b = {id, 0, SYNC_ID_LEN + 1, 0};
-	struct err e;
-	int fd, ok = 0;
-
-	buf_reset(&b);
-	snprintf(path, sizeof path, "%s/id", state);
-	if (private_open(&fd, path, "id", &e) != 0)
-		return;
-	if (pread(fd, id, SYNC_ID_LEN, 0) == SYNC_ID_LEN) {
-		id[SYNC_ID_LEN] = '\0';
-		ok = 1;
-	} else if (getrandom(random, sizeof random, 0) == sizeof random) {
-		buf_reset(&b);
-		enc_hex(&b, random, sizeof random);
-		ok = pwrite(fd, id, SYNC_ID_LEN, 0) == SYNC_ID_LEN && fsync(fd) == 0 && private_sync_dir(path) == 0;
-	}
-	if (!ok)
-		*id = '\0';
-	close(fd);
 }
 
 int

@@ -18,9 +18,5 @@ int place_make(const char *dir, const char *asked, char out[PATH_MAX], struct er
 /* The place of a daemon that runs: the first of these with a socket. -1 (ERR_LOCAL): none. */
 int place_of_daemon(const char *dir, const char *asked, char out[PATH_MAX], struct err *e);
 
-enum { SYNC_ID_LEN = 32 };
-/* A random name of this state directory, kept there; "" when it cannot be kept. */
-void place_id(const char *state, char id[SYNC_ID_LEN + 1]);
-
 /* Take dir and state for this process; *fds are to be kept open. -1 (ERR_LOCAL): another daemon has it; named. */
 int place_lock(const char *dir, const char *state, int *dir_fd, int *lock_fd, struct err *e);

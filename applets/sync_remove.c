@@ -3,13 +3,17 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 #include "path.h"
 #include "sync_daemon.h"
 #include "sync_place.h"
 
-enum { UNLEASED_S = 60 };
+enum {
+	UNLEASED_S = 60,
+	NO_REPLACE = 1,      /* RENAME_NOREPLACE of linux/fs.h */
+};
 
 /* The directory that holds rel, reached without a symbolic link, so that nothing outside is ever removed. -1 with errno. */
 static int
@@ -57,8 +61,8 @@ remove_leased(int dir, const char *name, int fd, const struct stat *st)
 
 		if (same && (!leased || fcntl(fd, F_GETLEASE) == F_RDLCK))
 			removed = unlinkat(dir, hidden, 0) == 0;
-		else if (linkat(dir, hidden, dir, name, 0) == 0)    /* not rename: a newer file may have the name by now */
-			unlinkat(dir, hidden, 0);
+		else    /* a newer file may have the name by now */
+			syscall(SYS_renameat2, dir, hidden, dir, name, NO_REPLACE);
 	}
 	if (leased)
 		fcntl(fd, F_SETLEASE, F_UNLCK);
@@ -73,6 +77,9 @@ sync_remove(struct daemon *d, const char *rel)
 	int dir, fd = -1, removed = 0;
 
 	if (!ledger_find(d->ledger, rel, &r) || r.state != LEDGER_DONE || !*r.key)
+		return 0;
+	/* Another file's object, that happens to be the same: when that file is rewritten, so is the object. */
+	if (d->set->flat && !*r.etag)
 		return 0;
 	dir = open_parent(d, rel);
 	if (dir >= 0)

@@ -14,6 +14,7 @@ struct ledger {
 	size_t written;                /* bytes of the tail that are in the file already */
 	size_t tail_max;
 	size_t records;                /* sound ones in the file and the tail, dead ones too */
+	uint64_t reserved;             /* disk space is ours up to this offset */
 	uint64_t patience;             /* size of the file below which compaction is not tried again */
 	int damaged;                   /* the file holds rubbish: compaction is due */
 	int failing;                   /* the last write failed: only ledger_sync tries again */

@@ -10,6 +10,7 @@
 enum {
 	COMPACT_MIN = 64 * 1024,       /* bytes of file below which dead records do not matter */
 	TAIL_KEEP = 64 * 1024,         /* a longer buffer is given back once it is empty */
+	RESERVE = 128 * 1024,          /* disk space kept behind the last record */
 	NO_REPLACE = 1,                /* RENAME_NOREPLACE of linux/fs.h */
 };
 
@@ -27,6 +28,14 @@ ledger_write_tail(struct ledger *l)
 	return 0;
 }
 
+/* On a disk that is full, what is uploaded must still be noted: only then may --delete-after make room. Best effort. */
+static void
+reserve(struct ledger *l)
+{
+	if (l->synced + RESERVE / 2 > l->reserved && fallocate(l->fd, FALLOC_FL_KEEP_SIZE, (off_t)l->synced, RESERVE) == 0)
+		l->reserved = l->synced + RESERVE;
+}
+
 /* The same, and it stays there. */
 static int
 sync_tail(struct ledger *l)
@@ -41,6 +50,7 @@ sync_tail(struct ledger *l)
 	}
 	l->synced += l->tail_len;
 	l->tail_len = l->written = 0;
+	reserve(l);
 	if (l->tail_cap > TAIL_KEEP) {
 		free(l->tail);
 		l->tail = NULL;
@@ -87,7 +97,7 @@ compact(struct ledger *l)
 	l->fd = c.fd;
 	l->synced = c.end;
 	l->records = c.records;
-	l->patience = 0;
+	l->patience = l->reserved = 0;
 	l->damaged = l->lost = 0;
 	l->sync_due = 1;
 	return 0;

@@ -205,6 +205,7 @@ taken(struct upload *u, struct s3 *s, int same)
 	default:
 		fail(&e, ERR_HTTP, "there is %s at s3://%s/%s already (--if-exists fail)",
 			same ? "this content" : "an object", s->store->cfg->bucket, u->r.key);
+		e.status = 412;
 		finish(u, &e);
 	}
 }

@@ -6,6 +6,7 @@
 #include "upload_source.h"
 
 enum {
+	COARSE_MS = 2000,   /* file systems without fractions of a second: ext3 one second, FAT two */
 	LOOKS_MAX = 3,
 	LOOK_MS = 100,      /* how often a changing file is looked at */
 };
@@ -77,15 +78,16 @@ tick_ms(void)
 int
 source_look(struct upload_source *s, struct err *e)
 {
-	const long tick = tick_ms();
 	struct timespec now;
-	long age_ms;
+	long age_ms, tick = tick_ms();
 
 	/* A file stamped in this very tick can be written once more without getting another stamp: let the tick pass. One that is
 	   being written all the time will be seen to change, so it needs no longer patience. */
 	for (int i = 0; i < LOOKS_MAX; i++) {
 		if (fstat(s->fd, &s->was) < 0)
 			return fail_errno(e, "stat");
+		if (!s->was.st_ctim.tv_nsec && !s->was.st_mtim.tv_nsec)
+			tick = COARSE_MS;
 		clock_gettime(CLOCK_REALTIME, &now);
 		age_ms = (long)(now.tv_sec - s->was.st_ctim.tv_sec) * 1000 +
 			(now.tv_nsec - s->was.st_ctim.tv_nsec) / 1000000;

@@ -890,6 +890,27 @@ test_disk_full(void)
 	unlink(target);
 }
 
+/* Room for more records is ours before the disk is full; not all file systems can. */
+static void
+test_reserve(void)
+{
+	struct ledger *l;
+	struct stat st;
+	int fd, can;
+
+	unlink(target);
+	l = must_open();
+	put(l, 1);
+	check_int(ledger_sync(l, &e), 0);
+	check_int(stat(target, &st), 0);
+	fd = open(target, O_RDWR);
+	can = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 4096) == 0;
+	close(fd);
+	check(!can || st.st_blocks * 512 >= 64 * 1024);
+	check(st.st_size < 4096);
+	ledger_close(l);
+}
+
 static void
 test_sync_fails(void)
 {
@@ -1147,6 +1168,7 @@ main(void)
 	test_compaction_cut_off();
 	test_lock_moves();
 	test_disk_full();
+	test_reserve();
 	test_sync_fails();
 	test_sync_order();
 	test_removed();
