@@ -18,7 +18,7 @@ CC          = gcc
 MUSL_CC     = musl-gcc
 AR          = gcc-ar
 WARN        = -std=c11 -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wconversion
-INTEROP     = minio versitygw moto
+INTEROP     = r2emu minio versitygw moto
 BIN         = $(DESTDIR)$(PREFIX)/bin
 SHARE       = $(DESTDIR)$(PREFIX)/share
 

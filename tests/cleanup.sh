@@ -98,7 +98,7 @@ t 'an empty environment, --env-file' 0 'Deleted 1 files older than 30 days' '' e
 if ! server_is minio moto; then
 	random_file big 12000000
 	stray=$(curl -s --cacert "$R2_CA_FILE" -X POST --aws-sigv4 aws:amz:auto:s3 --user "$R2_ACCESS_KEY_ID:$R2_SECRET_ACCESS_KEY" \
-		-H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' "$R2_ENDPOINT/$R2_BUCKET/$P/out/stray?uploads=" |
+		-H 'Content-Length: 0' -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' "$R2_ENDPOINT/$R2_BUCKET/$P/out/stray?uploads=" |
 		sed -n 's|.*<UploadId>\([^<]*\)</UploadId>.*|\1|p')
 	"$R2" upload -q --key "$P/out/big" --part-size 5M --multipart-threshold 6M --limit-rate 500K big 2>/dev/null &
 	until s3 GET "?prefix=$P&uploads=" | grep -q out/big; do kill -0 $! || break; sleep 0.1; done

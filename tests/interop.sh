@@ -1,7 +1,7 @@
 #!/bin/bash
-# The end-to-end tests again, against other people's servers, one after the other: tests/interop.sh [KIND…]
+# The end-to-end tests again, against other servers, one after the other: tests/interop.sh [KIND…]
 cd "$(dirname "$0")" || exit 1
-[ $# -gt 0 ] || set -- minio versitygw moto
+[ $# -gt 0 ] || set -- r2emu minio versitygw moto
 rc=0
 for kind; do
 	# shellcheck disable=SC2016

@@ -40,7 +40,7 @@ fits "ls --top" ls ls_object -- -r --top 2 "$P/"
 fits "ls --by-date" ls ls_day -- --by-date "$P"
 fits "ls --by-date --cost" ls ls_day ls_cost -- --by-date --cost "$P"
 fits "ls --cost" ls ls_cost -- --cost "$P"
-s3 POST "$P/unfinished" --url-query uploads= -o /dev/null
+s3 POST "$P/unfinished" -H 'Content-Length: 0' --url-query uploads= -o /dev/null
 fits "ls --uploads" ls ls_upload ls_summary -- --uploads --summary "$P/unfinished"
 until [ "$(date +%s)" -gt $(($(date -d "$(sed -n 's/.*"started":"\([^"]*\)".*/\1/p' lines)" +%s) + 1)) ]; do sleep 0.1; done
 fits "cleanup --uploads -n" cleanup cleanup_upload cleanup_summary -- --uploads=1s -n --prefix "$P"

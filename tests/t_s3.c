@@ -147,6 +147,12 @@ test_refused(void)
 	check_int(e.retry_after_s, 7);
 	check_str(e.code, "AccessDenied");
 	check(strstr(e.msg, "AccessDenied: Access Denied. (status 403, bucket pics, key a\\nb, request tx1): ") == e.msg);
+	/* R2 of a key id that cannot be one: not "a value of the request", but the key. */
+	strcpy(x.code, "InvalidArgument");
+	strcpy(x.message, "Credential access key has length 20, should be 32");
+	s3_refused(&e, &r, &x);
+	check_str(e.code, "InvalidArgument");
+	check(strstr(e.msg, ": the server does not know this access key: check R2_ACCESS_KEY_ID") != NULL);
 	/* HEAD has no body: the status stands for the code. */
 	r.status = 404;
 	s3_refused(&e, &r, &none);

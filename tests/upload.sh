@@ -227,6 +227,7 @@ if ! server_is moto; then
 	t "--test, wrong secret" 1 … "…${failed}…SignatureDoesNotMatch…R2_SECRET_ACCESS_KEY…" env R2_SECRET_ACCESS_KEY=wrong "$R2" upload --test
 	why='InvalidAccessKeyId…R2_ACCESS_KEY_ID'
 	! server_is versitygw || why='No user exists'
+	! server_is r2emu || why='access key has length 5…R2_ACCESS_KEY_ID'
 	t "--test, wrong key id" 1 … "…${failed}…$why…" env R2_ACCESS_KEY_ID=wrong "$R2" upload --test
 fi
 t "--test, no such bucket" 1 … "…${failed}…NoSuchBucket…no-such-bucket…" probe --bucket no-such-bucket
