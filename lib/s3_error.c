@@ -149,7 +149,8 @@ s3_refused(struct err *e, const struct s3_refusal *r, const struct s3_error *x)
 	if (*x->request_id)
 		buf_fmt(&b, ", request %s", x->request_id);
 	buf_char(&b, ')');
-	if (s3_cure_find(code, &cure))
+	/* What R2 says of a key id that is none: "InvalidArgument: Credential access key has length 20, should be 32" (grafana/loki#9224). */
+	if (s3_cure_find(strstr(x->message, "access key has length") ? "InvalidAccessKeyId" : code, &cure))
 		buf_fmt(&b, ": %s: %s", cure.cause, cure.cure);
 	fail(e, ERR_HTTP, "%s", text);
 	e->status = r->status;
