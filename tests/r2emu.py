@@ -39,7 +39,7 @@ KEPT_IN_MEMORY = 256 * 1024
 DIR = sys.argv[1]
 KEY_ID, SECRET, ACCOUNT = (os.environ["R2EMU_" + n] for n in ("KEY_ID", "SECRET", "ACCOUNT"))
 SETTINGS = {
-    "rate": int(os.environ.get("R2EMU_RATE", 1)),   # 1: a key is written once a second
+    "rate": int(os.environ.get("R2EMU_RATE", 1000)),   # milliseconds between two writes of a key
     "clock": 0,                                     # seconds its clock is ahead
     "page": PAGE_MAX,                               # rows of a page of any listing, at most
 }
@@ -421,7 +421,7 @@ def check_rate(rq):
     """docs:platform/limits: one write a second for one key. A refused one does not count."""
     at, who = time.monotonic(), (rq.bucket, nfc(rq.key))
     with lock:
-        if SETTINGS["rate"] and at - written.get(who, -1e9) < 1:
+        if at - written.get(who, -1e9) < SETTINGS["rate"] / 1000:
             raise Refused("TooManyRequests", "Reduce your concurrent request rate for the same object.")
         written[who] = at
 
@@ -447,7 +447,7 @@ class Request:
         host = self.get("host", "").partition(":")[0].removesuffix(".r2.cloudflarestorage.com")
         if "." in host and host.split(".")[1] == ACCOUNT:   # virtual host: notes:2022-05-16
             self.bucket, self.key = host.split(".")[0], self.path[1:]
-        self.length = int(self.get("content-length", "0"))
+        self.length = self.unread = int(self.get("content-length", "0"))
         if self.length < 0:
             raise ValueError("Content-Length")
 
@@ -505,8 +505,9 @@ class Connection:
             elif lines:
                 return b"\r\n".join(lines)
 
-    def read_body(self, length, sums, spool):
+    def read_body(self, rq, sums, spool):
         """Into a Blob (spool), or nowhere."""
+        length, rq.unread = rq.unread, 0
         blob, buffer = Blob(), bytearray(min(length, MIB))
         f = None
         if spool and length > KEPT_IN_MEMORY:
@@ -557,28 +558,27 @@ def log(rq, op, a, code, why):
 
 def answer(c, rq):
     """The whole of one request: its body is read in any case, so that the connection can go on."""
-    op, code, why, left = None, None, "", rq.length
+    op, code, why = None, None, ""
     try:
         if len(rq.target) > URL_MAX:
             raise Refused("URITooLong", "Request-URI Too Long")
         # sindresorhus/ky#727; home-assistant/core#176761 for chunked bodies
         if rq.get("transfer-encoding") or (rq.method in ("PUT", "POST") and rq.get("content-length") is None):
-            left = None
+            rq.unread = 0
             raise Refused("MissingContentLength", "You must provide the Content-Length HTTP header.")
         payload = check_signature(rq)
         op = find_operation(rq)
         check_fields(rq, op)
         check_names(rq)
         begin(rq, op)
-        blob, left = take_body(c, rq, payload, op), 0
-        a = HANDLERS[op.name](rq, blob)
+        a = HANDLERS[op.name](rq, take_body(c, rq, payload, op))
     except Refused as x:
-        if left:
-            c.read_body(left, [], False)
+        if rq.unread:
+            c.read_body(rq, [], False)
         a, code, why = refusal(x), x.code, x.why
     log(rq, op, a, code, why)
     c.send(rq, a)
-    if left is None:
+    if code == "MissingContentLength":   # who knows where the next request begins
         raise Gone
 
 
@@ -611,7 +611,7 @@ def take_body(c, rq, payload, op):
     if payload != "UNSIGNED-PAYLOAD":
         sums["body"] = hashlib.sha256()
         wanted["body"] = bytes.fromhex(payload)
-    blob = c.read_body(rq.length, sums.values(), True)
+    blob = c.read_body(rq, sums.values(), True)
     blob.md5 = sums["md5"].digest()
     for name, value in wanted.items():
         if sums[name].digest() != value:
