@@ -72,14 +72,29 @@ struct daemon {
 	char last_error[512];
 };
 
+#define SYNC_SCANNED "/scanned"  /* a path that no file has: the ledger's note that a first scan was finished */
+
+/* Everything that stands before the loop: state, lock, ledger, signals, socket, COMMAND's process, fewer rights, workers, watch. */
+int sync_daemon_start(struct daemon *d, struct err *e);
+
 /* Which paths are ours; for watch. */
 int sync_wanted(void *daemon, const char *rel, int is_dir);
 /* What watch tells. */
 void sync_changed(void *daemon, const char *rel, const struct stat *st);
 void sync_vanished(void *daemon, const char *rel, int is_dir);
 
-/* Remove the local file at rel, if it is what the ledger has verified and nobody is writing: 1 removed, 0 it stays. */
-int sync_remove(struct daemon *d, const char *rel);
+/* The file at rel below DIR, for opening it. */
+void sync_path(const struct daemon *d, const char *rel, char *out, size_t cap);
+
+/* --delete-after, for a file whose verified object the ledger knows: it goes once the ledger is synced, and it is old enough. */
+void sync_consider_removal(struct daemon *d, const char *rel, const struct stat *st);
+
+/* x could not be looked at, or sent: it is tried again, and said if that is news. */
+void sync_failed_at(struct daemon *d, struct sync_entry *x, const struct err *e);
+/* Upload x, which sync_start has handed out. */
+void sync_begin(struct daemon *d, struct sync_entry *x);
+/* Take what workers are done with: into the ledger, the log, the decisions. 1: there was some. */
+int sync_settle(struct daemon *d);
 
 /* Fill the two kinds of upload options, and take the store's observer: before the pool is opened. */
 void sync_files_open(struct daemon *d);

@@ -1,18 +1,24 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 #include "path.h"
+#include "private.h"
 #include "sync_daemon.h"
+#include "sync_log.h"
 #include "sync_place.h"
 
 enum {
 	UNLEASED_S = 60,
 	NO_REPLACE = 1,      /* RENAME_NOREPLACE of linux/fs.h */
+	SAVE_MS = 1000,      /* what the ledger has not fsynced grows this old, */
+	SAVE_BUSY_MS = 5000, /* or this old while there is something to upload: an fsync may take long, and nothing goes on meanwhile */
+	SAVE_ROOM_MS = 200,
 };
 
 /* The directory that holds rel, reached without a symbolic link, so that nothing outside is ever removed. -1 with errno. */
@@ -69,8 +75,9 @@ remove_leased(int dir, const char *name, int fd, const struct stat *st)
 	return removed;
 }
 
-int
-sync_remove(struct daemon *d, const char *rel)
+/* Remove the local file at rel, if it is what the ledger has verified and nobody is writing: 1 removed, 0 it stays. */
+static int
+remove_file(struct daemon *d, const char *rel)
 {
 	struct ledger_record r;
 	struct stat st;
@@ -91,4 +98,88 @@ sync_remove(struct daemon *d, const char *rel)
 	if (dir >= 0)
 		close(dir);
 	return removed;
+}
+
+static void
+doom(struct daemon *d, const char *rel)
+{
+	size_t n = strlen(rel) + 1;
+	struct doomed *x = malloc(sizeof *x + n);
+
+	/* Without memory it stays until the next scan finds it. Nor do these pile up with each scan while a disk is full. */
+	if (!x || d->ledger_failing) {
+		free(x);
+		return;
+	}
+	memcpy(x->rel, rel, n);
+	x->next = d->doomed;
+	d->doomed = x;
+}
+
+/* --delete-after, for a file whose verified object the ledger knows. */
+void
+sync_consider_removal(struct daemon *d, const char *rel, const struct stat *st)
+{
+	int64_t left;
+
+	if (d->set->delete_ms < 0)
+		return;
+	left = d->set->delete_ms - ((int64_t)time(NULL) - st->st_mtim.tv_sec) * 1000;
+	if (d->set->delete_ms == 0 || left <= 0)
+		doom(d, rel);
+	else if (d->delete_at < 0 || d->now + left < d->delete_at)
+		d->delete_at = d->now + left;
+}
+
+static void
+remove_doomed(struct daemon *d)
+{
+	struct doomed *x, *next;
+	struct err e;
+
+	for (x = d->doomed, d->doomed = NULL; x; x = next) {
+		next = x->next;
+		if (remove_file(d, x->rel)) {
+			/* What comes at this path is another file: never over this one's object. */
+			ledger_forget(d->ledger, x->rel, &e);
+			sync_log(0, "Removed: %s", x->rel);
+		}
+		free(x);
+	}
+}
+
+int64_t
+sync_files_save_at(const struct daemon *d)
+{
+	struct sync_counts c;
+	int64_t wake = sync_wake_ms(d->sync, d->now);
+
+	if (!ledger_dirty(d->ledger))
+		return -1;
+	sync_count(d->sync, &c);
+	return d->synced_at + (c.n[SYNC_RUNNING] || (wake >= 0 && wake < d->now + SAVE_ROOM_MS) ? SAVE_BUSY_MS : SAVE_MS);
+}
+
+void
+sync_files_save(struct daemon *d, int now)
+{
+	struct err e = {0}, again;
+	int ok = 1;
+
+	if (ledger_dirty(d->ledger)) {
+		if (!now && d->now < sync_files_save_at(d))
+			return;
+		d->synced_at = d->now;
+		ok = ledger_sync(d->ledger, &e) == 0;
+		/* DIR was removed with all in it, and made again. Where Landlock holds us, the new one is not ours to write: a restart is. */
+		if (!ok && private_dir(d->state, &again) == 0)
+			ok = ledger_sync(d->ledger, &e) == 0;
+		if (!ok && !d->ledger_failing)
+			sync_log(1, "WARNING: the ledger cannot be written: %s: uploads go on, remembered in memory only", e.msg);
+		else if (ok && d->ledger_failing)
+			sync_log(1, "The ledger is complete again");
+		d->ledger_failing = !ok;
+	}
+	if (ok)
+		remove_doomed(d);
 }

@@ -1,5 +1,3 @@
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,17 +9,9 @@
 #include "json.h"
 #include "log.h"
 #include "path.h"
-#include "private.h"
 #include "sync_daemon.h"
 #include "sync_log.h"
 #include "utc.h"
-
-enum {
-	LOOKS_A_TURN = 500,       /* files looked at between two readings of events */
-	SAVE_MS = 1000,           /* what the ledger has not fsynced grows this old, */
-	SAVE_BUSY_MS = 5000,      /* or this old while there is something to upload: an fsync may take long, and nothing goes on meanwhile */
-	SAVE_ROOM_MS = 200,
-};
 
 /* One upload on its way; a worker's while it runs. */
 struct file {
@@ -37,14 +27,6 @@ struct file {
 	char path[];
 };
 
-static void
-absolute(const struct daemon *d, const char *rel, char *out, size_t cap)
-{
-	struct buf b = {out, 0, cap, 0};
-
-	buf_fmt(&b, "%s/%s", strcmp(d->dir, "/") ? d->dir : "", rel);
-}
-
 static uint32_t
 random32(void)
 {
@@ -53,99 +35,6 @@ random32(void)
 	if (getrandom(&r, sizeof r, GRND_NONBLOCK) != sizeof r)
 		r = (uint32_t)clock();
 	return r;
-}
-
-static int
-is_before(const struct timespec *a, const struct timespec *b)
-{
-	return a->tv_sec < b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec < b->tv_nsec);
-}
-
-/* Since when this daemon knows the file as it is: what was there before its first start. */
-static int
-is_old(const struct daemon *d, const struct stat *st)
-{
-	return d->old_ones && is_before(&st->st_ctim, &d->started) && is_before(&st->st_mtim, &d->started);
-}
-
-static void
-doom(struct daemon *d, const char *rel)
-{
-	size_t n = strlen(rel) + 1;
-	struct doomed *x = malloc(sizeof *x + n);
-
-	/* Without memory it stays until the next scan finds it. Nor do these pile up with each scan while a disk is full. */
-	if (!x || d->ledger_failing) {
-		free(x);
-		return;
-	}
-	memcpy(x->rel, rel, n);
-	x->next = d->doomed;
-	d->doomed = x;
-}
-
-/* --delete-after, for a file whose verified object the ledger knows. */
-static void
-consider_removal(struct daemon *d, const char *rel, const struct stat *st)
-{
-	int64_t left;
-
-	if (d->set->delete_ms < 0)
-		return;
-	left = d->set->delete_ms - ((int64_t)time(NULL) - st->st_mtim.tv_sec) * 1000;
-	if (d->set->delete_ms == 0 || left <= 0)
-		doom(d, rel);
-	else if (d->delete_at < 0 || d->now + left < d->delete_at)
-		d->delete_at = d->now + left;
-}
-
-/* Everything that may change until the file is quiet: two looks must agree. */
-static uint64_t
-fingerprint(const struct stat *st)
-{
-	uint64_t v[] = {(uint64_t)st->st_size, (uint64_t)st->st_mtim.tv_sec, (uint64_t)st->st_mtim.tv_nsec,
-		(uint64_t)st->st_ctim.tv_sec, (uint64_t)st->st_ctim.tv_nsec, st->st_ino}, h = 14695981039346656037ULL;
-
-	for (size_t i = 0; i < sizeof v / sizeof *v; i++)
-		h = (h ^ v[i]) * 1099511628211ULL;
-	return h;
-}
-
-void
-sync_changed(void *daemon, const char *rel, const struct stat *st)
-{
-	struct daemon *d = daemon;
-	struct ledger_file f;
-	struct err e = {0};
-
-	if (st) {
-		f = ledger_file_of(st);
-		if (ledger_has(d->ledger, rel, &f)) {
-			consider_removal(d, rel, st);
-			return;
-		}
-		if (is_old(d, st)) {
-			struct ledger_record r = {.state = LEDGER_DONE, .file = f};
-
-			ledger_put(d->ledger, rel, &r, &e);
-			return;
-		}
-	}
-	if ((st ? sync_found(d->sync, rel, fingerprint(st), d->now, &e) : sync_seen(d->sync, rel, d->now, &e)) < 0)
-		sync_log(1, "ERROR: %s: %s: it is looked at again with the next scan", rel, e.msg);
-}
-
-/* A single file is looked at once more when it has been away for the settle time: programs replace files by removing them first. */
-void
-sync_vanished(void *daemon, const char *rel, int is_dir)
-{
-	struct daemon *d = daemon;
-	struct err e;
-
-	if (is_dir)
-		sync_gone(d->sync, rel, is_dir, d->now);
-	else
-		sync_seen(d->sync, rel, d->now, &e);
 }
 
 static void
@@ -184,8 +73,8 @@ observe(void *daemon, const struct s3_attempt *a)
 }
 
 /* A failure of x, while it was looked at or sent. One fault of the account stops all: it is said once. So is one of the file itself. */
-static void
-failed(struct daemon *d, struct sync_entry *x, const struct err *e)
+void
+sync_failed_at(struct daemon *d, struct sync_entry *x, const struct err *e)
 {
 	enum sync_fault f = sync_fault_of(e);
 	int was_paused = sync_paused(d->sync);
@@ -198,58 +87,6 @@ failed(struct daemon *d, struct sync_entry *x, const struct err *e)
 		tell_failure(x, e, ms);
 	if (!was_paused && sync_paused(d->sync))
 		sync_log(1, "Uploads pause until this is mended; they go on by themselves");
-}
-
-/* The file cannot be opened or is none any more. */
-static void
-look_failed(struct daemon *d, struct sync_entry *x, int why)
-{
-	struct err e = {0};
-
-	if (why == ENOENT || why == ENOTDIR || why == ENXIO || why == ELOOP) {
-		ledger_forget(d->ledger, x->rel, &e);
-		sync_drop(d->sync, x);
-	} else if (why == EMFILE || why == ENFILE || why == ENOMEM) {
-		/* Ours, not the file's: as if somebody had it open. */
-		sync_held(d->sync, x, d->now);
-	} else {
-		errno = why;
-		fail_errno(&e, "cannot be read");
-		failed(d, x, &e);
-	}
-}
-
-static void
-look(struct daemon *d, struct sync_entry *x)
-{
-	char path[PATH_MAX];
-	struct ledger_file f;
-	struct stat st;
-	int fd, busy;
-
-	absolute(d, x->rel, path, sizeof path);
-	/* Not opened before it is known to be a file: opening a FIFO or a device does things. */
-	if (stat(path, &st) < 0 || (S_ISREG(st.st_mode) && (fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)) < 0)) {
-		look_failed(d, x, errno);
-		return;
-	}
-	if (!S_ISREG(st.st_mode)) {
-		sync_drop(d->sync, x);
-		return;
-	}
-	busy = fstat(fd, &st) < 0 ? 0 : watch_busy(fd);
-	close(fd);
-	f = ledger_file_of(&st);
-	if (busy == 1) {
-		sync_held(d->sync, x, d->now);
-	} else if (ledger_has(d->ledger, x->rel, &f)) {
-		consider_removal(d, x->rel, &st);
-		sync_drop(d->sync, x);
-	} else if (busy == 0) {
-		sync_ready(d->sync, x, (uint64_t)st.st_size);
-	} else {
-		sync_unsure(d->sync, x, (uint64_t)st.st_size, fingerprint(&st), d->now);
-	}
 }
 
 static struct file *
@@ -393,8 +230,8 @@ plan(struct file *f, struct err *e)
 	return ledger_put(d->ledger, f->x->rel, &f->r, e);
 }
 
-static void
-begin(struct daemon *d, struct sync_entry *x)
+void
+sync_begin(struct daemon *d, struct sync_entry *x)
 {
 	size_t n = strlen(d->dir) + strlen(x->rel) + 2;
 	struct file *f = n > PATH_MAX ? NULL : calloc(1, sizeof *f + n);
@@ -402,18 +239,18 @@ begin(struct daemon *d, struct sync_entry *x)
 
 	if (!f) {
 		fail(&e, ERR_LOCAL, n > PATH_MAX ? "its path is too long" : "out of memory");
-		failed(d, x, &e);
+		sync_failed_at(d, x, &e);
 		return;
 	}
 	f->d = d;
 	f->x = x;
 	f->probe = sync_paused(d->sync);
-	absolute(d, x->rel, f->path, n);
+	sync_path(d, x->rel, f->path, n);
 	if (!x->told)
 		sync_log(0, "New file: %s", f->path);
 	x->told = 1;
 	if (plan(f, &e) < 0) {
-		failed(d, x, &e);
+		sync_failed_at(d, x, &e);
 		free(f);
 		return;
 	}
@@ -462,7 +299,7 @@ stored(struct daemon *d, struct file *f)
 	if (ledger_put(d->ledger, f->x->rel, rec, &e) < 0)
 		sync_log(1, "ERROR: %s: uploaded, but cannot be remembered: %s", f->x->rel, e.msg);
 	else if (r->outcome != UPLOAD_SKIPPED)
-		consider_removal(d, f->x->rel, &f->u.src.was);
+		sync_consider_removal(d, f->x->rel, &f->u.src.was);
 	if (r->outcome == UPLOAD_SKIPPED) {
 		log_r2(LOG_INFO, "Skipped: s3://%s/%s (there already)", d->client.cfg.bucket, r->key);
 	} else {
@@ -494,12 +331,12 @@ not_stored(struct daemon *d, struct file *f)
 	} else if (f->why.kind == ERR_STOPPED) {
 		sync_failed(d->sync, f->x, SYNC_NETWORK, random32(), d->now);
 	} else {
-		failed(d, f->x, &f->why);
+		sync_failed_at(d, f->x, &f->why);
 	}
 }
 
-static int
-settle(struct daemon *d)
+int
+sync_settle(struct daemon *d)
 {
 	struct file *f, *next, *in_order = NULL;
 
@@ -533,71 +370,4 @@ sync_files_ended(struct daemon *d)
 	some = d->ended != NULL;
 	pthread_mutex_unlock(&d->lock);
 	return some;
-}
-
-int
-sync_files_step(struct daemon *d)
-{
-	struct sync_entry *x;
-	int did = settle(d);
-
-	for (int i = 0; i < LOOKS_A_TURN && (x = sync_look(d->sync, d->now)); i++, did = 1)
-		look(d, x);
-	/* At the end there is nobody to begin it. */
-	for (; d->pool_open && (x = sync_start(d->sync, d->now)); did = 1)
-		begin(d, x);
-	return did;
-}
-
-static void
-remove_doomed(struct daemon *d)
-{
-	struct doomed *x, *next;
-	struct err e;
-
-	for (x = d->doomed, d->doomed = NULL; x; x = next) {
-		next = x->next;
-		if (sync_remove(d, x->rel)) {
-			/* What comes at this path is another file: never over this one's object. */
-			ledger_forget(d->ledger, x->rel, &e);
-			sync_log(0, "Removed: %s", x->rel);
-		}
-		free(x);
-	}
-}
-
-int64_t
-sync_files_save_at(const struct daemon *d)
-{
-	struct sync_counts c;
-	int64_t wake = sync_wake_ms(d->sync, d->now);
-
-	if (!ledger_dirty(d->ledger))
-		return -1;
-	sync_count(d->sync, &c);
-	return d->synced_at + (c.n[SYNC_RUNNING] || (wake >= 0 && wake < d->now + SAVE_ROOM_MS) ? SAVE_BUSY_MS : SAVE_MS);
-}
-
-void
-sync_files_save(struct daemon *d, int now)
-{
-	struct err e = {0}, again;
-	int ok = 1;
-
-	if (ledger_dirty(d->ledger)) {
-		if (!now && d->now < sync_files_save_at(d))
-			return;
-		d->synced_at = d->now;
-		ok = ledger_sync(d->ledger, &e) == 0;
-		/* DIR was removed with all in it, and made again. Where Landlock holds us, the new one is not ours to write: a restart is. */
-		if (!ok && private_dir(d->state, &again) == 0)
-			ok = ledger_sync(d->ledger, &e) == 0;
-		if (!ok && !d->ledger_failing)
-			sync_log(1, "WARNING: the ledger cannot be written: %s: uploads go on, remembered in memory only", e.msg);
-		else if (ok && d->ledger_failing)
-			sync_log(1, "The ledger is complete again");
-		d->ledger_failing = !ok;
-	}
-	if (ok)
-		remove_doomed(d);
 }

@@ -1,0 +1,144 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+#include "sync_daemon.h"
+#include "sync_log.h"
+
+enum { LOOKS_A_TURN = 500 };      /* files looked at between two readings of events */
+
+void
+sync_path(const struct daemon *d, const char *rel, char *out, size_t cap)
+{
+	struct buf b = {out, 0, cap, 0};
+
+	buf_fmt(&b, "%s/%s", strcmp(d->dir, "/") ? d->dir : "", rel);
+}
+
+static int
+is_before(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec < b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec < b->tv_nsec);
+}
+
+/* Since when this daemon knows the file as it is: what was there before its first start. */
+static int
+is_old(const struct daemon *d, const struct stat *st)
+{
+	return d->old_ones && is_before(&st->st_ctim, &d->started) && is_before(&st->st_mtim, &d->started);
+}
+
+/* Everything that may change until the file is quiet: two looks must agree. */
+static uint64_t
+fingerprint(const struct stat *st)
+{
+	uint64_t v[] = {(uint64_t)st->st_size, (uint64_t)st->st_mtim.tv_sec, (uint64_t)st->st_mtim.tv_nsec,
+		(uint64_t)st->st_ctim.tv_sec, (uint64_t)st->st_ctim.tv_nsec, st->st_ino}, h = 14695981039346656037ULL;
+
+	for (size_t i = 0; i < sizeof v / sizeof *v; i++)
+		h = (h ^ v[i]) * 1099511628211ULL;
+	return h;
+}
+
+void
+sync_changed(void *daemon, const char *rel, const struct stat *st)
+{
+	struct daemon *d = daemon;
+	struct ledger_file f;
+	struct err e = {0};
+
+	if (st) {
+		f = ledger_file_of(st);
+		if (ledger_has(d->ledger, rel, &f)) {
+			sync_consider_removal(d, rel, st);
+			return;
+		}
+		if (is_old(d, st)) {
+			struct ledger_record r = {.state = LEDGER_DONE, .file = f};
+
+			ledger_put(d->ledger, rel, &r, &e);
+			return;
+		}
+	}
+	if ((st ? sync_found(d->sync, rel, fingerprint(st), d->now, &e) : sync_seen(d->sync, rel, d->now, &e)) < 0)
+		sync_log(1, "ERROR: %s: %s: it is looked at again with the next scan", rel, e.msg);
+}
+
+/* A single file is looked at once more when it has been away for the settle time: programs replace files by removing them first. */
+void
+sync_vanished(void *daemon, const char *rel, int is_dir)
+{
+	struct daemon *d = daemon;
+	struct err e;
+
+	if (is_dir)
+		sync_gone(d->sync, rel, is_dir, d->now);
+	else
+		sync_seen(d->sync, rel, d->now, &e);
+}
+
+/* The file cannot be opened or is none any more. */
+static void
+look_failed(struct daemon *d, struct sync_entry *x, int why)
+{
+	struct err e = {0};
+
+	if (why == ENOENT || why == ENOTDIR || why == ENXIO || why == ELOOP) {
+		ledger_forget(d->ledger, x->rel, &e);
+		sync_drop(d->sync, x);
+	} else if (why == EMFILE || why == ENFILE || why == ENOMEM) {
+		/* Ours, not the file's: as if somebody had it open. */
+		sync_held(d->sync, x, d->now);
+	} else {
+		errno = why;
+		fail_errno(&e, "cannot be read");
+		sync_failed_at(d, x, &e);
+	}
+}
+
+static void
+look(struct daemon *d, struct sync_entry *x)
+{
+	char path[PATH_MAX];
+	struct ledger_file f;
+	struct stat st;
+	int fd, busy;
+
+	sync_path(d, x->rel, path, sizeof path);
+	/* Not opened before it is known to be a file: opening a FIFO or a device does things. */
+	if (stat(path, &st) < 0 || (S_ISREG(st.st_mode) && (fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)) < 0)) {
+		look_failed(d, x, errno);
+		return;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		sync_drop(d->sync, x);
+		return;
+	}
+	busy = fstat(fd, &st) < 0 ? 0 : watch_busy(fd);
+	close(fd);
+	f = ledger_file_of(&st);
+	if (busy == 1) {
+		sync_held(d->sync, x, d->now);
+	} else if (ledger_has(d->ledger, x->rel, &f)) {
+		sync_consider_removal(d, x->rel, &st);
+		sync_drop(d->sync, x);
+	} else if (busy == 0) {
+		sync_ready(d->sync, x, (uint64_t)st.st_size);
+	} else {
+		sync_unsure(d->sync, x, (uint64_t)st.st_size, fingerprint(&st), d->now);
+	}
+}
+
+int
+sync_files_step(struct daemon *d)
+{
+	struct sync_entry *x;
+	int did = sync_settle(d);
+
+	for (int i = 0; i < LOOKS_A_TURN && (x = sync_look(d->sync, d->now)); i++, did = 1)
+		look(d, x);
+	/* At the end there is nobody to begin it. */
+	for (; d->pool_open && (x = sync_start(d->sync, d->now)); did = 1)
+		sync_begin(d, x);
+	return did;
+}

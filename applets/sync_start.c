@@ -1,0 +1,168 @@
+#include <libgen.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "hash.h"
+#include "log.h"
+#include "path.h"
+#include "private.h"
+#include "sandbox.h"
+#include "sync_daemon.h"
+#include "sync_log.h"
+#include "sync_place.h"
+#include "sync_report.h"
+
+/* Signals arrive through a descriptor. With a COMMAND all that can be handed on, else those that mean something to us. */
+static int
+take_signals(struct daemon *d, struct err *e)
+{
+	static const int own[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD}, faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGIO, SIG_IGN);      /* a writer breaks a read lease */
+	if (d->set->command) {
+		sigfillset(&set);
+		for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+			sigdelset(&set, faults[i]);
+		sigdelset(&set, SIGIO);
+	} else {
+		sigemptyset(&set);
+		for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+			sigaddset(&set, own[i]);
+	}
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	d->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	return d->signal_fd < 0 ? fail_errno(e, "signalfd") : 0;
+}
+
+/* The directory of path into out, or "" for none. */
+static const char *
+directory_of(const char *path, char out[PATH_MAX])
+{
+	if (!path || !strcmp(path, "-"))
+		return NULL;
+	snprintf(out, PATH_MAX, "%s", path);
+	return dirname(out);
+}
+
+static void
+drop_rights(struct daemon *d)
+{
+	char log[PATH_MAX], metrics[PATH_MAX];
+	const struct config *c = &d->client.cfg;
+	struct sandbox s = {
+		.writable = {d->state, directory_of(d->set->log, log), directory_of(d->set->metrics, metrics)},
+		.removable = d->set->delete_ms >= 0 ? d->dir : NULL,
+		.ports = {c->proxy.port ? c->proxy.port : c->port, 53},
+	};
+	struct err e = {0};
+
+	if (sandbox_enter(&s, &e) <= 0)
+		log_r2(LOG_DEBUG, "runs with more rights than it needs: %s", e.msg);
+	/* The job beside comes first, at the processor and at the disk (best effort, the lowest of its eight levels: ioprio_set(2)). */
+	if (d->set->nice > 0) {
+		setpriority(PRIO_PROCESS, 0, (int)d->set->nice);
+		syscall(SYS_ioprio_set, 1, 0, 2 << 13 | 7);
+	}
+}
+
+static int
+open_state(struct daemon *d, struct err *e)
+{
+	char real[PATH_MAX], name[NAME_MAX];
+	const struct config *c = &d->client.cfg;
+	struct buf b = BUF(name);
+	const char *warning;
+
+	if (!realpath(d->dir, real))
+		return fail_errno(e, "%s", d->dir);
+	if (place_check(real, e) < 0 || place_make(real, d->set->state, d->state, e) < 0 || place_lock(real, d->state, &d->dir_fd, &d->lock_fd, e) < 0)
+		return -1;
+	snprintf(d->parts, sizeof d->parts, "%.*s/parts", PATH_MAX - 8, d->state);
+	if (private_dir(d->parts, e) < 0)
+		*d->parts = '\0';
+	/* What is in one bucket says nothing of another, and one DIR nothing of another that is given the same --state: its files would
+	   replace objects of the first. */
+	buf_fmt(&b, "ledger-%.160s-%s", c->host_field, c->bucket);
+	if (d->set->state)
+		buf_fmt(&b, "-%08x", (unsigned)hash_crc32c(0, real, strlen(real)));
+	if (ledger_open(&d->ledger, d->state, name, e) != 0)
+		return -1;
+	warning = ledger_warning(d->ledger);
+	if (*warning)
+		sync_log(1, "WARNING: %s", warning);
+	return 0;
+}
+
+static void
+note(void *daemon, const char *text)
+{
+	(void)daemon;
+	sync_log(1, "WARNING: %s", text);
+}
+
+/* Where path, which we write, is below real, which is dir; NULL: elsewhere. */
+static char *
+own_name(const char *real, const char *path)
+{
+	char above[PATH_MAX], whole[PATH_MAX];
+	struct buf b = BUF(whole);
+	size_t n = strcmp(real, "/") ? strlen(real) : 0;
+
+	path = path && strcmp(path, "-") ? path : "";
+	snprintf(above, sizeof above, "%s", path);
+	if (!*path || !realpath(dirname(above), whole))
+		return NULL;
+	b.len = strlen(whole);
+	buf_fmt(&b, "%s%s", b.len > 1 ? "/" : "", path_base(path));
+	return buf_ok(&b) && !strncmp(whole, real, n) && whole[n] == '/' ? strdup(whole + n + 1) : NULL;
+}
+
+static int
+open_watch(struct daemon *d, struct err *e)
+{
+	const struct watch_options o = {
+		.root = d->dir, .poll = d->set->poll, .rescan_ms = d->set->rescan_ms, .wanted = sync_wanted, .changed = sync_changed,
+		.gone = sync_vanished, .note = note, .arg = d,
+	};
+	struct ledger_record r;
+	char real[PATH_MAX];
+
+	if (!realpath(d->dir, real))
+		return fail_errno(e, "%s", d->dir);
+	d->own[0] = own_name(real, d->state);
+	d->own[1] = own_name(real, d->set->log);
+	d->own[2] = own_name(real, d->set->metrics);
+	d->old_ones = d->set->new_only && !ledger_find(d->ledger, SYNC_SCANNED, &r);
+	/* Twice the workers, so that none of them waits for this thread. */
+	d->sync = sync_open(d->set->settle_ms, 2 * (int)d->set->jobs);
+	d->watch = watch_open(&o, e);
+	return !d->sync ? fail(e, ERR_LOCAL, "out of memory") : d->watch ? 0 : -1;
+}
+
+int
+sync_daemon_start(struct daemon *d, struct err *e)
+{
+	if (open_state(d, e) < 0 || take_signals(d, e) < 0)
+		return -1;
+	d->ask_fd = ask_listen(d->state, e);
+	d->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (d->ask_fd < 0 || (d->wake_fd < 0 && fail_errno(e, "eventfd") < 0))
+		return -1;
+	notify_open();
+	if (d->set->command && child_fork(&d->child, d->set->command, d->set->hide_keys, e) < 0)
+		return -1;
+	drop_rights(d);
+	sync_files_open(d);
+	if (pool_open(&d->pool, &d->client.store, (int)d->set->jobs, d->set->rate, e) < 0)
+		return -1;
+	d->pool_open = 1;
+	return open_watch(d, e);
+}
