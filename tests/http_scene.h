@@ -1,6 +1,8 @@
 #pragma once
 /* For t_http*.c: a scripted server in a thread, the client's one connection to it, and a wire that can be disturbed. */
 #include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -107,7 +109,11 @@ scene_close(struct scene *s)
 static inline int
 hear(struct scene *s)
 {
-	return accept(s->listener, NULL, NULL);
+	int fd = accept(s->listener, NULL, NULL), on = 1;
+
+	/* Head and body may be two sends: without this the second one waits for the client's delayed acknowledgement, 40 ms. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	return fd;
 }
 
 static inline void
