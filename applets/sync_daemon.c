@@ -12,6 +12,7 @@
 enum {
 	METRICS_MS = 1000,           /* between two writings when something happens, */
 	METRICS_IDLE_MS = 15000,     /* and while something only waits */
+	SWEEP_SCANS = 5,             /* scans between two looks for what has gone, where nothing else tells */
 	REPEAT_MS = 200,             /* a signal that comes again sooner is the same one */
 };
 
@@ -46,6 +47,7 @@ became_ready(struct daemon *d)
 	d->old_ones = 0;
 	if (!ledger_find(d->ledger, SYNC_SCANNED, &r))
 		ledger_put(d->ledger, SYNC_SCANNED, &r, &e);
+	sync_sweep(d);
 	notify_send("READY=1\nSTATUS=Watching");
 	if (d->child.pid)
 		child_start(&d->child);
@@ -150,6 +152,7 @@ wait_ms(struct daemon *d, int64_t watchdog_at)
 
 	at = sooner(at, d->doomed && !ledger_dirty(d->ledger) ? 0 : sync_files_save_at(d));
 	at = sooner(at, d->delete_at);
+	at = sooner(at, d->sweep_at);
 	if (d->phase == SYNC_DRAINS)
 		at = sooner(at, d->drain_until);
 	if (watchdog_at)
@@ -235,6 +238,11 @@ loop(struct daemon *d)
 			became_ready(d);
 		if (d->child.pid && d->child.ended && d->phase == SYNC_RUNS)
 			begin_drain(d, d->now + d->set->drain_ms, 1);
+		/* Where no event tells what goes, the scans do. */
+		if (d->sweep_at < 0 && (d->set->poll || w.polled) && w.scans > d->swept_scans + SWEEP_SCANS)
+			d->sweep_at = d->now;
+		if (d->sweep_at >= 0 && d->now >= d->sweep_at)
+			sync_sweep(d);
 		if (d->delete_at >= 0 && d->now >= d->delete_at) {
 			d->delete_at = -1;
 			watch_rescan(d->watch);
@@ -289,7 +297,7 @@ sync_daemon(struct daemon *d, struct err *e)
 	int rc = -1, left;
 
 	d->signal_fd = d->wake_fd = d->ask_fd = d->dir_fd = d->lock_fd = -1;
-	d->delete_at = -1;
+	d->delete_at = d->sweep_at = -1;
 	/* The clock that files are stamped with. */
 	clock_gettime(CLOCK_REALTIME_COARSE, &d->started);
 	pthread_mutex_init(&d->lock, NULL);

@@ -59,6 +59,8 @@ struct daemon {
 	int old_ones;                /* --new-only's first start: what the first scan finds stays */
 	int ready;                   /* watches stand, said so */
 	struct doomed *doomed;
+	int64_t sweep_at;            /* when sync_sweep is due; -1: nothing calls for it */
+	uint64_t swept_scans;        /* scans that were done then */
 	int64_t delete_at;           /* a file will be old enough then for --delete-after; -1 */
 	int64_t synced_at;           /* the ledger's last fsync */
 	int ledger_failing;          /* said so */
@@ -91,6 +93,9 @@ void sync_consider_removal(struct daemon *d, const char *rel, const struct stat 
 
 /* x could not be looked at, or sent: it is tried again, and said if that is news. */
 void sync_failed_at(struct daemon *d, struct sync_entry *x, const struct err *e);
+/* Whatever the ledger has and is not there any more is looked at, as if an event had told of it: deleted while nobody watched, moved away with its
+   directory. What comes at such a path later is another file. */
+void sync_sweep(struct daemon *d);
 /* Upload x, which sync_start has handed out. */
 void sync_begin(struct daemon *d, struct sync_entry *x);
 /* Take what workers are done with: into the ledger, the log, the decisions. 1: there was some. */

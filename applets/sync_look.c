@@ -5,7 +5,10 @@
 #include "sync_daemon.h"
 #include "sync_log.h"
 
-enum { LOOKS_A_TURN = 500 };      /* files looked at between two readings of events */
+enum {
+	LOOKS_A_TURN = 500,      /* files looked at between two readings of events */
+	SWEEP_MS = 1000,         /* after a directory is gone; then more may have gone, too */
+};
 
 void
 sync_path(const struct daemon *d, const char *rel, char *out, size_t cap)
@@ -71,10 +74,13 @@ sync_vanished(void *daemon, const char *rel, int is_dir)
 	struct daemon *d = daemon;
 	struct err e;
 
-	if (is_dir)
+	if (is_dir) {
 		sync_gone(d->sync, rel, is_dir, d->now);
-	else
+		if (d->sweep_at < 0)
+			d->sweep_at = d->now + SWEEP_MS;
+	} else {
 		sync_seen(d->sync, rel, d->now, &e);
+	}
 }
 
 /* The file cannot be opened or is none any more. */
@@ -127,6 +133,32 @@ look(struct daemon *d, struct sync_entry *x)
 	} else {
 		sync_unsure(d->sync, x, (uint64_t)st.st_size, fingerprint(&st), d->now);
 	}
+}
+
+static void
+look_for(void *daemon, const char *rel)
+{
+	struct daemon *d = daemon;
+	char path[PATH_MAX];
+	struct stat st;
+	struct err e;
+
+	sync_path(d, rel, path, sizeof path);
+	if (lstat(path, &st) < 0 && (errno == ENOENT || errno == ENOTDIR))
+		sync_seen(d->sync, rel, d->now, &e);
+}
+
+void
+sync_sweep(struct daemon *d)
+{
+	struct watch_state w;
+
+	watch_look(d->watch, &w);
+	d->sweep_at = -1;
+	d->swept_scans = w.scans;
+	/* Without the root nothing is there, and nothing is gone. */
+	if (w.root_there)
+		ledger_each(d->ledger, look_for, d);
 }
 
 int

@@ -61,32 +61,54 @@ ledger_has(const struct ledger *l, const char *rel, const struct ledger_file *f)
 	return s && (s->where & 1) && s->print == ledger_print(l, f);
 }
 
-int
-ledger_find(struct ledger *l, const char *rel, struct ledger_record *r)
+/* The record of s, from the tail or into block: 1; 0 when there is none where it should be. */
+static int
+view(const struct ledger *l, const struct ledger_slot *s, unsigned char block[LEDGER_RECORD_MAX], struct ledger_view *v)
 {
-	unsigned char block[LEDGER_RECORD_MAX];
-	const struct ledger_slot *s = find(l, rel);
 	const unsigned char *p = block;
-	struct ledger_view v;
-	uint64_t at;
+	uint64_t at = s->where / 2;
 	ssize_t n;
 
-	if (!s)
-		return 0;
-	at = s->where / 2;
 	if (at - l->synced < l->tail_len) {
 		p = l->tail + (at - l->synced);
 		n = (ssize_t)(l->tail_len - (at - l->synced));
 	} else {
 		do
-			n = pread(l->fd, block, sizeof block, (off_t)at);
+			n = pread(l->fd, block, LEDGER_RECORD_MAX, (off_t)at);
 		while (n < 0 && errno == EINTR);
 	}
-	if (n <= 0 || !ledger_record_read(p, (size_t)n, &v) || v.kind == LEDGER_KIND_FORGOTTEN ||
-		v.path_len != strlen(rel) || memcmp(v.path, rel, v.path_len))
+	return n > 0 && ledger_record_read(p, (size_t)n, v) && v->kind != LEDGER_KIND_FORGOTTEN;
+}
+
+int
+ledger_find(struct ledger *l, const char *rel, struct ledger_record *r)
+{
+	unsigned char block[LEDGER_RECORD_MAX];
+	const struct ledger_slot *s = find(l, rel);
+	struct ledger_view v;
+
+	if (!s || !view(l, s, block, &v) || v.path_len != strlen(rel) || memcmp(v.path, rel, v.path_len))
 		return 0;
 	ledger_record_take(r, &v);
 	return 1;
+}
+
+void
+ledger_each(struct ledger *l, void (*each)(void *arg, const char *rel), void *arg)
+{
+	unsigned char block[LEDGER_RECORD_MAX];
+	char rel[PATH_MAX];
+	struct ledger_view v;
+
+	for (size_t i = 0; i < l->index.cap; i++) {
+		const struct ledger_slot *s = &l->index.slots[i];
+
+		if (!(s->where & 1) || !view(l, s, block, &v))
+			continue;
+		memcpy(rel, v.path, v.path_len);
+		rel[v.path_len] = '\0';
+		each(arg, rel);
+	}
 }
 
 /* Room for one more record at the tail's end. */

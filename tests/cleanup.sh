@@ -101,7 +101,10 @@ if ! server_is minio moto; then
 		-H 'Content-Length: 0' -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' "$R2_ENDPOINT/$R2_BUCKET/$P/out/stray?uploads=" |
 		sed -n 's|.*<UploadId>\([^<]*\)</UploadId>.*|\1|p')
 	"$R2" upload -q --key "$P/out/big" --part-size 5M --multipart-threshold 6M --limit-rate 500K big 2>/dev/null &
-	until s3 GET "?prefix=$P&uploads=" | grep -q out/big; do kill -0 $! || break; sleep 0.1; done
+	until s3 GET "?prefix=$P&uploads=" | grep -q out/big && [ -n "$(find "$XDG_STATE_HOME/r2" -name '*.upload' -size +0)" ]; do
+		kill -0 $! || break
+		sleep 0.1
+	done
 	kill -9 $!; wait $! 2>/dev/null
 	wait_past $(($(date +%s) + 2))
 	t '--uploads: none is a week old' 0 'Aborted 0 unfinished uploads older than 7d' '' sweep --uploads

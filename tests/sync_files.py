@@ -1,5 +1,5 @@
 """r2 sync: files that come in every way a program makes them. Every one of them has to be in the bucket, once, and right."""
-import os, pathlib, re, shutil, signal, socket, stat, subprocess, sys, time
+import hashlib, os, pathlib, re, shutil, signal, socket, stat, subprocess, sys, time
 import sync_lib
 from sync_lib import Failed, R2, soak, wait
 
@@ -124,6 +124,40 @@ def rewritten(s):
     os.remove(s.root / "a.png")
     s.write("a.png", b"after it was removed")
     s.equal("removed and written anew")
+
+
+def gone_and_back(s):
+    """What comes at a path that was empty is another file: the old object stays, whatever took the old file away."""
+    d = s.daemon()
+    contents = []
+
+    def again(how):
+        """Another a.png at the same path: all that ever were are in the bucket."""
+        contents.append(os.urandom(100))
+        s.write("d/a.png", contents[-1])
+        want = {hashlib.md5(c).hexdigest() for c in contents}
+        sync_lib.wait("the new one is there", lambda: len(s.objects()) >= len(contents))
+        s.check(f"{how}: all that ever were are there", {etag for _, etag in s.objects().values()} == want, s.objects())
+
+    known = lambda: s.status().get("known")
+    again("the first")
+    os.remove(s.root / "d/a.png")
+    sync_lib.wait("the ledger forgets it", lambda: known() == 0)
+    again("deleted")
+    os.rename(s.root / "d", s.dir / "away")
+    sync_lib.wait("the ledger forgets what was in the directory", lambda: known() == 0)
+    again("its directory moved away")
+    d.stop()
+    os.remove(s.root / "d/a.png")
+    d = s.daemon()
+    sync_lib.wait("the ledger forgets what went while nobody watched", lambda: known() == 0)
+    again("deleted while nobody watched")
+    d.stop()
+    d = s.daemon("--poll", "--rescan", "1")
+    os.remove(s.root / "d/a.png")
+    sync_lib.wait("the ledger forgets it without events", lambda: known() == 0)
+    again("deleted, without events")
+    d.stop()
 
 
 def links(s):
@@ -348,7 +382,7 @@ def somebody_elses(s):
     s.check("both are there", len(found) == 2 and found[b"a.png"][0] == 15, found)
 
 
-CASES = [overflow, burst, nested, moved_in, moved_about, slow_writers, temp_then_rename, rewritten, links, odd_names, other_files, too_large,
+CASES = [overflow, burst, nested, moved_in, moved_about, slow_writers, temp_then_rename, rewritten, gone_and_back, links, odd_names, other_files, too_large,
          unreadable, catches_up, root_comes_and_goes, watch_limit, polling, patterns, all_files, flat, two_daemons, somebody_elses]
 
 if __name__ == "__main__":

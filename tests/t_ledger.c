@@ -890,6 +890,41 @@ test_disk_full(void)
 	unlink(target);
 }
 
+static unsigned told_paths;           /* a bit for each of path_of(0 …) that ledger_each has told */
+
+static void
+tell(void *arg, const char *rel)
+{
+	(void)arg;
+	for (unsigned i = 0; i < 8; i++)
+		if (!strcmp(rel, path_of(i)))
+			told_paths |= 1u << i;
+}
+
+/* What is done, wherever its record stands; nothing else. */
+static void
+test_each(void)
+{
+	struct ledger_record begun = {.state = LEDGER_BEGUN, .key = "k"};
+	struct ledger *l;
+
+	unlink(target);
+	l = must_open();
+	told_paths = 0;
+	ledger_each(l, tell, NULL);
+	check_int(told_paths, 0);
+	put(l, 0);
+	put(l, 1);
+	put(l, 2);
+	check_int(ledger_sync(l, &e), 0);
+	check_int(ledger_forget(l, path_of(1), &e), 0);
+	check_int(ledger_put(l, path_of(3), &begun, &e), 0);
+	put(l, 4);
+	ledger_each(l, tell, NULL);
+	check_int(told_paths, 1 | 4 | 16);
+	ledger_close(l);
+}
+
 /* Room for more records is ours before the disk is full; not all file systems can. */
 static void
 test_reserve(void)
@@ -1168,6 +1203,7 @@ main(void)
 	test_compaction_cut_off();
 	test_lock_moves();
 	test_disk_full();
+	test_each();
 	test_reserve();
 	test_sync_fails();
 	test_sync_order();
