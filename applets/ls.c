@@ -5,11 +5,13 @@
 #include "json.h"
 #include "ls.h"
 #include "path.h"
+#include "pool.h"
 
 enum { TOP_MAX = 1000000 };
 
 struct ls ls;
 static int sort = -1;
+static long jobs = 1;
 
 static const struct opt opts[] = {
 	{'r', "recursive", NULL, "everything below PREFIX, with whole keys", opt_flag, &ls.recursive, 0, 0},
@@ -22,6 +24,7 @@ static const struct opt opts[] = {
 	{0, "by-date", NULL, "files and bytes of each date folder below PREFIX [$R2_PREFIX]", opt_flag, &ls.by_date, 0, 0},
 	{0, "cost", NULL, "what storing it costs a month", opt_flag, &ls.cost, 0, 0},
 	{0, "price", "KEY=VALUE", "another price: storage=0.015", cost_price, NULL, 0, 0},
+	{'j', "jobs", "N", "date folders listed side by side, for buckets far away [1]", opt_number, &jobs, 1, POOL_WORKERS_MAX},
 	{0, "uploads", NULL, "unfinished multipart uploads: started, bytes so far, key, id", opt_flag, &ls.uploads, 0, 0},
 	{0},
 };
@@ -132,7 +135,10 @@ list(const char *arg, struct err *e)
 	if (read_prefix(arg, prefix, e) < 0)
 		return -1;
 	q.delimiter = ls.recursive || whole ? NULL : "/";
-	rc = (ls.uploads ? s3_list_uploads : s3_list)(&ls.client.s3, &q, e);
+	if (jobs > 1 && !q.delimiter && !ls.uploads && (!*prefix || prefix[strlen(prefix) - 1] == '/'))
+		rc = ls_ahead(&ls.client.s3, &q, (int)jobs, e);
+	else
+		rc = (ls.uploads ? s3_list_uploads : s3_list)(&ls.client.s3, &q, e);
 	if (show == ls_top)
 		ls_top_end();
 	if (rc < 0)

@@ -25,6 +25,10 @@ ls_show ls_upload;   /* prints it, with the bytes its parts have so far */
 ls_show ls_day;      /* counts it for its day's row */
 ls_show ls_top;      /* keeps it when it is among the first of the order asked for */
 
+/* As s3_list with q, but when q->prefix holds date folders and nothing else, `jobs` of them are asked for at a time; the rows come in
+   the same order, at most 128 KB of a folder's wait. It costs a request a folder. q has no delimiter. */
+int ls_ahead(struct s3 *s, const struct s3_list *q, int jobs, struct err *e);
+
 /* What is left to print at the end. */
 void ls_days_end(void);
 void ls_top_end(void);

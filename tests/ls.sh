@@ -142,4 +142,21 @@ t "| head -1: no error message" 0 '20…0001' '' head_of
 head_after() { r2 ls -r "$P/many/" | sh -c 'exec <&-'; }
 t "a reader that reads nothing: no error message" 0 '' '' head_after
 
+# Date folders side by side: the same rows in the same order, whatever is asked for.
+printf x >one
+for day in 01 02 03 04 05 06 07; do s3_fill "$P/ahead/2025-01-$day/d[1-3]/k[001-050].png" one; done
+same_as_alone() { diff <(r2 ls "$@" "$P/ahead/") <(r2 ls -j 4 "$@" "$P/ahead/"); }
+for how in -r '-r --json' '-r -1 --summary' --by-date '--cost --json' '-r --top 20' '-r --sort time'; do
+	# shellcheck disable=SC2086
+	ok "-j 4 $how" same_as_alone $how
+done
+is '… all of it' "$(r2 ls -r -1 -j 3 "$P/ahead/" | wc -l)" 1050
+is '-j and a pattern' "$(r2 ls -j 4 "$P/ahead/*/d2/k01*.png" | wc -l)" 70
+head_of_it() { r2 ls -r -j 4 "$P/ahead/" | head -3 | wc -l; }
+is '-j, and a reader that has enough' "$(head_of_it)" 3
+s3_put "$P/ahead/2025-01-03.txt" one
+ok '-j with something between the folders' same_as_alone -r
+is '… all of it' "$(r2 ls -r -1 -j 3 "$P/ahead/" | wc -l)" 1051
+t '-j where nothing is' 1 '' '' r2 ls -r -j 4 "$P/nothing/"
+t '-j of another bucket that is not there' 1 '' '…NoSuchBucket…' r2 ls -r -j 4 --bucket nosuchbucket "$P/"
 finish
