@@ -127,7 +127,9 @@ write_new(const char *path, const struct buf *b)
 	int fd, ok;
 
 	snprintf(temporary, sizeof temporary, "%s.tmp", path);
-	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	/* Made anew each time: what another user may have put there is not written to. */
+	unlink(temporary);
+	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return -1;
 	ok = write(fd, b->p, b->len) == (ssize_t)b->len;
