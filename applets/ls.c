@@ -135,7 +135,7 @@ list(const char *arg, struct err *e)
 	if (read_prefix(arg, prefix, e) < 0)
 		return -1;
 	q.delimiter = ls.recursive || whole ? NULL : "/";
-	if (jobs > 1 && !q.delimiter && !ls.uploads && (!*prefix || prefix[strlen(prefix) - 1] == '/'))
+	if (jobs > 1 && !q.delimiter && !ls.uploads && ls.base == strlen(prefix))
 		rc = ls_ahead(&ls.client.s3, &q, (int)jobs, e);
 	else
 		rc = (ls.uploads ? s3_list_uploads : s3_list)(&ls.client.s3, &q, e);

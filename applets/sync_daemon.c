@@ -84,7 +84,7 @@ on_signal(struct daemon *d, int sig)
 		sigaddset(&set, sig);
 		signal(sig, SIG_DFL);
 		sigprocmask(SIG_UNBLOCK, &set, NULL);
-		raise(sig);
+		kill(getpid(), sig);
 		_exit(128 + sig);    /* the kernel keeps process 1 of a container from such an end */
 	}
 }
