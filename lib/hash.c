@@ -97,6 +97,15 @@ hash_sha256(const void *data, size_t n, unsigned char out[HASH_SHA256_LEN])
 	br_sha256_out(&c, out);
 }
 
+/* What BearSSL's functions have left below us on the stack: padded keys and states. */
+static __attribute__((noinline)) void
+wipe_stack(void)
+{
+	unsigned char below[1024];
+
+	explicit_bzero(below, sizeof below);
+}
+
 /* The contexts are wiped: whoever has their state can sign as if he had the key. */
 void
 hash_hmac_sha256(const void *key, size_t key_len, const void *data, size_t n,
@@ -111,6 +120,7 @@ hash_hmac_sha256(const void *key, size_t key_len, const void *data, size_t n,
 	br_hmac_out(&c, out);
 	explicit_bzero(&k, sizeof k);
 	explicit_bzero(&c, sizeof c);
+	wipe_stack();
 }
 
 /* The polynomial 0x1EDC6F41 with its bits reversed, as the instructions have it. */

@@ -68,8 +68,13 @@ send_head(struct http *h, const struct http_request *rq, struct err *e)
 	size_t i;
 
 	buf_fmt(&b, "%s %s HTTP/1.1\r\n", rq->method, rq->target);
-	for (i = 0; i < rq->nfields; i++)
-		buf_fmt(&b, "%s: %s\r\n", rq->fields[i].name, rq->fields[i].value);
+	/* Not by buf_fmt: musl's vfprintf leaves a copy on the stack. */
+	for (i = 0; i < rq->nfields; i++) {
+		buf_str(&b, rq->fields[i].name);
+		buf_str(&b, ": ");
+		buf_str(&b, rq->fields[i].value);
+		buf_str(&b, "\r\n");
+	}
 	if (rq->body || wants_length)
 		buf_fmt(&b, "Content-Length: %" PRIu64 "\r\n", rq->body ? rq->body->len : 0);
 	buf_str(&b, "\r\n");

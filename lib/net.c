@@ -178,8 +178,11 @@ proxy_connect(struct net *n, const struct net_peer *to, const struct net_proxy *
 	buf_fmt(&out, form, bare, to->port);
 	buf_str(&out, " HTTP/1.1\r\nHost: ");
 	buf_fmt(&out, form, bare, to->port);
-	if (proxy->auth[0])
-		buf_fmt(&out, "\r\nProxy-Authorization: %s", proxy->auth);
+	/* Not by buf_fmt: musl's vfprintf leaves a copy on the stack. */
+	if (proxy->auth[0]) {
+		buf_str(&out, "\r\nProxy-Authorization: ");
+		buf_str(&out, proxy->auth);
+	}
 	buf_str(&out, "\r\n\r\n");
 	if (proxy_send(n, &out, deadline_ms, e) == 0 && proxy_recv(n, &in, deadline_ms, e) == 0)
 		r = proxy_judge(reply, proxy, e);

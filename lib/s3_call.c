@@ -325,6 +325,7 @@ attempt(struct s3 *s, struct s3_call *c, struct http_reply *rp, struct err *e)
 	struct outgoing out = {s->store, c->body, c->whole};
 	struct http_body body = {c->body ? c->body->len : 0, read_outgoing, &out};
 	struct http_request rq = {.method = c->method, .target = w.target, .fields = w.fields, .body = c->body ? &body : NULL};
+	int rc;
 
 	rp->status = 0;
 	rp->resent = 0;
@@ -333,7 +334,9 @@ attempt(struct s3 *s, struct s3_call *c, struct http_reply *rp, struct err *e)
 	s->http.server.stop = c->last_word || c->whole ? NULL : &s->store->stop;
 	rq.nfields = w.nfields;
 	c->attempts++;
-	if (http_send(&s->http, &rq, rp, e) < 0)
+	rc = http_send(&s->http, &rq, rp, e);
+	explicit_bzero(w.authorization, sizeof w.authorization);
+	if (rc < 0)
 		return -1;
 	c->attempts += rp->resent;
 	__atomic_store_n(&s->store->answered, 1, __ATOMIC_RELAXED);

@@ -1,5 +1,5 @@
 #!/bin/bash
-# What r2 touches and tells: files opened, processes started, and that no secret is in any output or system call.
+# What r2 touches and tells: files opened, processes started, and that no secret is in any output, system call, left-over memory or file.
 . "$(dirname "$0")/lib.sh"
 need_server
 
@@ -65,6 +65,10 @@ if [ "$(id -u)" = 0 ] && [ -e /proc/self/environ ]; then
 else
 	not_ok "PR_SET_DUMPABLE: needs root and /proc"
 fi
+
+# Nor does it keep more than it needs to.
+export R2 R2_TEST_SERVER_DIR=${R2_TEST_SERVER_DIR:-$STARTED}
+python3 "$TESTS/memory.py" || FAILED=1
 
 if ! strace -o /dev/null true 2>/dev/null; then
 	not_ok "system calls: strace does not work here"
