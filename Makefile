@@ -74,7 +74,7 @@ $(B)/$1/%.o: %.c $(B)/flags
 	@mkdir -p $$(@D) && echo '  $1 $$<'
 	$$(Q)$$(CC_$1) $2 $$(WARN) $$(WERROR) $$(CPPFLAGS) -MMD -MP -c -o $$@ $$<
 
-$(B)/$1/lib/tls.o: $(B)/roots.h
+$(B)/$1/lib/tls_trust.o: $(B)/roots.h
 
 # What runs before relocation is no business of the optimizer of all the rest.
 $(B)/$1/lib/start.o: CPPFLAGS += -fno-lto

@@ -1,4 +1,4 @@
-# brssl ta's C → one array of bytes, in which tls.c looks for the roots that issued the server's certificates.
+# brssl ta's C → one array of bytes, in which tls_trust.c looks for the roots that issued the server's certificates.
 # As BearSSL's own constants every root costs pointers, and each pointer a relocation; and names are a fifth of all.
 # A record: the first 8 bytes of the name's SHA-256; kind: 0 RSA with exponent 65537, 1 RSA with another, else BearSSL's number of
 # a curve; length of the key in two bytes; key: N, for kind 1 and three bytes of exponent, or Q.

@@ -24,7 +24,7 @@ const char *tls_library(void);
 struct tls_session {
 	int lock;
 	int have;
-	unsigned char params[128];  /* tls.c asserts that BearSSL's fit */
+	unsigned char params[128];  /* tls_engine.c asserts that BearSSL's fit */
 };
 
 /* A connection's TLS state, about 115 KB. tls_new returns NULL only when memory is out. */

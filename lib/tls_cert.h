@@ -1,5 +1,5 @@
 #pragma once
-/* Parts of tls that need no BearSSL: what a certificate says, and what a failure means. For tls.c and tests. */
+/* Parts of tls that need no BearSSL: what a certificate says, and what a failure means. For the tls module and tests. */
 #include <stddef.h>
 #include <stdint.h>
 #include "err.h"

@@ -1,6 +1,6 @@
 #pragma once
 /* AES-GCM's two loops for processors with CPU_VAES, the long stretches only: two blocks in each register, 16 (CTR) and 8 (GHASH)
-   blocks under way at once. Constant time: no table, no branch that depends on the data. For tls.c, which leaves the rest to BearSSL. */
+   blocks under way at once. Constant time: no table, no branch that depends on the data. For tls_engine.c, which leaves the rest to BearSSL. */
 #include <stddef.h>
 #include <stdint.h>
 

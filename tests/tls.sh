@@ -87,7 +87,7 @@ built_in() {
 	"$build/brssl" ta "$dir/roots" 2>/dev/null | awk -f lib/roots.awk >"$dir/roots.h" &&
 		echo '#define ROOTS_DATE ""' >>"$dir/roots.h" &&
 		gcc -std=c11 -D_GNU_SOURCE -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -pthread -I"$dir" -Ilib \
-			-isystem "${BEARSSL_SRC:-$build/bearssl}/inc" -o "$client" tests/t_tls.c lib/tls.c \
+			-isystem "${BEARSSL_SRC:-$build/bearssl}/inc" -o "$client" tests/t_tls.c lib/tls_trust.c \
 			"$build/asan/libr2.a" "$build/asan/libbearssl.a" || exit 1
 }
 

@@ -1,0 +1,117 @@
+#include <arpa/inet.h>
+#include <bearssl.h>
+#include <string.h>
+#include <time.h>
+#include "tls_cert.h"
+#include "tls_chain.h"
+#include "tls_engine.h"
+
+enum { RSA_MIN = 256 };   /* bytes of an RSA modulus: 2048 bits */
+
+/* Find the roots that the certificate may be signed with. The name is the certificate's own: a root's is not kept. */
+static void
+find_roots(struct tls_chain *c)
+{
+	const unsigned char *name;
+	size_t len = tls_cert_issuer(c->cert, c->len, &name);
+
+	memset(c->roots, 0, sizeof c->roots);
+	if (len)
+		tls_trust_roots(name, len, c->roots);
+}
+
+static void
+chain_start(const br_x509_class **ctx, const char *name)
+{
+	struct tls_chain *c = (struct tls_chain *)(void *)ctx;
+
+	c->minimal.vtable->start_chain(&c->minimal.vtable, name);
+}
+
+static void
+chain_cert(const br_x509_class **ctx, uint32_t length)
+{
+	struct tls_chain *c = (struct tls_chain *)(void *)ctx;
+
+	c->len = 0;
+	c->left = length;
+	c->minimal.vtable->start_cert(&c->minimal.vtable, length);
+}
+
+static void
+chain_append(const br_x509_class **ctx, const unsigned char *p, size_t n)
+{
+	struct tls_chain *c = (struct tls_chain *)(void *)ctx;
+	size_t room = TLS_CERT_MAX - c->len, kept = n < room ? n : room;
+
+	memcpy(c->cert + c->len, p, kept);
+	c->len += kept;
+	c->left -= n;
+	/* With the last byte BearSSL looks for the issuer among the anchors. */
+	if (c->left == 0)
+		find_roots(c);
+	c->minimal.vtable->append(&c->minimal.vtable, p, n);
+}
+
+static void
+chain_cert_end(const br_x509_class **ctx)
+{
+	struct tls_chain *c = (struct tls_chain *)(void *)ctx;
+	int64_t from, to;
+
+	if (c->count++ == 0 && c->addr_len)
+		c->addr_found = tls_cert_has_address(c->cert, c->len, c->addr, c->addr_len);
+	if (!c->not_after && tls_cert_dates(c->cert, c->len, &from, &to) == 0 && (c->now < from || c->now > to)) {
+		c->not_before = from;
+		c->not_after = to;
+	}
+	c->minimal.vtable->end_cert(&c->minimal.vtable);
+}
+
+static unsigned
+chain_end(const br_x509_class **ctx)
+{
+	struct tls_chain *c = (struct tls_chain *)(void *)ctx;
+	unsigned r = c->minimal.vtable->end_chain(&c->minimal.vtable);
+
+	return r == 0 && c->addr_len && !c->addr_found ? BR_ERR_X509_BAD_SERVER_NAME : r;
+}
+
+static const br_x509_pkey *
+chain_key(const br_x509_class *const *ctx, unsigned *usages)
+{
+	const struct tls_chain *c = (const struct tls_chain *)(const void *)ctx;
+
+	return c->minimal.vtable->get_pkey(&c->minimal.vtable, usages);
+}
+
+static const br_x509_class chain_class = {
+	sizeof (struct tls_chain), chain_start, chain_cert, chain_append, chain_cert_end, chain_end, chain_key,
+};
+
+void
+tls_chain_init(struct tls_chain *c, const struct tls_params *p, const char *host)
+{
+	static const unsigned char san_dns[] = {0, 2}, common_name[] = {3, 0x55, 4, 3};
+	br_x509_minimal_context *x = &c->minimal;
+
+	c->vtable = &chain_class;
+	c->now = p->now ? p->now : time(NULL);
+	c->addr_len = inet_pton(AF_INET, host, c->addr) == 1 ? 4 : inet_pton(AF_INET6, host, c->addr) == 1 ? 16 : 0;
+	c->names[0] = (br_name_element){.oid = san_dns, .buf = c->san, .len = sizeof c->san};
+	c->names[1] = (br_name_element){.oid = common_name, .buf = c->cn, .len = sizeof c->cn};
+	memset(c->roots, 0, sizeof c->roots);
+	if (p->trust->built_in)
+		br_x509_minimal_init(x, &br_sha256_vtable, c->roots, TLS_ROOTS_OF_A_NAME);
+	else
+		br_x509_minimal_init(x, &br_sha256_vtable, p->trust->anchors, p->trust->count);
+	br_x509_minimal_set_hash(x, br_sha256_ID, &br_sha256_vtable);
+	br_x509_minimal_set_hash(x, br_sha384_ID, &br_sha384_vtable);
+	br_x509_minimal_set_hash(x, br_sha512_ID, &br_sha512_vtable);
+	br_x509_minimal_set_rsa(x, br_rsa_i31_pkcs1_vrfy);
+	br_x509_minimal_set_ecdsa(x, &tls_ec, br_ecdsa_i31_vrfy_asn1);
+	br_x509_minimal_set_minrsa(x, RSA_MIN);
+	br_x509_minimal_set_name_elements(x, c->names, 2);
+	/* Days since the year 0; 719528 of them before 1970. */
+	br_x509_minimal_set_time(x, (uint32_t)(c->now / 86400 + 719528), (uint32_t)(c->now % 86400));
+}

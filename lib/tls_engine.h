@@ -1,0 +1,20 @@
+#pragma once
+/* BearSSL's engine as it is used here: which algorithms, seeds, resumption. Of the tls module alone. */
+#include <bearssl.h>
+#include "err.h"
+#include "tls.h"
+
+/* P-256, P-384 and P-521. */
+extern const br_ec_impl tls_ec;
+
+/* Everything but the certificates and buffers. */
+void tls_engine_init(br_ssl_client_context *cc);
+/* From the kernel: 0 or -1 (ERR_LOCAL). */
+int tls_engine_seed(br_ssl_engine_context *eng, struct err *e);
+/* "TLS 1.2, ECDHE_ECDSA_WITH_AES_128_GCM_SHA256" */
+const char *tls_suite_name(unsigned id);
+
+/* Offer the last session with this server: 1, or 0 when there is none. */
+int tls_session_offer(struct tls_session *s, br_ssl_engine_context *eng);
+/* After a handshake that succeeded, keep what was agreed for the next; after one that did not, forget. */
+void tls_session_keep(struct tls_session *s, const br_ssl_engine_context *eng, int established);
