@@ -159,8 +159,29 @@ soak: deps-test
 	@+$(AGAIN) r2
 	@tests/server with radosgw python3 tests/soak.py
 
+# What bench/ and tests/counts.sh measure with.
+BENCH_TOOLS = $(addprefix $(B)/bench/,launch sink far limit)
+$(B)/bench/sink: bench/sink.c bench/sink_s3.c bench/sink_store.c bench/sink.h
+$(B)/bench/far: bench/far.c
+$(B)/bench/sink $(B)/bench/far:
+	@mkdir -p $(@D) && echo '  bench $(@F)'
+	$(Q)$(CC) -O2 $(WARN) $(WERROR) -D_GNU_SOURCE -pthread -o $@ $(filter %.c,$^) $(if $(filter %sink,$@),-lssl -lcrypto)
+$(B)/bench/launch: bench/launch.c
+	@mkdir -p $(@D) && echo '  bench $(@F)'
+	$(Q)$(MUSL_CC) -static -Os $(WARN) $(WERROR) -D_GNU_SOURCE -o $@ $<
+$(B)/bench/limit: $(B)/musl/bench/limit.o $(B)/musl/libr2.a $(B)/musl/libbearssl.a
+	@mkdir -p $(@D) && echo '  bench $(@F)'
+	$(Q)$(LINK_musl)
+# r2 itself, counting its allocations; and with its symbols, for profiles.
+$(B)/musl/tests/allocations.o: CPPFLAGS += -fno-lto
+$(B)/bench/r2-allocations: LINK_musl += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+$(B)/bench/r2-allocations: $(APPLETS:%.c=$(B)/musl/%.o) $(B)/musl/tests/allocations.o $(B)/musl/libr2.a $(B)/musl/libbearssl.a
+	@mkdir -p $(@D) && echo '  bench $(@F)'
+	$(Q)$(LINK_musl)
+
 bench: deps-test
-	@+$(AGAIN) r2
+	@B=$(B) BEARSSL_SRC=$(BEARSSL_SRC) .ci/deps bench
+	@+$(AGAIN) r2 $(BENCH_TOOLS)
 	@bench/run
 
 # The README's table of what the binary is.
