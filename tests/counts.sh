@@ -1,0 +1,103 @@
+#!/bin/bash
+# What can be counted without a clock, each with its limit in one table: a change that makes it worse is seen here. The server is the sink
+# (bench/sink.c), which asks nothing of the client that a store would not.
+unset R2_TEST_SERVER_DIR
+. "$(dirname "$0")/lib.sh"
+ROOT=$TESTS/..
+make --no-print-directory -s -C "$ROOT" build/bench/launch build/bench/r2-allocations >&2 || { not_ok 'what counts is built'; finish; }
+need_server sink
+cd "$T" || exit 1
+export HOME=$T/home XDG_STATE_HOME=$T/state
+
+# calls: system calls of all threads; requests and connections (full handshakes, the others resume); up, down: bytes on the wire, TLS and all,
+# in KiB; allocations; memory: KiB at the peak. The limits are what it takes today and about a sixth more, as threads meet differently each time.
+# To see what it takes: COUNTS=1 tests/counts.sh
+TABLE='
+work                     calls requests connections handshakes     up   down allocations memory
+start                       10        0           0          0      0      0           0    500
+upload 1                   120        1           1          1      5      1          20    850
+upload 100                2700      100           8          8    470     25         270   1850
+upload 6 parts            6200        8           6          1  30900      5          65   1700
+get 4 KiB                  120        2           1          1      2      6          20    850
+get 16 MiB                4100        3           2          1      3  16500          33   1050
+get 6 parts               6700        8           6          1      7  30900          65   2050
+ls 10,000                  900       10           1          1      7   2300          25    950
+cleanup 2,000              220        5           3          1    124    530          46   1400
+'
+FILE_MAX=25
+BINARY_MAX=464000
+
+declare -A calls
+counts() { curl -s --cacert "$R2_CA_FILE" "$R2_ENDPOINT/-/counts" >"$T/$1"; }   # counts before|after
+grew() { awk -v name="$1" '$1 == name { n = $2 - n } END { print n }' "$T/before" "$T/after"; }
+kib() { echo $((($1 + 1023) / 1024)); }
+
+# count NAME COMMAND…: it succeeds under each of the three that count, and stays within the table's row.
+count() {
+	local name=$1 want got i; shift
+	counts before
+	ok "$name" "$ROOT/build/bench/launch" "$T/usage" "$R2" "$@" >"$T/out" || return
+	counts after
+	ok "$name, traced" strace -f -c -o "$T/calls" "$R2" "$@" >/dev/null || return
+	ok "$name, allocations" env ALLOCATIONS="$T/allocations" "$ROOT/build/bench/r2-allocations" "$@" >/dev/null || return
+	read -ra got < <(echo "$(awk '$NF == "total" { print $4 }' "$T/calls")" "$(grew requests)" "$(grew connections)" \
+		$(($(grew connections) - $(grew resumed))) "$(kib "$(grew received)")" "$(kib "$(grew sent)")" \
+		"$(cut -d' ' -f1 "$T/allocations")" "$(cut -d' ' -f3 "$T/usage")")
+	[ -z "${COUNTS:-}" ] || printf '%-22s %7d %8d %11d %10d %6d %6d %11d %6d\n' "$name" "${got[@]}"
+	calls[$name]=${got[0]}
+	read -ra want < <(grep "^$name  " <<<"$TABLE" | cut -c23-)
+	for i in "${!metrics[@]}"; do
+		ok "$name: ${metrics[i]}: ${got[i]}, at most ${want[i]:-?}" [ "${got[i]}" -le "${want[i]:--1}" ]
+	done
+}
+read -ra metrics < <(sed -n 2p <<<"$TABLE" | cut -c23-)
+
+mkdir few many home
+head -c 409600 /dev/urandom | split -b 4096 -a 3 --additional-suffix=.png - many/
+cp many/aaa.png few/
+random_file part 31457280
+
+count 'start' --version
+count 'upload 1' upload -q -r --no-date --prefix few few
+count 'upload 100' upload -q -r --no-date --prefix many many
+count 'upload 6 parts' upload -q --part-size 5M --multipart-threshold 6M --key part part
+count 'get 4 KiB' get -q pattern/4096 got
+count 'get 16 MiB' get -q pattern/16777216 got
+count 'get 6 parts' get -q pattern/31457280-5242880 got
+count 'ls 10,000' ls -r list-10000/
+count 'cleanup 2,000' cleanup --prefix list-2000 --days 30
+
+# Without what each start costs.
+a_file=$(((${calls[upload 100]:-9999} - ${calls[upload 1]:-0}) / 99))
+ok "system calls for one file more: $a_file, at most $FILE_MAX" [ "$a_file" -le $FILE_MAX ]
+
+# A daemon with nothing to do: no thread wakes.
+switches() { awk '/voluntary_ctxt_switches/ { n += $2 } END { print n }' /proc/"$1"/task/*/status; }
+memory() { awk '/^Pss:/ { print $2 }' /proc/"$1"/smaps_rollup; }
+mkdir -p parent/output
+cp many/a[a-j]?.png parent/output
+counts before
+"$R2" sync -q --log - --settle 0 parent/output &
+daemon=$!
+arrived() { counts after; [ "$(grew puts)" = "$(find parent/output -name '*.png' | wc -l)" ]; }
+until arrived; do kill -0 $daemon || break; sleep 0.05; done
+# What it had to do is done: two seconds without a thread that woke. A timer that goes on for ever never lets that be.
+quiet() {
+	local end=$((SECONDS + 20)) last
+	while [ "$SECONDS" -lt "$end" ]; do
+		last=$(switches "$daemon")
+		sleep 2
+		[ "$(switches "$daemon")" != "$last" ] || return 0
+	done
+	return 1
+}
+ok 'sync has nothing to do: no thread wakes' quiet
+idle=$(memory "$daemon")
+ok "sync has nothing to do: memory: $idle, at most 2048" [ "$idle" -le 2048 ]
+kill $daemon
+wait $daemon
+is 'sync ends' $? 0
+
+bytes=$(stat -c %s "$R2")
+ok "the binary: $bytes bytes, at most $BINARY_MAX" [ "$bytes" -le $BINARY_MAX ]
+finish
