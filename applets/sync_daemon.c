@@ -55,6 +55,22 @@ became_ready(struct daemon *d)
 		begin_drain(d, -1, 0);
 }
 
+/* The keys may have been renewed, in the env file or a mounted secret: what failed for the old ones is tried at once. */
+static void
+reload_keys(struct daemon *d)
+{
+	struct config fresh;
+	struct err e;
+
+	if (config_load_keys(&fresh, &client_args.config, &e) < 0) {
+		sync_log(1, "WARNING: SIGHUP: the keys stay what they were: %s", e.msg);
+	} else if (s3_store_rekey(&d->client.store, &d->client.cfg, &fresh)) {
+		sync_log(0, "Keys have been read again: others than before");
+		sync_hurry(d->sync, d->now);
+	}
+	config_wipe(&fresh);
+}
+
 static void
 on_signal(struct daemon *d, int sig)
 {
@@ -65,8 +81,10 @@ on_signal(struct daemon *d, int sig)
 		child_reap(&d->child);
 		return;
 	}
-	if (sig == SIGHUP)
+	if (sig == SIGHUP) {
 		sync_log_reopen();
+		reload_keys(d);
+	}
 	if (d->child.pid && !d->child.ended) {
 		child_signal(&d->child, sig);
 		return;

@@ -307,6 +307,20 @@ config_load(struct config *c, const struct config_options *o, struct err *e)
 }
 
 int
+config_load_keys(struct config *c, const struct config_options *o, struct err *e)
+{
+	struct config_source s = {0};
+	int r;
+
+	*c = (struct config){0};
+	r = config_source_open(&s, o, e) < 0 ? -1 : load_keys(&s, c, e);
+	config_source_close(&s);
+	if (r < 0)
+		explicit_bzero(c, sizeof *c);
+	return r;
+}
+
+int
 config_value(const struct config_options *o, const char *name, char *out, size_t cap, struct err *e)
 {
 	struct config_source s = {0};

@@ -47,6 +47,11 @@ struct config {
    into the environment, since local time is libc's business: call it before threads start. */
 int config_load(struct config *c, const struct config_options *o, struct err *e);
 
+/* The key id, the secret and the session token once more, from where config_load would take them now; all else of *c is wiped. For keys
+   that are renewed below a process that goes on: the env file and the files of NAME_FILE are read again, the environment is what it
+   was. -1: as config_load. */
+int config_load_keys(struct config *c, const struct config_options *o, struct err *e);
+
 /* One variable by the same precedence (environment, NAME_FILE, env file): 1 found and copied into out,
    0 not set, -1 error. For applets' own variables (COMFYUI_OUTPUT_DIR, R2_LOG_FILE). An empty value counts as
    not set, but for R2_PREFIX and TZ, where it has a meaning. */

@@ -14,7 +14,7 @@ enum {
 int
 s3_store_open(struct s3_store *st, const struct config *cfg, struct err *e)
 {
-	*st = (struct s3_store){.cfg = cfg, .crc32c = 1};
+	*st = (struct s3_store){.cfg = cfg, .keys = PTHREAD_MUTEX_INITIALIZER, .crc32c = 1};
 	if (!cfg->tls)
 		return 0;
 	st->trust = tls_trust_load(*cfg->ca_file ? cfg->ca_file : NULL, e);
@@ -27,6 +27,19 @@ s3_store_close(struct s3_store *st)
 	tls_trust_free(st->trust);
 	explicit_bzero(&st->session, sizeof st->session);
 	st->trust = NULL;
+}
+
+int
+s3_store_rekey(struct s3_store *st, struct config *cfg, const struct config *from)
+{
+	int other = strcmp(cfg->key_id, from->key_id) || strcmp(cfg->secret, from->secret) || strcmp(cfg->token, from->token);
+
+	pthread_mutex_lock(&st->keys);
+	memcpy(cfg->key_id, from->key_id, sizeof cfg->key_id);
+	memcpy(cfg->secret, from->secret, sizeof cfg->secret);
+	memcpy(cfg->token, from->token, sizeof cfg->token);
+	pthread_mutex_unlock(&st->keys);
+	return other;
 }
 
 void

@@ -30,6 +30,7 @@ struct s3_attempt {
 /* What the connections of one run share; threads may. Filled by s3_store_open. */
 struct s3_store {
 	const struct config *cfg;
+	pthread_mutex_t keys;            /* held while the keys of cfg are read, or become others */
 	struct tls_trust *trust;         /* NULL for http:// */
 	struct tls_session session;
 	int64_t skew_s;                  /* server's clock − ours, learnt from RequestTimeTooSkewed */
@@ -51,6 +52,9 @@ struct s3_store {
 /* Load the trust anchors for cfg (which must outlive the store). -1: see tls_trust_load. */
 int s3_store_open(struct s3_store *st, const struct config *cfg, struct err *e);
 void s3_store_close(struct s3_store *st);   /* accepts a zeroed one */
+/* Key id, secret and session token of from become those of cfg, the store's own: requests signed from now on have them. Any thread. 0: they
+   are the same. */
+int s3_store_rekey(struct s3_store *st, struct config *cfg, const struct config *from);
 
 /* One worker's client: one connection. Zero-initialise, s3_open, and do not move it. */
 struct s3 {

@@ -242,6 +242,7 @@ correct_clock(struct s3_store *st)
 struct wire {
 	char target[TARGET_CAP];
 	char authorization[AUTH_CAP];
+	char token[sizeof ((struct config *)0)->token];
 	char date[UTC_AMZ_CAP];
 	struct pair fields[S3_CALL_FIELDS + 10];
 	size_t nfields;
@@ -254,14 +255,32 @@ add(struct wire *w, const char *name, const char *value)
 		w->fields[w->nfields++] = (struct pair){name, value};
 }
 
+/* The header with the store's keys as they are now: others may take their place at any time. */
+static int
+authorize(struct wire *w, struct s3_store *st, struct sigv4_request *r)
+{
+	const struct config *cfg = st->cfg;
+	struct sigv4_keys k = {cfg->key_id, cfg->secret, NULL, cfg->region, "s3"};
+	struct buf a = BUF(w->authorization);
+	int rc;
+
+	pthread_mutex_lock(&st->keys);
+	strcpy(w->token, cfg->token);
+	add(w, "x-amz-security-token", w->token);
+	r->nfields = w->nfields;
+	rc = sigv4_authorization(&a, &k, r);
+	pthread_mutex_unlock(&st->keys);
+	add(w, "authorization", w->authorization);
+	return rc;
+}
+
 /* Path and query are encoded once; what is signed is what is sent. */
 static int
 sign(struct wire *w, const struct s3 *s, const struct s3_call *c, struct err *e)
 {
 	const struct config *cfg = s->store->cfg;
-	struct sigv4_keys k = {cfg->key_id, cfg->secret, *cfg->token ? cfg->token : NULL, cfg->region, "s3"};
 	int64_t now = time(NULL) + __atomic_load_n(&s->store->skew_s, __ATOMIC_RELAXED);
-	struct buf t = BUF(w->target), a = BUF(w->authorization);
+	struct buf t = BUF(w->target);
 	const char *payload = c->payload ? c->payload : SIGV4_EMPTY_SHA256;
 	char path[PATH_KEY_MAX * 3 + CONFIG_BUCKET_CAP + 3];
 	struct buf p = BUF(path);
@@ -283,13 +302,11 @@ sign(struct wire *w, const struct s3 *s, const struct s3_call *c, struct err *e)
 	add(w, "host", cfg->host_field);
 	add(w, "x-amz-content-sha256", payload);
 	add(w, "x-amz-date", w->date);
-	add(w, "x-amz-security-token", cfg->token);
 	for (size_t i = 0; i < c->nfields; i++)
 		w->fields[w->nfields++] = c->fields[i];
-	struct sigv4_request r = {c->method, path, w->target + query, w->fields, w->nfields, payload, now};
-	if (!buf_ok(&p) || !buf_ok(&t) || sigv4_authorization(&a, &k, &r) < 0)
+	struct sigv4_request r = {c->method, path, w->target + query, w->fields, 0, payload, now};
+	if (!buf_ok(&p) || !buf_ok(&t) || authorize(w, s->store, &r) < 0)
 		return fail(e, ERR_USAGE, "the request is too long: shorten the key, the prefix or the metadata");
-	add(w, "authorization", w->authorization);
 	/* Without this Cloudflare's edge may compress a reply and drop its length (rclone/rclone#8137). */
 	add(w, "accept-encoding", "identity");
 	add(w, "if-none-match", c->if_none_match);
@@ -336,6 +353,7 @@ attempt(struct s3 *s, struct s3_call *c, struct http_reply *rp, struct err *e)
 	c->attempts++;
 	rc = http_send(&s->http, &rq, rp, e);
 	explicit_bzero(w.authorization, sizeof w.authorization);
+	explicit_bzero(w.token, sizeof w.token);
 	if (rc < 0)
 		return -1;
 	c->attempts += rp->resent;
