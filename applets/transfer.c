@@ -98,6 +98,7 @@ transfer_open(struct pool *p, struct client *c, struct err *e)
 	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
 	struct sigaction sa = {.sa_handler = on_signal}, old;
 
+	sigfillset(&sa.sa_mask);   /* another one that comes in the middle would not know yet when the first came */
 	if (pool_open(p, &c->store, (int)transfer_workers, rate, e) < 0)
 		return -1;
 	p->moved = progress_moved;
