@@ -45,8 +45,8 @@ static size_t progress;
 static void
 own_observe(void *arg, const struct s3_attempt *a)
 {
-	*(int *)arg += 1;
-	observed += a->why != NULL;
+	__atomic_add_fetch((int *)arg, 1, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&observed, a->why != NULL, __ATOMIC_RELAXED);
 }
 
 static void
@@ -787,11 +787,101 @@ test_idle_hangs_up(void)
 	pool_close(&pool);
 }
 
+/* What a job of the stress does next: its own dice, and how often each is run. */
+struct storm_job {
+	struct pool_job job;
+	unsigned dice;
+	int ran;
+};
+
+enum { STORM_JOBS = 60, STORM_ROUNDS = 60 };
+
+static unsigned
+roll(unsigned *dice, unsigned sides)
+{
+	*dice = *dice * 1103515245 + 12345;
+	return (*dice >> 16) % sides;
+}
+
+/* A request as s3_call makes it: admitted, something moved, perhaps told to slow down, perhaps once more. */
+static void
+run_storm(struct pool_job *j, struct s3 *s)
+{
+	static const char *const codes[] = {"", "SlowDown", "InternalError", "AccessDenied"};
+	struct storm_job *x = (struct storm_job *)(void *)j;
+	const struct s3_store *st = s->store;
+
+	x->ran++;
+	for (unsigned n = roll(&x->dice, 4); n > 0; n--) {
+		struct err why = {.kind = ERR_HTTP, .status = 500};
+		unsigned how = roll(&x->dice, 6);
+
+		if (st->admit(st->arg))
+			return;
+		st->moved(st->arg, roll(&x->dice, 20000));
+		if (!roll(&x->dice, 3))
+			sched_yield();
+		snprintf(why.code, sizeof why.code, "%s", how < 4 ? codes[how] : "");
+		st->observe(st->arg, &(struct s3_attempt){.ms = 1, .why = how < 4 ? &why : NULL});
+		if (roll(&x->dice, 5) == 0 && st->pause(st->arg, (int)roll(&x->dice, 2)))
+			return;
+	}
+}
+
+static void *
+submit_storm(void *arg)
+{
+	struct storm_job *x = arg;
+
+	for (int i = 0; i < STORM_JOBS; i++) {
+		x[i].job = (struct pool_job){.run = run_storm, .rank = roll(&x[i].dice, 4)};
+		pool_submit(&pool, &x[i].job);
+	}
+	return NULL;
+}
+
+/* Opened, filled by two threads, waited for, stopped in either way and closed at random: each job runs once, whatever comes, and
+   nothing of the brake is kept. STRESS=SECONDS: so long. */
+static void
+test_storm(void)
+{
+	static struct storm_job jobs[2][STORM_JOBS];
+	const char *text = getenv("STRESS");
+	unsigned dice = 1;
+	time_t end = time(NULL) + (text ? atoi(text) : 0);
+	int workers, wrong = 0;
+	pthread_t t;
+
+	for (int round = 0; round < STORM_ROUNDS || time(NULL) < end; round++) {
+		for (int i = 0; i < 2 * STORM_JOBS; i++)
+			jobs[i / STORM_JOBS][i % STORM_JOBS] = (struct storm_job){.dice = roll(&dice, 1 << 15)};
+		workers = 1 + (int)roll(&dice, 12);
+		start(workers, roll(&dice, 2) ? 0 : 1 << 30);
+		check_int(pthread_create(&t, NULL, submit_storm, jobs[0]), 0);
+		submit_storm(jobs[1]);
+		if (roll(&dice, 2))
+			pool_wait(&pool, roll(&dice, STORM_JOBS));
+		if (!roll(&dice, 3))
+			pool_stop(&pool);
+		else if (!roll(&dice, 3))
+			__atomic_store_n(&store.stop, 1, __ATOMIC_RELAXED);
+		pthread_join(t, NULL);
+		pool_wait(&pool, 0);
+		check_int(pool.under_way, 0);
+		check(pool.window_q8 >= 256 && pool.window_q8 <= 256U * (unsigned)workers && pool.started <= workers);
+		pool_close(&pool);
+		for (int i = 0; i < 2 * STORM_JOBS; i++)
+			wrong += jobs[i / STORM_JOBS][i % STORM_JOBS].ran != 1;
+		check(store.observe == own_observe && !store.admit && !store.pause);
+	}
+	check_int(wrong, 0);
+}
+
 int
 main(void)
 {
 	/* What hangs is ended. */
-	alarm(LIMIT_S);
+	alarm(LIMIT_S + (getenv("STRESS") ? (unsigned)atoi(getenv("STRESS")) : 0));
 	test_on_demand();
 	test_order();
 	test_wait_most();
@@ -810,6 +900,7 @@ main(void)
 	stop_all(1);
 	test_stop_full_window();
 	test_idle_hangs_up();
+	test_storm();
 	check_int(faults, 0);
 	return test_end();
 }
