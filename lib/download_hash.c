@@ -126,8 +126,11 @@ collect(struct download_state *st, struct group *g, uint64_t least)
 		st->first++;
 	open = l->nlanes - st->first;
 	for (unsigned i = st->first; i <= last && i < l->nlanes; i++) {
+		/* How far a busy one has come, only who hashes it may look. */
+		if (st->lanes[i].busy)
+			continue;
 		open -= st->lanes[i].hashed == lane_length(l, i);
-		n = st->lanes[i].busy ? 0 : waiting(st, i);
+		n = waiting(st, i);
 		/* What ends within a block goes alone. */
 		if (n < least || (g->n && n < 64))
 			continue;
