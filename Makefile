@@ -6,6 +6,7 @@
 #   make test        bring what the tests need, run all of them; make units: only build the unit programs
 #   make check       static checks
 #   make demo | interop | bench | facts
+#   make coverage   what the tests reach of lib/; make tsan: races between threads; make stress: signals at random moments, STRESS seconds (300)
 #   make soak    r2 sync behind a proxy that breaks things, for SOAK seconds (600)
 #   make clean       keeps downloads; make distclean does not
 # BEARSSL_SRC=DIR takes another BearSSL tree, V=1 shows the commands, WERROR=-Werror makes warnings errors.
@@ -37,8 +38,11 @@ TESTS      := $(sort $(wildcard tests/t_*.c))
 PAGES      := $(patsubst doc/man/%.mdoc,r2-%.1,$(filter-out doc/man/r2.mdoc,$(sort $(wildcard doc/man/*.mdoc)))) r2.1
 COMPLETION  = bash-completion/completions/r2 zsh/site-functions/_r2 fish/vendor_completions.d/r2.fish
 UNITS      := $(foreach b,musl asan,$(TESTS:tests/%.c=$(B)/$b/%))
+COV_UNITS  := $(TESTS:tests/%.c=$(B)/cov/%)
+# The modules that have threads, or are used by several.
+TSAN_UNITS := $(foreach t,pool http http_send net download upload watch walk ledger sync log progress,$(B)/tsan/t_$t)
 # Shell tests: what may be executed, but for those that have a target of their own.
-SCRIPTS    := $(filter-out tests/lib.sh tests/demo.sh tests/interop.sh,$(sort $(shell find tests -maxdepth 1 -name '*.sh' -perm -100 2>/dev/null)))
+SCRIPTS    := $(filter-out tests/lib.sh tests/demo.sh tests/interop.sh tests/tsan.sh,$(sort $(shell find tests -maxdepth 1 -name '*.sh' -perm -100 2>/dev/null)))
 
 MACHINE    := $(shell $(CC) -dumpmachine 2>/dev/null)
 MUSL_LIB   := /usr/lib/$(MACHINE:-gnu=-musl)
@@ -47,11 +51,16 @@ CPPFLAGS    = -D_GNU_SOURCE -DR2_VERSION='"$(VERSION)"' -DR2_LIBC='"$(MUSL)"' -D
               -Ilib -I$(B) -isystem $(BEARSSL_SRC)/inc -ffile-prefix-map=$(CURDIR)=.
 BR_CPPFLAGS = -w -fstack-protector -I$(BEARSSL_SRC)/inc -I$(BEARSSL_SRC)/src -ffile-prefix-map=$(CURDIR)=.
 
-# The two builds of the same sources: musl is the one that is shipped, asan the one that is tested hardest.
+# The builds of the same sources: musl is the one that is shipped, asan the one that is tested hardest; cov and tsan are asked for.
 CC_musl     = $(MUSL_CC) -Os -flto=auto -ffat-lto-objects -fPIE -fstack-protector -ffunction-sections -fdata-sections \
               -fno-asynchronous-unwind-tables -fno-ident $(if $(filter x86_64-%,$(MACHINE)),-malign-data=abi)
 CC_asan     = $(CC) -O1 -g -fno-omit-frame-pointer -fsanitize=address -pthread
 UBSAN       = -fsanitize=undefined -fno-sanitize-recover=all
+# Clang's; what it says to the sources is .ci/check's business.
+CC_cov      = clang -w -O1 -g -pthread
+CC_tsan     = clang -w -O1 -g -fno-omit-frame-pointer -fsanitize=thread -pthread
+# Counters in a mapped file that all processes of a program share: kill -9, an empty environment and a sandbox lose nothing.
+PROFILE     = -fprofile-instr-generate=$(CURDIR)/$(B)/cov/profile/%m%c.profraw
 
 # Debian's musl-gcc always links Scrt1.o and a dynamic linker: a static PIE has to be put together by hand.
 CRT         = $(shell $(CC) -print-file-name=crt$1S.o)
@@ -61,6 +70,8 @@ LINK_musl   = $(CC) -nostdlib -nostartfiles -static-pie -Wl,--no-dynamic-linker,
               $(call CRT,begin) $(filter %.o %.a,$^) -Wl,--start-group -lc -lgcc -lgcc_eh -Wl,--end-group \
               $(call CRT,end) $(MUSL_LIB)/crtn.o
 LINK_asan   = $(CC_asan) $(UBSAN) -o $@ $(filter %.o %.a,$^)
+LINK_cov    = $(CC_cov) $(PROFILE) -o $@ $(filter %.o %.a,$^)
+LINK_tsan   = $(CC_tsan) -o $@ $(filter %.o %.a,$^)
 
 all: r2
 
@@ -91,14 +102,16 @@ $(B)/$1/libbearssl.a: $(BEARSSL_SRC)/inc/bearssl.h $(B)/flags-bearssl
 
 $(B)/$1/t_%: $(B)/$1/tests/t_%.o $(B)/$1/libr2.a $(B)/$1/libbearssl.a
 	$$(Q)$$(LINK_$1)
+
+# The product of this build, to run the end-to-end tests with by hand: R2=build/asan/r2.
+$(B)/$1/r2: $(APPLETS:%.c=$(B)/$1/%.o) $(B)/$1/libr2.a $(B)/$1/libbearssl.a
+	$$(Q)$$(LINK_$1)
 endef
 # Ours as small as can be; BearSSL's arithmetic would become slower.
 $(eval $(call BUILD,musl,-Oz))
 $(eval $(call BUILD,asan,$(UBSAN)))
-
-# The product with sanitizers, to run the end-to-end tests with by hand: R2=build/asan/r2.
-$(B)/asan/r2: $(APPLETS:%.c=$(B)/asan/%.o) $(B)/asan/libr2.a $(B)/asan/libbearssl.a
-	$(Q)$(LINK_asan)
+$(eval $(call BUILD,cov,$(PROFILE) -fcoverage-mapping -mllvm -runtime-counter-relocation))
+$(eval $(call BUILD,tsan))
 
 # Mozilla's roots as constants, by BearSSL's own tool; it drops silently what it cannot read, so count.
 $(B)/brssl: $(B)/musl/libbearssl.a
@@ -121,8 +134,8 @@ remember    = $(if $(subst =$(file <$1),,=$2),$(shell mkdir -p $(B))$(file >$1,$
 MISSING    := $(if $(wildcard $(BEARSSL_SRC)/inc/bearssl.h),,BearSSL) \
               $(if $(shell command -v $(MUSL_CC)),,$(MUSL_CC)) $(if $(wildcard $(ROOTS)),,ca-certificates)
 ifeq ($(strip $(MISSING)),)
-$(call remember,$(B)/flags,$(CC_musl) $(CC_asan) $(UBSAN) $(WARN) $(CPPFLAGS) $(LINK_musl))
-$(call remember,$(B)/flags-bearssl,$(CC_musl) $(CC_asan) $(BR_CPPFLAGS))
+$(call remember,$(B)/flags,$(CC_musl) $(CC_asan) $(UBSAN) $(CC_cov) $(PROFILE) $(CC_tsan) $(WARN) $(CPPFLAGS) $(LINK_musl))
+$(call remember,$(B)/flags-bearssl,$(CC_musl) $(CC_asan) $(CC_cov) $(CC_tsan) $(BR_CPPFLAGS))
 else
 $(B)/flags: FORCE
 	@echo 'Missing: $(strip $(MISSING)). Run "make deps" first.' >&2; exit 1
@@ -154,6 +167,18 @@ demo:
 interop: deps-test
 	@+$(AGAIN) r2
 	@TEST_TIMEOUT=2400 tests/run $(INTEROP:%='tests/interop.sh %')
+
+coverage: deps-test
+	@+$(AGAIN) $(COV_UNITS) $(B)/cov/r2
+	@B=$(B) tests/coverage
+
+tsan: deps-test
+	@+$(AGAIN) $(TSAN_UNITS) $(B)/tsan/r2
+	@TEST_SERVER=radosgw R2=$(B)/tsan/r2 TSAN_OPTIONS=suppressions=$(CURDIR)/tests/tsan.supp TEST_TIMEOUT=1200 tests/run $(TSAN_UNITS) tests/tsan.sh
+
+stress: deps-test
+	@+$(AGAIN) r2
+	@STRESS=$${STRESS:-300} TEST_TIMEOUT=$$((2 * $${STRESS:-300} + 600)) tests/run tests/signals.sh
 
 soak: deps-test
 	@+$(AGAIN) r2
@@ -218,7 +243,7 @@ distclean:
 	rm -rf r2 $(B)
 
 FORCE:
-.PHONY: all man facts units deps deps-test test check demo interop soak bench install uninstall clean distclean FORCE
+.PHONY: all man facts units deps deps-test test check demo interop coverage tsan stress soak bench install uninstall clean distclean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(wildcard $(B)/*/*/*.d)

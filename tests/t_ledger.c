@@ -55,8 +55,8 @@ deadly_rename(const char *from, const char *to)
 #include "hash.h"
 #include "test.h"
 
-#ifdef __SANITIZE_ADDRESS__
-enum { RESIDENT_KB = 40 * 1024 };     /* with what it keeps of freed memory, and shadows */
+#ifdef __GLIBC__
+enum { RESIDENT_KB = 60 * 1024 };     /* the builds of the tests: with what they keep of freed memory, and shadows */
 #else
 enum { RESIDENT_KB = 10 * 1024 };
 #endif
