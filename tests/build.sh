@@ -30,6 +30,20 @@ ok "at most $LIMIT bytes" below "$(stat -c %s "$R2")" $LIMIT
 archive_uses() { readelf -sW "$1" | grep -qw "$2"; }
 ok 'stack protector in our code' archive_uses build/musl/libr2.a __stack_chk_fail
 ok 'stack protector in BearSSL' archive_uses build/musl/libbearssl.a __stack_chk_fail
+# … and in the file that is shipped: where the machine has the canary in a register's place, each use of it can be seen.
+case $(uname -m) in
+x86_64) ok '… and in the program' below 100 "$(objdump -d --no-show-raw-insn "$R2" | grep -c '%fs:0x28')" ;;
+esac
+
+# In memory too: started, with its threads and its watch, nothing can be written and executed; heap and stack cannot be executed.
+mkdir "$T/watched"
+R2_ENDPOINT=http://127.0.0.1:9 R2_ACCESS_KEY_ID=k R2_SECRET_ACCESS_KEY=s "$R2" sync --log - "$T/watched" >"$T/sync.log" 2>&1 &
+until grep -q Watching "$T/sync.log" || ! kill -0 $! 2>/dev/null; do sleep 0.02; done
+cp "/proc/$!/maps" "$T/maps"
+kill -KILL $!; wait $! 2>/dev/null
+ok 'in memory: heap and stack' [ "$(grep -cE '\[(heap|stack)\]$' "$T/maps")" -ge 1 ]
+is '… cannot be executed' "$(grep -E '^[^ ]+ ..x. .*\[(heap|stack.*)\]$' "$T/maps")" ''
+is '… and nothing can be written and executed' "$(grep -E '^[^ ]+ .wx. ' "$T/maps")" ''
 
 names_no_directory() { ! grep -aqF -e "$ROOT" -e "$BEARSSL" "$R2"; }
 ok 'holds no path of the machine it was built on' names_no_directory
