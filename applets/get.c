@@ -12,6 +12,7 @@
 #include "get_files.h"
 #include "json.h"
 #include "log.h"
+#include "private.h"
 #include "transfer.h"
 #include "upload.h"
 #include "utc.h"
@@ -125,6 +126,19 @@ takes_stream(const char *dest, int *fd)
 	return 1;
 }
 
+/* The user wrote it; but in a directory like /tmp another one may have put a link there, and not even the kernel's protection would know. */
+static int
+check_link(const char *dest, struct err *e)
+{
+	char text[ENC_SHOW_CAP];
+	struct stat st;
+
+	if (lstat(dest, &st) < 0 || !S_ISLNK(st.st_mode) || private_own_link(&st))
+		return 0;
+	return fail(e, ERR_LOCAL, "%s: a symbolic link that another user may have made: not followed; remove it, or name what it leads to",
+		enc_show(text, sizeof text, dest));
+}
+
 static int
 is_dir(const char *path)
 {
@@ -214,6 +228,8 @@ get(struct client *c, const char *key, const char *dest, struct err *e)
 {
 	int fd, tree = recursive || is_pattern(c, key), rc;
 
+	if (dest && check_link(dest, e) < 0)
+		return -1;
 	if (dest && takes_stream(dest, &fd))
 		return tree ? fail(e, ERR_USAGE, "%s takes one object: give a directory", dest) : get_bytes(key, fd, e);
 	rc = tree ? get_tree(key, dest, e) : get_object(key, dest, e);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "applet.h"
 #include "client.h"
@@ -218,6 +219,8 @@ main(int argc, char **argv)
 	const struct applet *a;
 
 	guard_stdio();
+	/* What its owner may not do would be there for us once, and then never again. */
+	umask(umask(077) & 077);
 	if (slash)
 		name = slash + 1;
 	if (!strncmp(name, "r2-", 3) && (a = find(name + 3)))

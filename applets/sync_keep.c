@@ -21,22 +21,6 @@ enum {
 	SAVE_ROOM_MS = 200,
 };
 
-/* The directory that holds rel, reached without a symbolic link, so that nothing outside is ever removed. -1 with errno. */
-static int
-open_parent(const struct daemon *d, const char *rel)
-{
-	char part[NAME_MAX + 1];
-	int fd = openat(d->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), next;
-
-	for (const char *slash; fd >= 0 && (slash = strchr(rel, '/')); rel = slash + 1) {
-		snprintf(part, sizeof part, "%.*s", (int)(slash - rel), rel);
-		next = openat(fd, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		close(fd);
-		fd = next;
-	}
-	return fd;
-}
-
 static int
 is_state(int fd, const struct ledger_file *f, struct stat *st)
 {
@@ -88,7 +72,7 @@ remove_file(struct daemon *d, const char *rel)
 	/* Another file's object, that happens to be the same: when that file is rewritten, so is the object. */
 	if (d->set->flat && !*r.etag)
 		return 0;
-	dir = open_parent(d, rel);
+	dir = private_parent(d->dir_fd, rel);
 	if (dir >= 0)
 		fd = openat(dir, path_base(rel), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd >= 0 && is_state(fd, &r.file, &st))

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "enc.h"
 #include "log.h"
+#include "private.h"
 #include "sync_log.h"
 #include "utc.h"
 
@@ -115,12 +116,39 @@ take_line(void *arg, const char *line, unsigned n)
 	pthread_mutex_unlock(&out.lock);
 }
 
+/* -1 with EPERM: in a directory like /tmp another user may have put the link there, to have us write into what is ours. */
+static int
+open_own(const char *path)
+{
+	const int flags = O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+	int fd = open(path, flags | O_NOFOLLOW, 0644);
+	struct stat st;
+
+	/* ELOOP, but EACCES in a directory with the sticky bit. */
+	if (fd < 0 && (errno == ELOOP || errno == EACCES) && lstat(path, &st) == 0 && S_ISLNK(st.st_mode)) {
+		errno = EPERM;
+		return private_own_link(&st) ? open(path, flags, 0644) : -1;
+	}
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink > 1) {
+		close(fd);
+		errno = EPERM;
+		return -1;
+	}
+	return fd;
+}
+
+static const char *
+why_not(void)
+{
+	return errno == EPERM ? "a link that another user may have made, not followed" : strerror(errno);
+}
+
 /* The log is named by the user; it may be a link, a pipe or a terminal, and stays what it is. */
 static int
 open_file(const char *path)
 {
 	struct stat file, standard;
-	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0644);
+	int fd = open_own(path);
 
 	/* `r2-sync > log` with the same file: each line once. */
 	if (fd >= 0 && fstat(fd, &file) == 0 && fstat(STDOUT_FILENO, &standard) == 0 && file.st_dev == standard.st_dev &&
@@ -143,7 +171,7 @@ sync_log_open(const char *path, int quiet, int json)
 	out.path = path;
 	out.fd = open_file(path);
 	if (out.fd < 0 && errno)
-		sync_log(0, "WARNING: log file %s: %s: standard output only", path, strerror(errno));
+		sync_log(0, "WARNING: log file %s: %s: standard output only", path, why_not());
 }
 
 void
@@ -163,7 +191,7 @@ sync_log_reopen(void)
 	}
 	pthread_mutex_unlock(&out.lock);
 	if (fd < 0 && errno)
-		sync_log(0, "WARNING: log file %s: %s: goes on with the old one", out.path, strerror(errno));
+		sync_log(0, "WARNING: log file %s: %s: goes on with the old one", out.path, why_not());
 }
 
 void

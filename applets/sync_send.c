@@ -224,6 +224,7 @@ plan(struct file *f, struct err *e)
 	f->u.tag = make_tag(f, begun);
 	f->r.state = LEDGER_BEGUN;
 	f->u.plan.path = f->path;
+	f->u.plan.named = strlen(f->path) - strlen(f->x->rel);
 	f->u.plan.size = f->x->size;
 	memcpy(f->u.plan.key, f->r.key, sizeof f->u.plan.key);
 	f->u.replaces = *f->r.etag ? f->r.etag : NULL;

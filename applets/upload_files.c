@@ -302,6 +302,7 @@ walk_file(struct tree *t, const struct walk_entry *x)
 		refuse(it, &e);
 		return;
 	}
+	it->u.plan.named = (size_t)(x->rel - x->path);
 	if (ascii_twin(t, x->rel))
 		fresh = 0;
 	else if (may_clash(run, x->rel, t->several))

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -142,4 +143,73 @@ private_open(int *fd, const char *path, const char *what, struct err *e)
 		}
 	}
 	return rc == GONE ? IN_USE : rc;
+}
+
+int
+private_own_link(const struct stat *link)
+{
+	/* A second name, since anybody may have given one to root's (fs.protected_hardlinks off). */
+	return (link->st_uid == geteuid() || !link->st_uid) && link->st_nlink == 1;
+}
+
+/* The next segment of *rel into part. 1: there are more. */
+static int
+segment(const char **rel, char part[NAME_MAX + 1])
+{
+	size_t n = strcspn(*rel, "/");
+
+	snprintf(part, NAME_MAX + 1, "%.*s", (int)n, *rel);
+	*rel += n + ((*rel)[n] == '/');
+	return (*rel)[-1] == '/';
+}
+
+static int
+step_into(int dir, const char *name)
+{
+	return openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static int
+step_trusting(int dir, const char *name)
+{
+	/* O_NONBLOCK: a FIFO that took the file's place must not hold us. */
+	const int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+	struct stat link, to;
+	int fd = openat(dir, name, flags | O_NOFOLLOW);
+
+	if (fd >= 0 || errno != ELOOP || fstatat(dir, name, &link, AT_SYMLINK_NOFOLLOW) < 0 || (fd = openat(dir, name, flags)) < 0)
+		return fd;
+	if (fstat(fd, &to) == 0 && (private_own_link(&link) || link.st_uid == to.st_uid))
+		return fd;
+	close(fd);
+	errno = EPERM;
+	return -1;
+}
+
+/* As far as rel goes, or (not `all`) to its last slash. */
+static int
+descend(int dir, const char *rel, int (*step)(int, const char *), int all)
+{
+	char part[NAME_MAX + 1];
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), next, more = 1;
+
+	while (fd >= 0 && more && (all || strchr(rel, '/'))) {
+		more = segment(&rel, part);
+		next = step(fd, part);
+		close(fd);
+		fd = next;
+	}
+	return fd;
+}
+
+int
+private_parent(int dir, const char *rel)
+{
+	return descend(dir, rel, step_into, 0);
+}
+
+int
+private_read(int dir, const char *rel)
+{
+	return descend(dir, rel, step_trusting, 1);
 }

@@ -23,3 +23,13 @@ int private_still_named(const char *path, const struct stat *opened);
 
 /* The names in path's directory survive a power cut too. -1 (errno): they may not. A file system that cannot say counts as one that does. */
 int private_sync_dir(const char *path);
+
+/* 1 when nobody else can have made the symbolic link that lstat told of. */
+int private_own_link(const struct stat *link);
+
+/* The directory below dir that holds rel, reached without a symbolic link, so that nothing outside is ever removed. -1 (errno). */
+int private_parent(int dir, const char *rel);
+
+/* Open rel below dir for reading. A symbolic link on the way or at its end is followed when it is ours or root's, or when what it leads to
+   belongs to its owner, who could have copied it: nobody has us read what he may not. -1 (errno; EPERM: such a link). */
+int private_read(int dir, const char *rel);

@@ -274,7 +274,7 @@ upload_sent(struct upload *u, struct s3 *s, int rc, struct err *e)
 		return;
 	}
 	if (rc == 0 && u->o->move && u->src.fd >= 0 && strcmp(u->plan.path, "-"))
-		rc = source_remove(&u->src, u->plan.path, e);
+		rc = source_remove(&u->src, u->plan.path, u->plan.named, e);
 	finish(u, rc < 0 ? e : NULL);
 }
 
@@ -330,7 +330,7 @@ run(struct pool_job *j, struct s3 *s)
 	if (u->o->started)
 		u->o->started(u);
 	memcpy(u->r.key, u->plan.key, sizeof u->r.key);
-	if (!u->src.mem && source_open(&u->src, u->plan.path, &e) < 0)
+	if (!u->src.mem && source_open(&u->src, u->plan.path, u->plan.named, &e) < 0)
 		finish(u, &e);
 	else
 		begin(u, s);

@@ -47,6 +47,7 @@ struct upload_plan {
 	const char *path;            /* "-" is standard input */
 	uint64_t size;               /* 0 for standard input that is no file, or stands in the middle of one */
 	char key[PATH_KEY_MAX + 1];
+	size_t named;                /* bytes of path that the user wrote, with the slash behind them; 0: all of it */
 };
 
 /* Look at path and choose its key; name is what follows the date folder, NULL for path's base name. Opens nothing.

@@ -1,8 +1,11 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include "path.h"
+#include "private.h"
 #include "upload_source.h"
 
 enum {
@@ -128,17 +131,42 @@ source_settle(struct upload_source *s, const struct source_wait *w, struct err *
 	return source_look(s, e);
 }
 
+static int
+open_dir(const char *path, size_t n)
+{
+	char dir[PATH_MAX] = ".";
+
+	/* What the user wrote is followed, wherever it leads. */
+	if (n)
+		snprintf(dir, sizeof dir, "%.*s", (int)n, path);
+	return open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+static int
+open_file(const char *path, size_t named)
+{
+	int top, fd;
+
+	if (!strcmp(path, "-"))
+		return fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+	if (!named)
+		/* O_NONBLOCK: a FIFO that took the file's place must not hold us. */
+		return open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	top = open_dir(path, named);
+	fd = top < 0 ? -1 : private_read(top, path + named);
+	if (top >= 0)
+		close(top);
+	return fd;
+}
+
 int
-source_open(struct upload_source *s, const char *path, struct err *e)
+source_open(struct upload_source *s, const char *path, size_t named, struct err *e)
 {
 	struct stat st;
 
-	*s = (struct upload_source){.fd = -1};
-	if (!strcmp(path, "-"))
-		s->fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
-	else
-		/* O_NONBLOCK: a FIFO that took the file's place must not hold us. */
-		s->fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	*s = (struct upload_source){.fd = open_file(path, named)};
+	if (s->fd < 0 && named && errno == EPERM)
+		return fail(e, ERR_LOCAL, "a symbolic link of another user leads to a file that is not his: not followed; upload the file itself");
 	if (s->fd < 0)
 		return fail_errno(e, "cannot be read");
 	if (fstat(s->fd, &st) == 0 && !S_ISREG(st.st_mode)) {
@@ -154,15 +182,27 @@ source_memory(struct upload_source *s, const char *mem, size_t n)
 	*s = (struct upload_source){.fd = -1, .mem = mem, .body = {n, read_memory, s}};
 }
 
-/* By name, since there is no unlink by descriptor; only what is still the file that was sent goes. */
+/* By name, since there is no unlink by descriptor; only what is still the file that was sent goes, from the directory that it
+   was looked at in. Of a symbolic link, the link. */
 int
-source_remove(const struct upload_source *s, const char *path, struct err *e)
+source_remove(const struct upload_source *s, const char *path, size_t named, struct err *e)
 {
+	size_t base = (size_t)(path_base(path) - path);
+	int top = open_dir(path, named ? named : base);
+	int dir = top < 0 ? -1 : private_parent(top, path + (named ? named : base)), rc = -1;
 	struct stat st;
 
-	if (stat(path, &st) < 0 || !same_state(&st, &s->was))
-		return fail(e, ERR_CHANGED, "uploaded, but not removed: it changed meanwhile");
-	return unlink(path) < 0 ? fail_errno(e, "uploaded, but not removed") : 0;
+	if (dir < 0 && (errno == ELOOP || errno == ENOTDIR))
+		fail(e, ERR_CHANGED, "uploaded, but not removed: a symbolic link leads to its directory");
+	else if (dir < 0 || fstatat(dir, path + base, &st, 0) < 0 || !same_state(&st, &s->was))
+		fail(e, ERR_CHANGED, "uploaded, but not removed: it changed meanwhile");
+	else
+		rc = unlinkat(dir, path + base, 0) < 0 ? fail_errno(e, "uploaded, but not removed") : 0;
+	if (dir >= 0)
+		close(dir);
+	if (top >= 0)
+		close(top);
+	return rc;
 }
 
 void

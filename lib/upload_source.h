@@ -14,8 +14,9 @@ struct upload_source {
 	struct http_body body;   /* all of it; its arg is the source, which must not move */
 };
 
-/* Open path ("-": standard input that is a file) and look at it. -1 (ERR_LOCAL). */
-int source_open(struct upload_source *s, const char *path, struct err *e);
+/* Open path ("-": standard input that is a file) and look at it. Its first `named` bytes, which end with a slash, are what the user
+   wrote; 0: all of it. Behind them no other user's symbolic link leads to what is not his (private.h). -1 (ERR_LOCAL). */
+int source_open(struct upload_source *s, const char *path, size_t named, struct err *e);
 void source_memory(struct upload_source *s, const char *mem, size_t n);
 /* Look (again) at the file: what is read from now on belongs to this state. */
 int source_look(struct upload_source *s, struct err *e);
@@ -29,8 +30,9 @@ struct source_wait {
 	void *arg;
 };
 int source_settle(struct upload_source *s, const struct source_wait *w, struct err *e);
-/* Remove path if it is still this very file in this very state. ERR_CHANGED when not. */
-int source_remove(const struct upload_source *s, const char *path, struct err *e);
+/* Remove path if it is still this very file in this very state. ERR_CHANGED when not. No symbolic link
+   behind `named` leads to its directory. */
+int source_remove(const struct upload_source *s, const char *path, size_t named, struct err *e);
 void source_close(struct upload_source *s);   /* accepts a closed one (fd -1) */
 
 /* n bytes from offset from of another body: a part. Keep it as long as its body is used. */
