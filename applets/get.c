@@ -81,7 +81,10 @@ print_stat(struct client *c, const char *key, struct err *e)
 	printf("key: %s\nsize: %llu\ntype: ", text, (unsigned long long)o.size);
 	buf_reset(&b);
 	enc_printable(&b, o.content_type, strlen(o.content_type));
-	printf("%s\nmodified: %s\netag: %s\n", text, stamp, o.etag);
+	printf("%s\nmodified: %s\netag: ", text, stamp);
+	buf_reset(&b);
+	enc_printable(&b, o.etag, strlen(o.etag));
+	puts(text);
 	print_meta(NULL, o.meta);
 	return 0;
 }

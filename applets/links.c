@@ -6,6 +6,7 @@
 #include <sys/auxv.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "enc.h"
 #include "links.h"
 
 /* Within one directory the link is relative, so that the directory can be moved or copied into an image. */
@@ -46,11 +47,13 @@ is_self(const char *path, const char *self)
 static int
 make(const char *path, const char *self, const char *text, int hard)
 {
+	char shown[ENC_SHOW_CAP];
+
 	if (is_self(path, self))
 		return 0;
 	if ((hard ? link(self, path) : symlink(text, path)) == 0)
 		return 0;
-	fprintf(stderr, "r2: %s: %s\n", path, errno == EEXIST ? "there already and no link to this r2: left alone"
+	fprintf(stderr, "r2: %s: %s\n", enc_show(shown, sizeof shown, path), errno == EEXIST ? "there already and no link to this r2: left alone"
 		: strerror(errno));
 	return 1;
 }

@@ -8,6 +8,7 @@
 #include "applet.h"
 #include "client.h"
 #include "completion.h"
+#include "enc.h"
 #include "links.h"
 #include "log.h"
 #include "tls.h"
@@ -51,8 +52,9 @@ static int
 unknown(const char *name)
 {
 	const char *near = opt_nearest(name, applet_names);
+	char shown[128];
 
-	fprintf(stderr, "r2: no command '%.64s'%s%s%s\n", name, near ? ": did you mean " : "", near ? near : "",
+	fprintf(stderr, "r2: no command '%s'%s%s%s\n", enc_show(shown, sizeof shown, name), near ? ": did you mean " : "", near ? near : "",
 		near ? "?" : ": see r2 --help");
 	return 2;
 }
@@ -103,10 +105,12 @@ flush_stdout(int rc)
 static int
 report(const struct applet *a, const struct err *e)
 {
+	char text[2 * sizeof e->msg];
+
 	if (a->how & APPLET_LOGS && e->kind != ERR_USAGE)
 		log_r2(LOG_ERROR, "%s", e->msg);
 	else
-		fprintf(stderr, "r2 %s: %s\n", a->name, e->msg);
+		fprintf(stderr, "r2 %s: %s\n", a->name, enc_show(text, sizeof text, e->msg));
 	return e->kind == ERR_USAGE ? 2 : 1;
 }
 
@@ -194,6 +198,7 @@ static int
 top(int argc, char **argv)
 {
 	const char *word = argv[1];
+	char shown[128];
 
 	if (!strcmp(word, "--help") || !strcmp(word, "help"))
 		return help(argc > 2 ? argv[2] : NULL);
@@ -206,7 +211,7 @@ top(int argc, char **argv)
 	if (!strcmp(word, "--completion"))
 		return flush_stdout(completion(applets, own_opts, argc - 2, argv + 2));
 	if (*word == '-') {
-		fprintf(stderr, "r2: unknown option %.64s: see r2 --help\n", word);
+		fprintf(stderr, "r2: unknown option %s: see r2 --help\n", enc_show(shown, sizeof shown, word));
 		return 2;
 	}
 	return unknown(word);

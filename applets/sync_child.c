@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "enc.h"
 #include "sync_child.h"
 
 enum { NOT_FOUND = 127, NOT_RUN = 126 };
@@ -57,7 +58,7 @@ own_group(void)
 _Noreturn static void
 run_command(int go, char **argv)
 {
-	char byte;
+	char byte, shown[ENC_SHOW_CAP];
 	ssize_t n;
 	int why;
 
@@ -72,7 +73,7 @@ run_command(int go, char **argv)
 	own_group();
 	execvp(argv[0], argv);
 	why = errno;
-	fprintf(stderr, "r2 sync: %s: %s\n", argv[0], strerror(why));
+	fprintf(stderr, "r2 sync: %s: %s\n", enc_show(shown, sizeof shown, argv[0]), strerror(why));
 	fflush(stderr);
 	_exit(why == ENOENT ? NOT_FOUND : NOT_RUN);
 }

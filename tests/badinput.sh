@@ -138,4 +138,7 @@ all_closed() { r2 upload --json -v --key "$P/closed.png" a.png <&- >&- 2>&-; [ $
 ok "all three descriptors closed" all_closed
 ok "… the object is whole" s3_is "$P/closed.png" a.png
 
+# What a terminal would act on.
+export R2
+python3 "$TESTS/terminal.py" || FAILED=1
 finish
