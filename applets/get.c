@@ -138,8 +138,7 @@ check_link(const char *dest, struct err *e)
 
 	if (lstat(dest, &st) < 0 || !S_ISLNK(st.st_mode) || private_own_link(&st))
 		return 0;
-	return fail(e, ERR_LOCAL, "%s: a symbolic link that another user may have made: not followed; remove it, or name what it leads to",
-		enc_show(text, sizeof text, dest));
+	return fail(e, ERR_LOCAL, "%s: %s", enc_show(text, sizeof text, dest), PRIVATE_FOREIGN);
 }
 
 static int

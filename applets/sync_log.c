@@ -131,7 +131,7 @@ open_own(const char *path)
 	}
 	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink > 1) {
 		close(fd);
-		errno = EPERM;
+		errno = EMLINK;
 		return -1;
 	}
 	return fd;
@@ -140,7 +140,7 @@ open_own(const char *path)
 static const char *
 why_not(void)
 {
-	return errno == EPERM ? "a link that another user may have made, not followed" : strerror(errno);
+	return errno == EPERM ? PRIVATE_FOREIGN : strerror(errno);
 }
 
 /* The log is named by the user; it may be a link, a pipe or a terminal, and stays what it is. */

@@ -24,6 +24,8 @@ int private_still_named(const char *path, const struct stat *opened);
 /* The names in path's directory survive a power cut too. -1 (errno): they may not. A file system that cannot say counts as one that does. */
 int private_sync_dir(const char *path);
 
+#define PRIVATE_FOREIGN "a symbolic link another user may have made: not followed"
+
 /* 1 when nobody else can have made the symbolic link that lstat told of. */
 int private_own_link(const struct stat *link);
 

@@ -364,6 +364,33 @@ attempt(struct s3 *s, struct s3_call *c, struct http_reply *rp, struct err *e)
 	return refused(s, c, rp, e);
 }
 
+enum { KNOWN = 8 };          /* bytes of a secret that are enough to be one */
+
+/* Stars for each word in text that begins as mark does, behind `keep` bytes of it. */
+static void
+mask(char *text, const char *mark, size_t keep)
+{
+	while (*text) {
+		if (strncmp(text, mark, KNOWN)) {
+			text++;
+			continue;
+		}
+		for (text += keep; *text && !strchr(" ,;&", *text); text++)
+			*text = '*';
+	}
+}
+
+/* A server that repeats the request in its refusal, as some do with what was signed, has us tell no secret. */
+static void
+keep_secrets(const struct config *c, char *text)
+{
+	if (strlen(c->secret) >= KNOWN)
+		mask(text, c->secret, 0);
+	if (strlen(c->token) >= KNOWN)
+		mask(text, c->token, 0);
+	mask(text, "Signature=", strlen("Signature="));
+}
+
 /* What one call has tried so far. */
 struct tries {
 	int n, clock;
@@ -445,6 +472,10 @@ s3_call(struct s3 *s, struct s3_call *c, struct err *e)
 		c->progressed = 0;
 		rc = attempt(s, c, &rp, e);
 		http_finish(&s->http);
+		if (rc < 0) {
+			keep_secrets(s->store->cfg, e->msg);
+			keep_secrets(s->store->cfg, e->code);
+		}
 		wait = rc < 0 && go ? next_wait(s, c, &t, e) : -1;
 		if (go)
 			report(s, c, &(struct s3_attempt){.status = rp.status, .ms = now_ms() - t.start_ms, .number = t.n,

@@ -166,7 +166,7 @@ source_open(struct upload_source *s, const char *path, size_t named, struct err 
 
 	*s = (struct upload_source){.fd = open_file(path, named)};
 	if (s->fd < 0 && named && errno == EPERM)
-		return fail(e, ERR_LOCAL, "a symbolic link of another user leads to a file that is not his: not followed; upload the file itself");
+		return fail(e, ERR_LOCAL, PRIVATE_FOREIGN);
 	if (s->fd < 0)
 		return fail_errno(e, "cannot be read");
 	if (fstat(s->fd, &st) == 0 && !S_ISREG(st.st_mode)) {
@@ -193,7 +193,7 @@ source_remove(const struct upload_source *s, const char *path, size_t named, str
 	struct stat st;
 
 	if (dir < 0 && (errno == ELOOP || errno == ENOTDIR))
-		fail(e, ERR_CHANGED, "uploaded, but not removed: a symbolic link leads to its directory");
+		fail(e, ERR_CHANGED, "uploaded, but not removed: behind a symbolic link");
 	else if (dir < 0 || fstatat(dir, path + base, &st, 0) < 0 || !same_state(&st, &s->was))
 		fail(e, ERR_CHANGED, "uploaded, but not removed: it changed meanwhile");
 	else

@@ -33,7 +33,7 @@ mkdir -p tree/sub outside
 echo 1 >tree/sub/a.png
 echo 2 >outside/b.png
 ln -s ../outside tree/link
-t '--move -r, a directory behind a link: uploaded' 1 '' '…b.png: uploaded, but not removed: a symbolic link leads to its directory…Complete: 1/2' \
+t '--move -r, a directory behind a link: uploaded' 1 '' '…b.png: uploaded, but not removed: behind a symbolic link…Complete: 1/2' \
 	r2 upload -r --move --no-date --prefix move tree
 is '… what is behind it is there, and here' "$(object move/link/b.png) $(cat outside/b.png)" '2 2'
 ok '… the other file is gone' [ ! -e tree/sub/a.png ]
@@ -56,7 +56,7 @@ replace_dir() { mv tree/sub tree/moved && ln -s ../outside tree/sub; }
 replace_file() { echo new >tree/new && mv tree/new tree/sub/a.png; }
 link_file() { mv tree/sub/a.png tree/moved && ln -s ../../outside/a.png tree/sub/a.png; }
 how='-r --move --no-date --prefix move'
-swapped 'its directory becomes a link' '…a.png: uploaded, but not removed: a symbolic link leads to its directory…' replace_dir
+swapped 'its directory becomes a link' '…a.png: uploaded, but not removed: behind a symbolic link…' replace_dir
 is '… the file is still there' "$(cat tree/moved/a.png)" 1
 swapped 'it is replaced' '…a.png: uploaded, but not removed: it changed meanwhile…' replace_file
 is '… the new one is still there' "$(cat tree/sub/a.png)" new
@@ -83,11 +83,11 @@ mallory ln -s his/own.png tree/fair.png
 ln -s ../treasure tree/ours.png
 t 'upload -r, links that another user planted' 1 '' '…' r2 upload -r --no-date --prefix links tree
 is '… are not followed to what is not his' "$(object links/planted.png) $(object links/dir/c.png)" 'none none'
-ok '… said' grep -q 'planted.png: a symbolic link of another user leads to a file that is not his' "$T/err"
+ok '… said' grep -q 'planted.png: a symbolic link another user may have made: not followed' "$T/err"
 is '… are to what is, and so are ours' "$(object links/fair.png) $(object links/ours.png)" 'his treasure'
 run sync_once tree
 is 'sync: the same' "$rc $(object "sync/$(date +%F)/planted.png") $(object "sync/$(date +%F)/dir/c.png") $(object "sync/$(date +%F)/fair.png")" '1 none none his'
-ok '… said' grep -q 'FAILED: planted.png: a symbolic link of another user' "$T/out"
+ok '… said' grep -q 'FAILED: planted.png: a symbolic link another user may have made' "$T/out"
 rm -rf tree
 
 # What is no file is not waited for.
@@ -103,7 +103,7 @@ for key in key d/in.png d/file.png; do echo object | ctl "raw/$B/got/$key" -X PU
 victim() { rm -rf shared/* "$T/victim" && echo precious >"$T/victim"; }
 unharmed() { is "$1: unharmed" "$(cat "$T/victim")" precious; }
 victim; mallory ln -s "$T/victim" shared/x.png
-t 'get DEST, a planted link' 1 '' '…x.png: a symbolic link that another user may have made…' r2 get got/key shared/x.png
+t 'get DEST, a planted link' 1 '' '…x.png: a symbolic link another user may have made…' r2 get got/key shared/x.png
 unharmed '… what it leads to'
 cd shared && victim && mallory ln -s "$T/victim" key
 t 'get KEY here, a planted link: replaced' 0 '' … r2 get got/key
@@ -125,10 +125,10 @@ is '… nothing is behind it' "$(ls elsewhere)" ''
 mkdir watched
 say() { r2 sync --once --settle 0 --prefix sync "$@" watched; }
 victim; mallory ln -s "$T/victim" shared/log
-t 'sync --log, a planted link' 0 '…WARNING: log file shared/log: a link that another user may have made, not followed: standard output only…' '' say --log shared/log
+t 'sync --log, a planted link' 0 '…WARNING: log file shared/log: a symbolic link another user may have made: not followed: standard output only…' '' say --log shared/log
 unharmed '… what it leads to'
 victim; link victim shared/log
-t 'sync --log, a planted hard link' 0 '…WARNING: log file shared/log: a link…' '' say --log shared/log
+t 'sync --log, a planted hard link' 0 '…WARNING: log file shared/log: Too many links…' '' say --log shared/log
 unharmed '… its other name'
 ln -s "$T/mine.log" my.log
 t 'sync --log, a link of our own' 0 … '' say --log my.log

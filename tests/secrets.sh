@@ -68,7 +68,9 @@ fi
 
 # Nor does it keep more than it needs to.
 export R2 R2_TEST_SERVER_DIR=${R2_TEST_SERVER_DIR:-$STARTED}
-python3 "$TESTS/memory.py" || FAILED=1
+for part in memory tells; do
+	python3 "$TESTS/$part.py" || FAILED=1
+done
 
 if ! strace -o /dev/null true 2>/dev/null; then
 	not_ok "system calls: strace does not work here"
