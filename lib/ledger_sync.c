@@ -46,6 +46,7 @@ sync_tail(struct ledger *l)
 		/* What was not synced may be gone from the kernel's memory too (fsync(2)): all of it has to be written again. */
 		l->no_header = 1;
 		l->written = 0;
+		l->damaged |= l->sync_due;   /* what was loaded, too: only a new file is sure to have it */
 		return -1;
 	}
 	l->synced += l->tail_len;

@@ -135,6 +135,16 @@ begin_ledger(size_t key)
 	check_int(ledger_open(&ledger, power_live, "b", &e), 0);
 }
 
+/* kill -9, and the next start: nothing more is written or synced. */
+static void
+restart_ledger(void)
+{
+	power_killed = 1;
+	ledger_close(ledger);
+	power_killed = 0;
+	check_int(ledger_open(&ledger, power_live, "b", &e), 0);
+}
+
 static void
 test_ledger(void)
 {
@@ -199,6 +209,32 @@ test_failed_sync(void)
 	sync_ledger();
 	sync_ledger();
 	sync_ledger();
+	ledger_close(ledger);
+	power_cuts(ledger_good, 0);
+}
+
+/* What one process has written and not synced, the next one answers for. */
+static void
+test_inherited(void)
+{
+	begin_ledger(20);
+	put(ledger, 0, 1);
+	put(ledger, 1, 2);
+	restart_ledger();
+	put(ledger, 2, 4);
+	sync_ledger();
+	put(ledger, 3, 5);
+	restart_ledger();
+	power_sync_fails = 1;
+	sync_ledger();
+	sync_ledger();
+	put(ledger, 4, 7);
+	restart_ledger();
+	power_sync_fails = 1;
+	put(ledger, 1, 8);
+	sync_ledger();
+	sync_ledger();
+	restart_ledger();
 	ledger_close(ledger);
 	power_cuts(ledger_good, 0);
 }
@@ -341,6 +377,7 @@ main(void)
 	test_ledger();
 	test_compaction();
 	test_failed_sync();
+	test_inherited();
 	test_journal();
 	printf("%d states of the disk\n", power_states);
 	power_end();
