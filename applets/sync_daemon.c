@@ -254,6 +254,9 @@ loop(struct daemon *d)
 		watch_look(d->watch, &w);
 		if (!d->ready && w.scanned)
 			became_ready(d);
+		/* Once means not to wait for a directory that cannot be read. */
+		if (d->set->once && d->phase == SYNC_RUNS && !w.scanning && !w.root_there)
+			begin_drain(d, d->now, 0);
 		if (d->child.pid && d->child.ended && d->phase == SYNC_RUNS)
 			begin_drain(d, d->now + d->set->drain_ms, 1);
 		/* Where no event tells what goes, the scans do. */
@@ -288,6 +291,7 @@ name_left(void *arg, const struct sync_entry *x)
 static int
 stop(struct daemon *d)
 {
+	struct watch_state w;
 	int left = 0;
 
 	/* What still runs is cut off now; its journal keeps what is done. */
@@ -296,6 +300,11 @@ stop(struct daemon *d)
 	d->pool_open = 0;
 	sync_files_step(d);
 	sync_each(d->sync, name_left, &left);
+	watch_look(d->watch, &w);
+	if (d->ready && w.missed) {
+		sync_log(1, "Not all of %s could be looked at, as told above: there may be more", d->dir);
+		left++;
+	}
 	if (!d->ready) {
 		sync_log(1, "Stopped before the first look at all of %s was finished: there may be more", d->dir);
 		left++;

@@ -63,8 +63,10 @@ sync_changed(void *daemon, const char *rel, const struct stat *st)
 			return;
 		}
 	}
-	if ((st ? sync_found(d->sync, rel, fingerprint(st), d->now, &e) : sync_seen(d->sync, rel, d->now, &e)) < 0)
+	if ((st ? sync_found(d->sync, rel, fingerprint(st), d->now, &e) : sync_seen(d->sync, rel, d->now, &e)) < 0) {
 		sync_log(1, "ERROR: %s: %s: it is looked at again with the next scan", rel, e.msg);
+		watch_missed(d->watch);
+	}
 }
 
 /* A single file is looked at once more when it has been away for the settle time: programs replace files by removing them first. */

@@ -157,6 +157,7 @@ finish(struct watch *w)
 	if (w->full) {
 		w->state.scans++;
 		w->state.scanned = 1;
+		w->missed_before = w->missed;
 		w->next_full_ms = w->o.rescan_ms > 0 ? w->now + max64(w->o.rescan_ms, rest) : -1;
 		w->not_before_ms = w->now + max64(w->hold_ms, rest);
 	}
@@ -214,11 +215,18 @@ watch_rescan(struct watch *w)
 }
 
 void
+watch_missed(struct watch *w)
+{
+	w->missed = 1;
+}
+
+void
 watch_look(const struct watch *w, struct watch_state *s)
 {
 	*s = w->state;
 	s->scanning = is_scanning(w) || (w->there && w->rescan);
 	s->root_there = w->there;
+	s->missed = w->missed || w->missed_before;
 	s->dirs = w->there ? w->table[BY_PLACE].n : 0;
 	s->polled = w->polled;
 }

@@ -9,7 +9,7 @@
 
 struct watch;
 
-/* All are called from within watch_step, and may call watch_rescan, nothing else of this module. rel is below the root, without "." or
+/* All are called from within watch_step, and may call watch_rescan and watch_missed, nothing else of this module. rel is below the root, without "." or
    ".." segments, and valid during the call only. */
 struct watch_options {
 	const char *root;            /* absolute; need not be there yet */
@@ -43,9 +43,13 @@ void watch_step(struct watch *w, int64_t now_ms);
 /* Compare the whole tree as soon as that may be done again (overflows must not make it scan without end). */
 void watch_rescan(struct watch *w);
 
+/* What was told could not be taken. */
+void watch_missed(struct watch *w);
+
 struct watch_state {
 	int scanned;                 /* the first whole scan has been done: every file has been told once, every watch stands */
 	int scanning;                /* a scan is under way or due: more may be told without any event */
+	int missed;                  /* since the last scan that was whole there was something that could not be read, or not be taken */
 	int root_there;
 	size_t dirs, polled;         /* directories known; those of them that are scanned every few seconds for want of events */
 	uint64_t overflows, scans;

@@ -43,6 +43,8 @@ watch_full(struct watch *w)
 	if (!w->full)
 		w->began_ms = w->now;
 	w->full = 1;
+	w->missed_before |= w->missed;
+	w->missed = 0;
 	w->rescan = RESCAN_NONE;
 	watch_above(w);
 	watch_queue(w, w->root, 1);

@@ -21,6 +21,7 @@ fault(struct watch *w, struct node *n, const char *path, const char *what)
 	const char *why = strerror(errno);
 
 	w->faults++;
+	w->missed = 1;
 	if (n->flags & NODE_SAID)
 		return;
 	n->flags |= NODE_SAID;

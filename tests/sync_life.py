@@ -219,6 +219,18 @@ def once(s):
     os.rename(s.write("bad.png"), os.fsencode(s.root) + b"/bad\xff.png")
     d = s.daemon("--once")
     s.check("status 1 when something is left", d.end() == 1 and b"NOT UPLOADED" in d.log(), *s.tail())
+    os.remove(os.fsencode(s.root) + b"/bad\xff.png")
+    # What cannot be looked at may hold files; root can look at everything.
+    under = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.getuid() == 0 else []
+    s.root.chmod(0o777)
+    shutil.rmtree(s.root / ".r2-sync")
+    for path in s.root.rglob("*.png"):
+        path.chmod(0o644)
+    (s.root / "d").chmod(0)
+    d = s.daemon("--once", under=under)
+    s.check("status 1 when a directory cannot be read", d.end() == 1 and b"there may be more" in d.log(), *s.tail())
+    s.check("… with a command, too", s.daemon(under=under, command=["true"]).end() == 1, *s.tail())
+    (s.root / "d").chmod(0o755)
 
 
 def new_only(s):
