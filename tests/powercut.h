@@ -278,7 +278,7 @@ power_end(void)
 }
 
 /* Something was promised: its number, from 0. */
-static int
+static inline int
 power_mark(void)
 {
 	power_add(POWER_MARK, -1);
