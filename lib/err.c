@@ -2,19 +2,24 @@
 #include <stdarg.h>
 #include <string.h>
 #include "buf.h"
+#include "enc.h"
 #include "err.h"
 
 /* Sets every field, so that nothing of an earlier failure (its status, its code) clings to this one. Control
-   characters go: the text may quote a peer, and it is one line on a terminal. */
+   characters go: the text may quote a peer, and it is one line on a terminal. ASCII's become spaces; C1's, what turns
+   text round and what is no UTF-8 are escaped. */
 static void
 fill(struct err *e, enum err_kind kind, struct buf *b)
 {
+	struct buf msg = {e->msg, 0, sizeof e->msg, 0};
+
 	buf_ellipsis(b);
 	for (char *p = b->p; *p; p++)
 		if ((unsigned char)*p < ' ' || *p == 0x7F)
 			*p = ' ';
 	*e = (struct err){.kind = kind};
-	memcpy(e->msg, b->p, b->len + 1);
+	enc_printable(&msg, b->p, b->len);
+	buf_ellipsis(&msg);
 }
 
 int

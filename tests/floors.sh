@@ -6,7 +6,8 @@
 # not know each other. NAME_part.c belongs to NAME.
 FLOORS='
 1 buf cpu
-1 err enc hash utc start
+1 enc hash utc start
+1 err
 1 path opt log nfc
 1 mime sandbox private
 2 net

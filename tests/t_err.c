@@ -35,6 +35,16 @@ test_one_line(void)
 	check_str(e.msg, "a b c [2Jd e f\303\251");
 }
 
+/* A peer's text may hold what a terminal acts on without ASCII's control characters. */
+static void
+test_no_escapes_above_ascii(void)
+{
+	struct err e = {0};
+
+	fail(&e, ERR_PROTO, "%s", "a\302\233" "2Jb\233c\342\200\256d\377");
+	check_str(e.msg, "a\\xc2\\x9b2Jb\\x9bc\\u202ed\\xff");
+}
+
 static void
 test_long_message_ends_at_a_character(void)
 {
@@ -82,6 +92,7 @@ main(void)
 	test_every_field_is_set();
 	test_message_may_quote_itself();
 	test_one_line();
+	test_no_escapes_above_ascii();
 	test_long_message_ends_at_a_character();
 	test_exact_fit();
 	test_errno();
