@@ -121,22 +121,21 @@ path_bucket_check(const char *bucket, struct err *e)
 	return 0;
 }
 
-/* One character of a name: '?' and the sets stand for a letter, not for a byte of it. Invalid UTF-8 goes byte by byte. */
+/* One character of a name: '?' and the sets stand for a letter, not for a byte of it. Invalid UTF-8 goes byte by byte, each a character
+   outside Unicode. No byte behind a NUL is looked at: it makes what is before it invalid. */
 static unsigned
 next_char(const char **s)
 {
-	const unsigned char *p = (const unsigned char *)*s;
-	unsigned c = *p++, n = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : c >= 0xc0 ? 1 : 0, v = c & (0x3fu >> n);
+	unsigned c = (unsigned char)*(*s)++;
+	unsigned more = c < 0x80 ? 0 : c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3;
 
-	for (unsigned i = 0; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80) {
-			n = 0;
-			break;
-		}
-		v = v << 6 | (p[i] & 0x3f);
-	}
-	*s = (const char *)p + n;
-	return n ? v : c;
+	if (!enc_utf8_valid(*s - 1, more + 1))
+		return c + 0x110000;
+	if (more)
+		c &= 0x3fu >> more;
+	while (more--)
+		c = c << 6 | (*(*s)++ & 0x3f);
+	return c;
 }
 
 static unsigned

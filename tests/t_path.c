@@ -161,6 +161,9 @@ test_match(void)
 		{"[x.png", "[x.png", 0, 1}, {"[]x]", "]", 0, 1}, {"[!]x]", "]", 0, 0}, {"[a-]", "-", 0, 1}, {"[\\]]", "]", 0, 1},
 		{"[A-C]", "b", 1, 1}, {"[^a]", "b", 0, 1}, {"*a*b*c", "xxaybzc", 0, 1}, {"*a*b*c", "xxaybz", 0, 0}, {"**", "", 0, 1},
 		{"a*", "a", 0, 1}, {"a?", "a", 0, 0}, {"\\", "\\", 0, 1}, {"*\\?", "a?", 0, 1}, {"*\\?", "ab", 0, 0},
+		/* What is no UTF-8 is bytes, and none of them a letter: overlong "/", more than U+10FFFF, Latin-1. */
+		{"/", "\xc0\xaf", 0, 0}, {"?", "\xff\x9f\x98\x80", 0, 0}, {"????", "\xff\x9f\x98\x80", 0, 1}, {"\xc3\xa9", "\xe9", 0, 0},
+		{"\xe9", "\xe9", 0, 1}, {"?\xbb", "\xe0\xbb", 0, 1}, {"[\xe0-\xff]", "\xe9", 0, 1}, {"[\xc3\xa0-\xc3\xbf]", "\xe9", 0, 0},
 		{"*a*a*a*a*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 0, 0},
 	};
 
