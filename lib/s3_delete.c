@@ -85,6 +85,9 @@ end_error(struct many *m, struct err *e)
 		return fail(e, ERR_LOCAL, "out of memory");
 	if (!strcmp(m->error.code, "NoSuchKey"))
 		return 0;
+	/* A key that an <Error> is about is still there, whatever that leaves out. */
+	if (!*m->error.code)
+		strcpy(m->error.code, "Unknown");
 	m->why[at] = m->error;
 	m->failed++;
 	memcpy(look.code, m->error.code, sizeof look.code);
