@@ -21,7 +21,8 @@ ledger_write_tail(struct ledger *l)
 	if (l->no_header && ledger_header_put(l->fd) < 0)
 		return -1;
 	l->no_header = 0;
-	l->written += ledger_write(l->fd, l->tail + l->written, l->tail_len - l->written, l->synced + l->written);
+	if (l->written < l->tail_len)
+		l->written += ledger_write(l->fd, l->tail + l->written, l->tail_len - l->written, l->synced + l->written);
 	if (l->written < l->tail_len)
 		return -1;
 	l->failing = 0;
