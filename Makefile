@@ -8,6 +8,7 @@
 #   make demo | interop | bench | facts
 #   make coverage   what the tests reach of lib/; make tsan: races between threads; make stress: signals at random moments, STRESS seconds (300)
 #   make soak    r2 sync behind a proxy that breaks things, for SOAK seconds (600)
+#   make fuzz    [SECONDS=60] [TARGET=NAME]: libFuzzer on what reads other people's bytes; finds go to tests/fuzz/finds
 #   make clean       keeps downloads; make distclean does not
 # BEARSSL_SRC=DIR takes another BearSSL tree, V=1 shows the commands, WERROR=-Werror makes warnings errors.
 VERSION     = 0.1.0
@@ -41,6 +42,7 @@ UNITS      := $(foreach b,musl asan,$(TESTS:tests/%.c=$(B)/$b/%))
 COV_UNITS  := $(TESTS:tests/%.c=$(B)/cov/%)
 # The modules that have threads, or are used by several.
 TSAN_UNITS := $(foreach t,pool http http_send net download upload watch walk ledger sync log progress,$(B)/tsan/t_$t)
+FUZZ       := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(sort $(wildcard tests/fuzz/*.c)))
 # Shell tests: what may be executed, but for those that have a target of their own.
 SCRIPTS    := $(filter-out tests/lib.sh tests/demo.sh tests/interop.sh tests/tsan.sh,$(sort $(shell find tests -maxdepth 1 -name '*.sh' -perm -100 2>/dev/null)))
 
@@ -55,6 +57,7 @@ BR_CPPFLAGS = -w -fstack-protector -I$(BEARSSL_SRC)/inc -I$(BEARSSL_SRC)/src -ff
 CC_musl     = $(MUSL_CC) -Os -flto=auto -ffat-lto-objects -fPIE -fstack-protector -ffunction-sections -fdata-sections \
               -fno-asynchronous-unwind-tables -fno-ident $(if $(filter x86_64-%,$(MACHINE)),-malign-data=abi)
 CC_asan     = $(CC) -O1 -g -fno-omit-frame-pointer -fsanitize=address -pthread
+CC_fuzz     = clang -O1 -g -fno-omit-frame-pointer -fsanitize=address,fuzzer-no-link -pthread
 UBSAN       = -fsanitize=undefined -fno-sanitize-recover=all
 # Clang's; what it says to the sources is .ci/check's business.
 CC_cov      = clang -w -O1 -g -pthread
@@ -72,6 +75,7 @@ LINK_musl   = $(CC) -nostdlib -nostartfiles -static-pie -Wl,--no-dynamic-linker,
 LINK_asan   = $(CC_asan) $(UBSAN) -o $@ $(filter %.o %.a,$^)
 LINK_cov    = $(CC_cov) $(PROFILE) -o $@ $(filter %.o %.a,$^)
 LINK_tsan   = $(CC_tsan) -o $@ $(filter %.o %.a,$^)
+LINK_fuzz   = $(CC_fuzz) $(UBSAN) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(filter %.a,$^)
 
 all: r2
 
@@ -112,6 +116,13 @@ $(eval $(call BUILD,musl,-Oz))
 $(eval $(call BUILD,asan,$(UBSAN)))
 $(eval $(call BUILD,cov,$(PROFILE) -fcoverage-mapping -mllvm -runtime-counter-relocation))
 $(eval $(call BUILD,tsan))
+$(eval $(call BUILD,fuzz,$(UBSAN)))
+
+# The fuzz targets. BearSSL is not what they are about: as it ships, without instruments. What reads options has those of the applets.
+$(B)/fuzz/%.o: WARN += -Wno-sign-conversion -Wno-string-conversion -Wno-string-concatenation   # as make check has it
+$(B)/fuzz/opt: $(patsubst %.c,$(B)/fuzz/%.o,$(filter-out applets/main.c,$(APPLETS)))
+$(FUZZ): $(B)/fuzz/%: $(B)/fuzz/tests/fuzz/%.o $(B)/fuzz/libr2.a $(B)/musl/libbearssl.a
+	$(Q)$(LINK_fuzz)
 
 # Mozilla's roots as constants, by BearSSL's own tool; it drops silently what it cannot read, so count.
 $(B)/brssl: $(B)/musl/libbearssl.a
@@ -136,6 +147,8 @@ MISSING    := $(if $(wildcard $(BEARSSL_SRC)/inc/bearssl.h),,BearSSL) \
 ifeq ($(strip $(MISSING)),)
 $(call remember,$(B)/flags,$(CC_musl) $(CC_asan) $(UBSAN) $(CC_cov) $(PROFILE) $(CC_tsan) $(WARN) $(CPPFLAGS) $(LINK_musl))
 $(call remember,$(B)/flags-bearssl,$(CC_musl) $(CC_asan) $(CC_cov) $(CC_tsan) $(BR_CPPFLAGS))
+$(call remember,$(B)/flags,$(CC_musl) $(CC_asan) $(CC_fuzz) $(UBSAN) $(WARN) $(CPPFLAGS) $(LINK_musl))
+$(call remember,$(B)/flags-bearssl,$(CC_musl) $(CC_asan) $(BR_CPPFLAGS))
 else
 $(B)/flags: FORCE
 	@echo 'Missing: $(strip $(MISSING)). Run "make deps" first.' >&2; exit 1
@@ -152,7 +165,7 @@ deps-test:
 
 # Parts that come one after the other, however many jobs there are: what is installed is seen by a new make.
 test: deps-test
-	@+$(AGAIN) r2 units
+	@+$(AGAIN) r2 units fuzz-programs
 	@TEST_SERVER=radosgw tests/run $(UNITS) $(SCRIPTS)
 
 check: deps-test
@@ -179,6 +192,12 @@ tsan: deps-test
 stress: deps-test
 	@+$(AGAIN) r2
 	@STRESS=$${STRESS:-300} TEST_TIMEOUT=$$((2 * $${STRESS:-300} + 600)) tests/run tests/signals.sh
+# TARGET=NAME: that one only. How it is done: tests/fuzz/run.
+fuzz: deps-test
+	@+$(AGAIN) fuzz-programs
+	@tests/fuzz/run $(or $(SECONDS),60) $(or $(TARGET),$(notdir $(FUZZ)))
+
+fuzz-programs: $(FUZZ)
 
 soak: deps-test
 	@+$(AGAIN) r2
@@ -244,6 +263,7 @@ distclean:
 
 FORCE:
 .PHONY: all man facts units deps deps-test test check demo interop coverage tsan stress soak bench install uninstall clean distclean FORCE
+.PHONY: all man facts units fuzz fuzz-programs deps deps-test test check demo interop soak bench install uninstall clean distclean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
--include $(wildcard $(B)/*/*/*.d)
+-include $(wildcard $(B)/*/*/*.d $(B)/fuzz/tests/fuzz/*.d)
