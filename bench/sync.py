@@ -1,100 +1,115 @@
-"""What r2 sync costs, in three figures of one run: sync.py [FILES]
-From the last close(2) of a file to its object's last byte at the server (which is this program: plain http on loopback that looks at the clock
-and forgets), beyond the settle time and with none; wake-ups of all threads in a minute of doing nothing; resident memory, ten directories."""
-import hashlib, http.server, os, pathlib, statistics, subprocess, sys, tempfile, threading, time
-
-R2 = os.path.realpath(os.environ.get("R2", pathlib.Path(__file__).parent.parent / "r2"))
-FILES = int(sys.argv[1]) if len(sys.argv) > 1 else 200
-IDLE_S = float(os.environ.get("IDLE", 60))
-arrived = {}
-
-
-class Sink(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def answer(self, status, fields=()):
-        self.send_response(status)
-        for name, value in fields:
-            self.send_header(name, value)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def do_HEAD(self):
-        self.answer(404)
-
-    def do_PUT(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        arrived[self.path.rsplit("/", 1)[1]] = time.monotonic()
-        crc = self.headers.get("x-amz-checksum-crc32c")
-        self.answer(200, [("ETag", f'"{hashlib.md5(body).hexdigest()}"'), *([("x-amz-checksum-crc32c", crc)] if crc else [])])
-
-    def log_message(self, *args):
-        pass
+"""What r2 sync costs, against the sink: a burst, the time from close(2) to the object, a minute of doing nothing, many directories. Each
+returns its figures (µs, bytes) of one run; bench is the harness's."""
+import contextlib
+import os
+import pathlib
+import signal
+import statistics
+import subprocess
+import tempfile
+import time
 
 
-def threads(pid, name):
-    return sum(int(line.split()[1]) for t in pathlib.Path(f"/proc/{pid}/task").iterdir()
-               for line in (t / "status").read_text().splitlines() if line.startswith(name))
+def _rows(path, names):
+    rows = (line.split() for line in pathlib.Path(path).read_text().splitlines())
+    return [int(row[1]) for row in rows if row and row[0] in names]
+
+
+def wakeups(pid):
+    return sum(sum(_rows(t / "status", ("voluntary_ctxt_switches:",))) for t in pathlib.Path(f"/proc/{pid}/task").iterdir())
 
 
 def memory(pid):
-    rows = dict(line.split()[:2] for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:])
-    return sum(int(rows[k]) for k in ("Shared_Clean:", "Shared_Dirty:", "Private_Clean:", "Private_Dirty:"))
+    return 1024 * sum(_rows(f"/proc/{pid}/smaps_rollup", ("Pss:",)))
+
+
+def cpu(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) * 1000000 // os.sysconf("SC_CLK_TCK")
 
 
 class Daemon:
-    def __init__(self, root, port, settle):
-        env = {"PATH": os.environ["PATH"], "R2_ENDPOINT": f"http://127.0.0.1:{port}", "R2_ACCESS_KEY_ID": "key", "R2_SECRET_ACCESS_KEY": "secret"}
-        self.process = subprocess.Popen([R2, "sync", "--log", "-", "-q", "--settle", str(settle), root], env=env)
+    """r2 sync on a new directory below one of its own, since it watches the one above too."""
 
-    def stop(self):
-        self.process.terminate()
+    def __init__(self, bench, settle, directories=0):
+        self.bench = bench
+        self.top = tempfile.TemporaryDirectory(dir=bench.dir)
+        self.root = os.path.join(self.top.name, "parent", "output")
+        os.makedirs(self.root)
+        for n in range(directories):
+            os.makedirs(f"{self.root}/{n // 100}/{n}", exist_ok=True)
+        self.puts = bench.server.counts()["puts"]
+        bench.runs += 1
+        self.process = bench.child = subprocess.Popen(
+            [bench.tools["r2"].program, "sync", "--log", "-", "-q", "--settle", str(settle), "--prefix", f"sync-{bench.runs}", self.root],
+            env=bench.env, start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        self.pid = self.process.pid
+        try:
+            self.write("first.png", b"x")
+            self.wait(1)
+        except OSError:
+            self.__exit__()
+            raise
+
+    def write(self, name, data):
+        with open(f"{self.root}/{name}", "wb") as f:
+            f.write(data)
+
+    def wait(self, count, step=0.002):
+        """Until so many objects have come."""
+        end = time.monotonic() + 120
+        while self.bench.server.counts()["puts"] < self.puts + count:
+            if self.process.poll() is not None or time.monotonic() > end:
+                raise OSError("sync ended, or did not upload")
+            time.sleep(step)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGTERM)
         self.process.wait()
+        self.top.cleanup()
 
 
-def latency(settle, port):
-    """Milliseconds, one file after the other, beyond the settle time."""
-    with tempfile.TemporaryDirectory() as root:
-        root += "/parent/output"
-        os.makedirs(root)
-        d, waits = Daemon(root, port, settle), []
-        time.sleep(0.5)
-        for i in range(FILES if settle == 0 else min(FILES, 60)):
-            name = f"{settle}-{i}.png"
-            with open(f"{root}/{name}", "wb") as f:
-                f.write(os.urandom(50000))
+def burst(bench, count, size):
+    """Files written at once: wall from the first byte of the first to the last object."""
+    data = os.urandom(size)
+    with Daemon(bench, 0.2) as d:
+        before, start, used = bench.server.counts(), time.monotonic(), cpu(d.pid)
+        for n in range(count):
+            d.write(f"{n}.png", data)
+        d.wait(count + 1, 0.02)
+        wall = time.monotonic() - start
+        after = bench.server.counts()
+        grown = {name: after[name] - before[name] for name in ("wire", "requests", "connections")}
+        return {"wall": int(wall * 1e6), "cpu": cpu(d.pid) - used, "rss": memory(d.pid), **grown}
+
+
+def latency(bench, count):
+    """One file after the other without settle time. The sink is asked every 2 ms, so that much is the figures' grain."""
+    waits = []
+    with Daemon(bench, 0) as d:
+        for n in range(count):
+            d.write(f"{n}.png", os.urandom(50000))
             closed = time.monotonic()
-            while name not in arrived:
-                time.sleep(0.0005)
-            waits.append((arrived[name] - closed - settle) * 1000)
-        d.stop()
+            d.wait(n + 2, 0)
+            waits.append(int((time.monotonic() - closed) * 1e6))
     waits.sort()
-    return statistics.median(waits), waits[min(len(waits) - 1, len(waits) * 99 // 100)]
+    return {"p50": int(statistics.median(waits)), "p99": waits[len(waits) * 99 // 100]}
 
 
-def idle(port):
-    with tempfile.TemporaryDirectory() as root:
-        root += "/parent/output"          # what happens in /tmp would wake it: it watches the parent too
-        os.makedirs(root)
-        for i in range(10):
-            os.mkdir(f"{root}/{i}")
-        d = Daemon(root, port, 1)
-        pathlib.Path(f"{root}/1/a.png").write_bytes(b"x")
-        while "a.png" not in arrived:
-            time.sleep(0.01)
-        time.sleep(3)
-        before = threads(d.process.pid, "voluntary_ctxt_switches")
-        time.sleep(IDLE_S)
-        kept = os.listdir(f"/proc/{d.process.pid}/fd")
-        sockets = sum(os.readlink(f"/proc/{d.process.pid}/fd/{fd}").startswith("socket:") for fd in kept)
-        figures = threads(d.process.pid, "voluntary_ctxt_switches") - before, memory(d.process.pid), sockets
-        d.stop()
-        return figures
+def idle(bench, seconds):
+    with Daemon(bench, 0.2, 10) as d:
+        time.sleep(min(3, seconds))
+        before, used = wakeups(d.pid), cpu(d.pid)
+        time.sleep(seconds)
+        return {"wakeups": wakeups(d.pid) - before, "cpu": cpu(d.pid) - used, "rss": memory(d.pid)}
 
 
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Sink)
-threading.Thread(target=server.serve_forever, daemon=True).start()
-port = server.server_address[1]
-for settle in (0, 1):
-    print("settle %g s: from close to object, beyond it: p50 %.1f ms, p99 %.1f ms" % (settle, *latency(settle, port)), flush=True)
-print("idle for %g s: %d wake-ups; %d KB resident, private and shared; %d sockets (one of them is --status's)" % (IDLE_S, *idle(port)))
+def watched(bench, count):
+    """From its start to the first object."""
+    start = time.monotonic()
+    with Daemon(bench, 0, count) as d:
+        return {"wall": int((time.monotonic() - start) * 1e6), "cpu": cpu(d.pid), "rss": memory(d.pid)}

