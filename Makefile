@@ -145,10 +145,8 @@ remember    = $(if $(subst =$(file <$1),,=$2),$(shell mkdir -p $(B))$(file >$1,$
 MISSING    := $(if $(wildcard $(BEARSSL_SRC)/inc/bearssl.h),,BearSSL) \
               $(if $(shell command -v $(MUSL_CC)),,$(MUSL_CC)) $(if $(wildcard $(ROOTS)),,ca-certificates)
 ifeq ($(strip $(MISSING)),)
-$(call remember,$(B)/flags,$(CC_musl) $(CC_asan) $(UBSAN) $(CC_cov) $(PROFILE) $(CC_tsan) $(WARN) $(CPPFLAGS) $(LINK_musl))
+$(call remember,$(B)/flags,$(CC_musl) $(CC_asan) $(CC_fuzz) $(UBSAN) $(CC_cov) $(PROFILE) $(CC_tsan) $(WARN) $(CPPFLAGS) $(LINK_musl))
 $(call remember,$(B)/flags-bearssl,$(CC_musl) $(CC_asan) $(CC_cov) $(CC_tsan) $(BR_CPPFLAGS))
-$(call remember,$(B)/flags,$(CC_musl) $(CC_asan) $(CC_fuzz) $(UBSAN) $(WARN) $(CPPFLAGS) $(LINK_musl))
-$(call remember,$(B)/flags-bearssl,$(CC_musl) $(CC_asan) $(BR_CPPFLAGS))
 else
 $(B)/flags: FORCE
 	@echo 'Missing: $(strip $(MISSING)). Run "make deps" first.' >&2; exit 1
@@ -262,8 +260,7 @@ distclean:
 	rm -rf r2 $(B)
 
 FORCE:
-.PHONY: all man facts units deps deps-test test check demo interop coverage tsan stress soak bench install uninstall clean distclean FORCE
-.PHONY: all man facts units fuzz fuzz-programs deps deps-test test check demo interop soak bench install uninstall clean distclean FORCE
+.PHONY: all man facts units fuzz fuzz-programs deps deps-test test check demo interop coverage tsan stress soak bench install uninstall clean distclean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(wildcard $(B)/*/*/*.d $(B)/fuzz/tests/fuzz/*.d)
