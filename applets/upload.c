@@ -13,7 +13,7 @@
 #include "transfer.h"
 #include "upload_files.h"
 
-static int test;
+static int test, write_too;
 static struct upload_options uo;
 static struct upload_run uploads;
 static uint64_t threshold = UPLOAD_THRESHOLD;
@@ -25,6 +25,7 @@ static char meta_names[S3_META_MAX][64];
 
 static const struct opt opts[] = {
 	{0, "test", NULL, "look up, connect, sign, list one key: says what is wrong; uploads nothing", opt_flag, &test, 0, 0},
+	{0, "write", NULL, "with --test: also put, replace and delete a small object, to see what the keys may do", opt_flag, &write_too, 0, 0},
 	{0, "prefix", "P", "first part of the key [$R2_PREFIX, else outputs]; may be empty", opt_string, &prefix, 0, 0},
 	{0, "key", "KEY", "exactly this key, for one FILE or -", opt_string, &key, 0, 0},
 	{0, "no-date", NULL, "no date folder", opt_flag, &uo.no_date, 0, 0},
@@ -168,10 +169,12 @@ run(int argc, char **argv, struct err *e)
 		applet_help(&upload_applet, stdout);
 		return 1;
 	}
+	if (write_too && !test)
+		return fail(e, ERR_USAGE, "--write goes with --test");
 	if ((!test && check_options(argc, e) < 0) || client_open(&c, e) < 0)
 		rc = -1;
 	else if (test)
-		rc = doctor(&c);
+		rc = doctor(&c, write_too);
 	else if ((rc = choose_target(&c, e)) == 0)
 		rc = upload_all(&c, argc, argv, e);
 	client_close(&c);

@@ -244,6 +244,14 @@ if [ -n "$R2_HTTP_ENDPOINT" ]; then
 	t "upload by http, which is signed whole" 0 … '…Complete: 1/1' r2 upload --endpoint "$R2_HTTP_ENDPOINT" --key "$P/http.png" file1.png
 	ok "… and the object" s3_is "$P/http.png" file1.png
 fi
+# What the keys may do: badserver.py would let anybody; the store's own words are tests/doctor.sh's business.
+t "--test --write" 0 "…
+ok   put
+ok   condition
+ok   multipart
+ok   delete" "…Connection OK: $B" probe --write
+is "… leaves nothing behind" "$(s3_keys "${R2_PREFIX:-outputs}/.r2-probe")" ''
+t "--write alone" 2 '' '…--write goes with --test…' r2 upload --write file1.png
 t "--test uploads nothing" 0 … … r2 upload --test --prefix "$P/tested" file1.png
 is "… nothing at all" "$(s3_count "$P/tested")" 0
 finish
