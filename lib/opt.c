@@ -1,12 +1,10 @@
-#include <errno.h>
 #include <getopt.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include "buf.h"
 #include "enc.h"
-#include "opt.h"
-#include "utc.h"
+#include "opt_value.h"
 
 enum {
 	ROWS_MAX = 96,        /* of all tables together */
@@ -23,199 +21,6 @@ struct parser {
 	struct option longs[ROWS_MAX + 1];
 	char letters[2 * ROWS_MAX + 2];
 };
-
-/* What a message calls the option: "--name", or "-x" when it has a letter only. */
-static const char *
-called(const struct opt *o, char out[WORD_MAX])
-{
-	struct buf b = {out, 0, WORD_MAX, 0};
-
-	if (o->name)
-		buf_fmt(&b, "--%s", o->name);
-	else
-		buf_fmt(&b, "-%c", o->letter);
-	return out;
-}
-
-/* "--days: 0 is not between 1 and 3650": why goes on after the value. */
-static int
-bad(const struct opt *o, const char *val, struct err *e, const char *why)
-{
-	char name[WORD_MAX], text[ENC_SHOW_CAP];
-
-	if (!*val)
-		val = "\"\"";
-	return fail(e, ERR_USAGE, "%s: %s %s", called(o, name), enc_show(text, sizeof text, val), why);
-}
-
-int
-opt_flag(const struct opt *o, const char *val, struct err *e)
-{
-	(void)val, (void)e;
-	*(int *)o->dest = 1;
-	return 0;
-}
-
-int
-opt_string(const struct opt *o, const char *val, struct err *e)
-{
-	(void)e;
-	*(const char **)o->dest = val;
-	return 0;
-}
-
-static int
-all_digits(const char *s)
-{
-	return *s && !s[strspn(s, "0123456789")];
-}
-
-int
-opt_number(const struct opt *o, const char *val, struct err *e)
-{
-	char why[96];
-	struct buf b = BUF(why);
-	long v;
-
-	errno = 0;
-	v = strtol(val, NULL, 10);
-	if (all_digits(val) && !errno && v >= o->min && v <= o->max) {
-		*(long *)o->dest = v;
-		return 0;
-	}
-	buf_fmt(&b, "is not %sbetween %ld and %ld", all_digits(val) ? "" : "a number ", o->min, o->max);
-	return bad(o, val, e, why);
-}
-
-/* The unit's size after an optional blank: "", "B", "K", "KB", "KiB" and so on, any case; 0 when it is none. */
-static unsigned long long
-unit(const char *s)
-{
-	static const char units[] = "KMGT";
-	unsigned long long size = 1;
-	const char *u;
-
-	s += *s == ' ' && s[1];
-	u = *s > ' ' ? strchr(units, *s & ~0x20) : NULL;
-	if (u) {
-		size <<= 10 * (u - units + 1);
-		s++;
-		if ((*s == 'i' || *s == 'I') && (s[1] == 'B' || s[1] == 'b'))
-			s++;
-	}
-	s += *s == 'B' || *s == 'b';
-	return *s ? 0 : size;
-}
-
-int
-opt_parse_size(const char *text, unsigned long long *bytes)
-{
-	size_t whole = strspn(text, "0123456789"), point = whole + (text[whole] == '.');
-	size_t end = point + strspn(text + point, "0123456789");
-	unsigned long long size, v = 0, part = 0;
-
-	size = unit(text + end);
-	if (!whole || (point > whole && (end == point || size == 1)) || !size)
-		return -1;
-	for (size_t i = 0; i < whole; i++)
-		if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, text[i] - '0', &v))
-			return -1;
-	/* From the last digit to the first: exact, however many there are. */
-	while (end > point)
-		part = ((unsigned)(text[--end] - '0') * size + part) / 10;
-	return __builtin_mul_overflow(v, size, &v) || __builtin_add_overflow(v, part, bytes) ? -1 : 0;
-}
-
-int
-opt_size(const struct opt *o, const char *val, struct err *e)
-{
-	unsigned long long bytes;
-
-	if (opt_parse_size(val, &bytes) < 0)
-		return bad(o, val, e, "is not a size: a number, or one with K, M, G or T such as 50M");
-	*(uint64_t *)o->dest = bytes;
-	return 0;
-}
-
-int
-opt_parse_age(const char *text, int64_t *ms)
-{
-	static const struct { char unit; int64_t ms; } units[] = {
-		{'\0', 1000}, {'s', 1000}, {'m', 60000}, {'h', 3600000}, {'d', 86400000}, {'w', 604800000},
-	};
-	size_t whole = strspn(text, "0123456789"), point = whole + (text[whole] == '.');
-	size_t end = point + strspn(text + point, "0123456789"), u = 0;
-	int64_t v = 0, part = 0;
-
-	while (u < sizeof units / sizeof *units && units[u].unit != text[end])
-		u++;
-	if (!whole || (point > whole && end == point) || u == sizeof units / sizeof *units || (text[end] && text[end + 1]))
-		return -1;
-	for (size_t i = 0; i < whole; i++)
-		if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, text[i] - '0', &v))
-			return -1;
-	while (end > point)
-		part = ((text[--end] - '0') * units[u].ms + part) / 10;
-	return __builtin_mul_overflow(v, units[u].ms, &v) || __builtin_add_overflow(v, part, ms) ? -1 : 0;
-}
-
-int
-opt_age(const struct opt *o, const char *val, struct err *e)
-{
-	char why[160];
-	struct buf b = BUF(why);
-	int64_t ms;
-
-	if (opt_parse_age(val, &ms) < 0)
-		return bad(o, val, e, "is not a time: seconds, or a number with s, m, h, d or w such as 7d");
-	if (ms < (int64_t)o->min * 1000 || ms > (int64_t)o->max * 1000) {
-		buf_fmt(&b, "is not between %ld and %ld seconds", o->min, o->max);
-		return bad(o, val, e, why);
-	}
-	*(int64_t *)o->dest = ms;
-	return 0;
-}
-
-int
-opt_date(const struct opt *o, const char *val, struct err *e)
-{
-	if (utc_parse_date(val, NULL) < 0)
-		return bad(o, val, e, "is not a date of the calendar in the form YYYY-MM-DD");
-	*(const char **)o->dest = val;
-	return 0;
-}
-
-int
-opt_choice(const struct opt *o, const char *val, struct err *e)
-{
-	char why[256];
-	struct buf b = BUF(why);
-	const char *word = o->arg;
-
-	for (int i = 0; word; i++) {
-		size_t n = strcspn(word, "|");
-
-		if (strlen(val) == n && !memcmp(val, word, n)) {
-			*(int *)o->dest = i;
-			return 0;
-		}
-		word = word[n] ? word + n + 1 : NULL;
-	}
-	buf_fmt(&b, "is none of %s", o->arg);
-	return bad(o, val, e, why);
-}
-
-int
-opt_list(const struct opt *o, const char *val, struct err *e)
-{
-	struct opt_words *w = o->dest;
-	char name[WORD_MAX];
-
-	if (w->n >= OPT_LIST_MAX)
-		return fail(e, ERR_USAGE, "%s: given more than %d times", called(o, name), OPT_LIST_MAX);
-	w->v[w->n++] = val;
-	return 0;
-}
 
 static size_t
 least(size_t a, size_t b)
@@ -356,13 +161,13 @@ static int
 refuse(const struct parser *p, int answer, char **argv, struct err *e)
 {
 	const struct opt *o = row(p, optopt);
-	char name[WORD_MAX], word[ENC_SHOW_CAP];
+	char name[OPT_CALLED_CAP], word[ENC_SHOW_CAP];
 	struct buf b = BUF(word);
 
 	if (answer == ':' && o)
-		return fail(e, ERR_USAGE, "%s needs %s", called(o, name), o->arg);
+		return fail(e, ERR_USAGE, "%s needs %s", opt_called(o, name), o->arg);
 	if (o)
-		return fail(e, ERR_USAGE, "%s takes no value", called(o, name));
+		return fail(e, ERR_USAGE, "%s takes no value", opt_called(o, name));
 	if (optopt)
 		return unknown_letter((char)optopt, e);
 	buf_put(&b, argv[optind - 1] + 2, strcspn(argv[optind - 1] + 2, "="));
