@@ -52,6 +52,7 @@ is_date_folder(const char *name)
 	return utc_parse_date(date, NULL) == 0;
 }
 
+/* -fanalyzer: malloc-leak: a->folders keeps what is in them until they are all freed at the end. */
 /* The level of the folders; anything else there has its place between them, and is listed the ordinary way. */
 static int
 collect(void *arg, const struct s3_entry *x, struct err *e)

@@ -63,6 +63,7 @@ static const uint32_t sines[64] = {
 	}
 
 /* w[i] := word i of this block, of all streams: four by four. */
+/* -fanalyzer: use-of-uninitialized-value: the loop fills all 16, by two halves of which it loses sight. */
 LONG_REGISTERS static inline void
 transpose(eight w[16], const unsigned char *const p[HASH_MD5_LANES], size_t at)
 {

@@ -14,12 +14,12 @@ static struct sync_node *
 probe(const struct sync *s)
 {
 	uint32_t n = s->q.n[SYNC_AGE];
-	struct sync_node *best = NULL;
+	struct sync_node *best = s->q.heap[SYNC_AGE][s->random % n];
 
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = 1; i < n; i++) {
 		struct sync_node *x = s->q.heap[SYNC_AGE][(s->random + i) % n];
 
-		if (!best || x->x.failures < best->x.failures)
+		if (x->x.failures < best->x.failures)
 			best = x;
 	}
 	return best;

@@ -77,6 +77,7 @@ anchor_copy(br_x509_trust_anchor *ta, struct loader *l, const br_x509_pkey *key)
 	return 0;
 }
 
+/* -fanalyzer: malloc-leak: the trust keeps the anchors, and what hangs on them, until it is freed. */
 /* Add the certificate to the anchors; one whose key or name BearSSL cannot use is passed over. */
 static int
 cert_end(struct loader *l)

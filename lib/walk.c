@@ -120,6 +120,7 @@ skip_past(DIR *dir, const char *name)
 	return -1;
 }
 
+/* -fanalyzer: malloc-leak: the level keeps it; whoever pops the level closes it. */
 /* Open the top level again, which had been closed while the walk was deeper down in its entry whose name still stands
    in w->path. By its path: ".." of the child is another directory when a symbolic link led there. NULL with *e. */
 static DIR *
