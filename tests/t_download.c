@@ -4,9 +4,24 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "../lib/s3_get.c"
+/* A file system that cannot rename without replacing. */
+static int old_rename;
+
+static long
+old_renameat2(long number, int from, const char *name, int to, const char *other, unsigned flags)
+{
+	if (old_rename) {
+		errno = EINVAL;
+		return -1;
+	}
+	return syscall(number, from, name, to, other, flags);
+}
+#define syscall old_renameat2
 #include "../lib/download_dest.c"
+#undef syscall
 #include "download_etag.h"
 #include "download_layout.h"
 #include "test.h"
@@ -425,6 +440,32 @@ test_long_temp(int root)
 	download_dest_close(&d);
 }
 
+/* Where the system cannot rename without replacing, a second name does the same. */
+static void
+test_old_rename(int root)
+{
+	struct download_final f = {.size = 3};
+	struct download_dest a;
+	struct err e;
+
+	old_rename = 1;
+	check_int(download_dest_open(&a, root, "old", &e), 0);
+	check_int(download_dest_temp(&a, "01234567", &e), 0);
+	check(write(a.fd, "one", 3) == 3);
+	check_int(download_dest_commit(&a, &f, &e), 0);
+	check_str(read_file(root, "old"), "one");
+	check_str(read_file(root, a.temp), "(none)");
+	check_int(download_dest_temp(&a, "01234567", &e), 0);
+	check(write(a.fd, "two", 3) == 3);
+	check_int(download_dest_commit(&a, &f, &e), -1);
+	check(strstr(e.msg, "already"));
+	check_str(read_file(root, "old"), "one");
+	download_dest_drop(&a);
+	check_str(read_file(root, a.temp), "(none)");
+	download_dest_close(&a);
+	old_rename = 0;
+}
+
 int
 main(void)
 {
@@ -443,6 +484,7 @@ main(void)
 	test_places(root);
 	test_temp(root);
 	test_long_temp(root);
+	test_old_rename(root);
 	close(root);
 	snprintf(command, sizeof command, "rm -rf %s", dir);
 	check_int(system(command), 0);

@@ -198,10 +198,60 @@ test_from_elsewhere(void)
 	check_str(rows, "");
 }
 
+/* A list of n rows, each with a class of so many bytes: memory from malloc. */
+static char *
+large_page(int n, int width)
+{
+	size_t cap = 64 + (size_t)n * ((size_t)width + 96);
+	char *page = malloc(cap), *p = page;
+
+	if (!page)
+		abort();
+	p += sprintf(p, "<ListBucketResult>");
+	for (int i = 0; i < n; i++)
+		p += sprintf(p, "<Contents><Key>p/%06d</Key><StorageClass>%0*d</StorageClass></Contents>", i, width, 0);
+	sprintf(p, "</ListBucketResult>");
+	return page;
+}
+
+/* What a page may be, so that no server decides how much memory we take. */
+static void
+test_limits(void)
+{
+	char *many = large_page(10001, 1), *just = large_page(10000, 1), *large = large_page(9000, 3900);
+
+	check_int(list(PAGES(just), "p/", 0), 0);
+	refused(PAGES(many), 0, 1, "more than 10000 keys");
+	refused(PAGES(large), 0, 1, "larger than 32 MiB");
+	free(many);
+	free(just);
+	free(large);
+}
+
+static void
+test_malformed(void)
+{
+	static const char *const sizes[] = {"", "-1", "5 ", "0x5", "99999999999999999999", "five"};
+	char page[256];
+
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		snprintf(page, sizeof page, OBJECTS("<Contents><Key>p/a</Key><Size>%s</Size></Contents>"), sizes[i]);
+		refused(PAGES(page), 0, 1, "is no size");
+	}
+	refused(PAGES(OBJECTS("<Contents><Key>p/a</Key><LastModified>yesterday</LastModified></Contents>")), 0, 1, "is no time");
+	refused(PAGES(UPLOADS("<Upload><Key>p/a</Key><UploadId>i</UploadId><Initiated>2025-13-29T10:00:00.000Z</Initiated></Upload>")), 1, 1,
+		"is no time");
+	refused(PAGES(OBJECTS(MORE(LONG512 LONG512 LONG512 LONG512 LONG512 LONG512 LONG512 LONG512 LONG512) KEY("p/a"))), 0, 1,
+		"mark of the next page is too long");
+	refused(PAGES(UPLOADS(MORE_UPLOADS("p/a", LONG512 LONG512 LONG512) UPLOAD("p/a", "i"))), 1, 1, "mark of the next page is too long");
+}
+
 int
 main(void)
 {
 	test_objects();
+	test_limits();
+	test_malformed();
 	test_uploads();
 	test_endless();
 	test_empty();
