@@ -1,10 +1,12 @@
-/* The parts of s3 and upload that need no server: ETags of parts, part sizes, error codes and their cures. */
+/* The parts of s3 and upload that need no server: ETags of parts, part sizes, error codes and their cures; and what a server's clock does. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
+#include "http_scene.h"
 #include "hash.h"
 #include "s3.h"
 #include "s3_error.h"
-#include "test.h"
+#include "retry.h"
 #include "upload.h"
 
 static ssize_t
@@ -27,12 +29,12 @@ parts_of(uint64_t total, uint64_t size, struct s3_part *parts, int n)
 	for (int i = 0; i < n; i++) {
 		uint64_t from = (uint64_t)i * size, len = total - from < size ? total - from : size;
 		struct buf b = BUF(parts[i].etag);
-		struct hash_md5 h;
+		struct hash_md5 sum;
 
 		read_pattern(NULL, from, piece, len, NULL);
-		hash_md5_init(&h);
-		hash_md5_update(&h, piece, len);
-		hash_md5_out(&h, md5);
+		hash_md5_init(&sum);
+		hash_md5_update(&sum, piece, len);
+		hash_md5_out(&sum, md5);
 		enc_hex(&b, md5, sizeof md5);
 		parts[i].number = i + 1;
 	}
@@ -50,7 +52,7 @@ test_parts_etag(void)
 	while (f && fgets(line, sizeof line, f)) {
 		struct s3_part parts[16] = {0};
 		struct s3_object_info o = {0};
-		struct http_body body = {.read = read_pattern};
+		struct http_body whole = {.read = read_pattern};
 		struct err e = {0};
 		int n;
 
@@ -60,14 +62,14 @@ test_parts_etag(void)
 		parts_of(total, size, parts, n);
 		s3_parts_etag(parts, n, got);
 		check_str(got, want);
-		body.len = o.size = total;
+		whole.len = o.size = total;
 		snprintf(o.etag, sizeof o.etag, "%s", want);
-		check_int(s3_same_content(&o, &body, size, &e), 1);
+		check_int(s3_same_content(&o, &whole, size, &e), 1);
 		o.etag[3] = o.etag[3] == '0' ? '1' : '0';
-		check_int(s3_same_content(&o, &body, size, &e), 0);
-		check_int(s3_same_content(&o, &body, size + 1048576 * 5, &e), 0);
+		check_int(s3_same_content(&o, &whole, size, &e), 0);
+		check_int(s3_same_content(&o, &whole, size + 1048576 * 5, &e), 0);
 		o.size++;
-		check_int(s3_same_content(&o, &body, size, &e), 0);
+		check_int(s3_same_content(&o, &whole, size, &e), 0);
 		rows++;
 	}
 	check_int(rows, 5);
@@ -80,13 +82,13 @@ test_etag_that_is_no_md5(void)
 {
 	struct s3_part parts[2] = {{1, 5, "not a digest"}, {2, 5, "d41d8cd98f00b204e9800998ecf8427e"}};
 	struct s3_object_info o = {.size = 9, .etag = "opaque"};
-	struct http_body body = {9, read_pattern, NULL};
+	struct http_body whole = {9, read_pattern, NULL};
 	char got[S3_ETAG_CAP] = "x";
 	struct err e = {0};
 
 	s3_parts_etag(parts, 2, got);
 	check_str(got, "");
-	check_int(s3_same_content(&o, &body, 5, &e), 0);
+	check_int(s3_same_content(&o, &whole, 5, &e), 0);
 }
 
 static void
@@ -168,9 +170,141 @@ test_refused(void)
 	check_str(e.code, "");
 }
 
+/* ---- a server with a clock of its own, and what it answers, the last for ever */
+static char answers[2][512];
+static char dates[4][17];      /* x-amz-date of each request */
+
+static void
+play_answers(struct scene *s)
+{
+	int fd = hear(s);
+
+	for (int i = 0; fd >= 0 && read_request(s, fd) && i < 4; i++) {
+		const char *date = strstr(s->head, "x-amz-date: ");
+
+		snprintf(dates[i], sizeof dates[i], "%s", date ? date + 12 : "");
+		say(fd, answers[i > 0]);
+	}
+	if (fd >= 0)
+		hang_up(fd);
+}
+
+/* A reply with one more field; ahead: its Date, in seconds from now. */
+static void
+answer(char out[512], const char *status, long ahead, const char *field, const char *xml)
+{
+	time_t t = time(NULL) + ahead;
+	char date[64];
+
+	strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime(&t));
+	snprintf(out, 512, "HTTP/1.1 %s\r\nDate: %s\r\n%sContent-Length: %zu\r\n\r\n%s", status, date, field, strlen(xml), xml);
+}
+
+static int
+no_entry(void *arg, const struct s3_entry *x, struct err *e)
+{
+	(void)arg, (void)x, (void)e;
+	return 0;
+}
+
+/* One listing, one attempt being allowed. */
+static int
+list_once(struct err *e)
+{
+	static struct config cfg = {
+		.host = "127.0.0.1", .bucket = "runpod", .region = "auto", .key_id = "k", .secret = "s", .timeout_ms = 20000, .retries = 1,
+	};
+	static struct scene server;
+	struct s3_list l = {.prefix = "", .entry = no_entry};
+	struct s3_store store;
+	struct s3 s = {0};
+	int rc;
+
+	*e = (struct err){0};
+	memset(dates, 0, sizeof dates);
+	scene_open(&server, play_answers);
+	cfg.port = server.port;
+	snprintf(cfg.host_field, sizeof cfg.host_field, "127.0.0.1:%d", server.port);
+	if (s3_store_open(&store, &cfg, e) < 0)
+		return -1;
+	s3_open(&s, &store);
+	rc = s3_list(&s, &l, e);
+	s3_close(&s);
+	s3_store_close(&store);
+	scene_close(&server);
+	return rc;
+}
+
+/* How far a request's date is from now, in seconds. */
+static long
+ahead_of(const char *date)
+{
+	struct tm tm = {0};
+
+	check(strptime(date, "%Y%m%dT%H%M%SZ", &tm) != NULL);
+	return (long)(timegm(&tm) - time(NULL));
+}
+
+#define SKEWED "<Error><Code>RequestTimeTooSkewed</Code></Error>"
+#define NOTHING "<ListBucketResult></ListBucketResult>"
+
+/* A server that refuses our time is asked once more, by its clock; one whose clock is ours has another reason. */
+static void
+test_clock(void)
+{
+	static const long clocks[] = {2 * 3600, -30 * 86400};
+	struct err e;
+
+	for (size_t i = 0; i < sizeof clocks / sizeof *clocks; i++) {
+		answer(answers[0], "403 Forbidden", clocks[i], "", SKEWED);
+		answer(answers[1], "200 OK", clocks[i], "", NOTHING);
+		check_int(list_once(&e), 0);
+		check(labs(ahead_of(dates[0])) < 60);
+		check(labs(ahead_of(dates[1]) - clocks[i]) < 60);
+		check_str(dates[2], "");
+		memcpy(answers[1], answers[0], sizeof answers[1]);
+		check_int(list_once(&e), -1);
+		check_str(e.code, "RequestTimeTooSkewed");
+		check(*dates[1] && !*dates[2]);
+	}
+	answer(answers[0], "403 Forbidden", 0, "", SKEWED);
+	check_int(list_once(&e), -1);
+	check_str(dates[1], "");
+}
+
+/* In seconds or as a date; what is neither, or over, is no wish. */
+static void
+test_retry_after(void)
+{
+	static const struct {
+		const char *text;
+		long ahead;              /* of a date, when there is no text */
+		int least, most;
+	} cases[] = {
+		{"7", 0, 7, 7}, {"0", 0, 0, 0}, {"soon", 0, 0, 0}, {"", 0, 0, 0}, {"-5", 0, 0, 0}, {"1.5", 0, 0, 0},
+		{"9999999", 0, RETRY_AFTER_MAX_S, RETRY_AFTER_MAX_S}, {NULL, RETRY_AFTER_MAX_S / 2, 1, RETRY_AFTER_MAX_S / 2},
+		{NULL, 100000000, RETRY_AFTER_MAX_S, RETRY_AFTER_MAX_S}, {NULL, -100, 0, 0}, {"Mon, 32 Dec 2025 10:00:00 GMT", 0, 0, 0},
+	};
+	char date[64], field[128];
+	struct err e;
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		time_t t = time(NULL) + cases[i].ahead;
+
+		strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime(&t));
+		snprintf(field, sizeof field, "Retry-After: %s\r\n", cases[i].text ? cases[i].text : date);
+		answer(answers[0], "503 Slow Down", 0, field, "<Error><Code>SlowDown</Code></Error>");
+		check_int(list_once(&e), -1);
+		check_str(e.code, "SlowDown");
+		check(e.retry_after_s >= cases[i].least && e.retry_after_s <= cases[i].most);
+	}
+}
+
 int
 main(void)
 {
+	test_clock();
+	test_retry_after();
 	test_parts_etag();
 	test_etag_that_is_no_md5();
 	test_part_size();
