@@ -365,13 +365,14 @@ attempt(struct s3 *s, struct s3_call *c, struct http_reply *rp, struct err *e)
 }
 
 enum { KNOWN = 8 };          /* bytes of a secret that are enough to be one */
+#define SIGNATURE "Signature="
 
-/* Stars for each word in text that begins as mark does, behind `keep` bytes of it. */
+/* Stars for each word in text that begins with the n bytes at mark, behind `keep` of them. */
 static void
-mask(char *text, const char *mark, size_t keep)
+mask(char *text, const char *mark, size_t n, size_t keep)
 {
 	while (*text) {
-		if (strncmp(text, mark, KNOWN)) {
+		if (strncmp(text, mark, n)) {
 			text++;
 			continue;
 		}
@@ -385,10 +386,10 @@ static void
 keep_secrets(const struct config *c, char *text)
 {
 	if (strlen(c->secret) >= KNOWN)
-		mask(text, c->secret, 0);
+		mask(text, c->secret, KNOWN, 0);
 	if (strlen(c->token) >= KNOWN)
-		mask(text, c->token, 0);
-	mask(text, "Signature=", strlen("Signature="));
+		mask(text, c->token, KNOWN, 0);
+	mask(text, SIGNATURE, strlen(SIGNATURE), strlen(SIGNATURE));
 }
 
 /* What one call has tried so far. */
