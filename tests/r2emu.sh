@@ -70,6 +70,63 @@ multipart 'parts that are not equal' 400 InvalidPart $((5 * M)) $((6 * M)) $((5 
 multipart 'a last part that is longer' 400 InvalidPart $((5 * M)) $((6 * M))
 multipart 'a small part' 400 EntityTooSmall $((4 * M)) $((4 * M))
 
+# Checksums, conditions and parts.
+refuses 'a part with SHA-256' 501 NotImplemented PUT "$P/none" -T one --url-query partNumber=1 --url-query uploadId=x -H "x-amz-checksum-sha256: $(openssl sha256 -binary one | base64)"
+put 'another SHA-1' 400 BadDigest '' -H "x-amz-checksum-sha1: $(openssl sha1 -binary two | base64)"
+put 'another SHA-256' 400 BadDigest '' -H "x-amz-checksum-sha256: $(openssl sha256 -binary two | base64)"
+refuses 'the owner of a bucket' 501 NotImplemented GET '?list-type=2' -H 'x-amz-expected-bucket-owner: x'
+is 'x-id is passed over' "$(s3 GET '?list-type=2&prefix=none&x-id=ListObjectsV2' -o /dev/null -w '%{http_code}')" 200
+refuses 'a target of more than 16 KiB' 414 URITooLong GET "?list-type=2&prefix=$(printf %16400s '' | tr ' ' p)"
+refuses 'a continuation token that is none' 400 InvalidArgument GET '?continuation-token=x&list-type=2'
+s3_put "$P/there" one
+put 'a write over what is there' 412 PreconditionFailed there -H 'If-None-Match: *'
+put '… over another one' 412 PreconditionFailed there -H 'If-Match: "00"'
+is 'its ETag is its MD5' "$(s3_head "$P/there" | grep -i '^etag')" "…\"$(md5sum <one | cut -d' ' -f1)\""
+is 'a range of all of it is a part, too' "$(s3 GET "$P/there" -r 0-99 -o /dev/null -w '%{http_code}')" 206
+is '… of a HEAD it is passed over' "$(s3 HEAD "$P/there" -I -r 0-0 -o /dev/null -w '%{http_code}')" 200
+is 'a range behind the end' "$(s3 GET "$P/there" -r 9-10 -o /dev/null -w '%{http_code}')" 416
+begin() { s3 POST "$P/whole" -H 'Content-Length: 0' --url-query uploads= | sed -n 's/.*<UploadId>\([^<]*\)<.*/\1/p'; }
+part() { s3 PUT "$P/whole" -T one -o /dev/null --url-query "partNumber=$2" --url-query "uploadId=$1"; }   # part ID NUMBER
+complete() { s3 POST "$P/whole" --url-query "uploadId=$1" -w '%{http_code}' -d "<CompleteMultipartUpload>$2</CompleteMultipartUpload>" "${@:3}"; }
+etag=$(md5sum <one | cut -d' ' -f1)
+row() { echo "<Part><PartNumber>$1</PartNumber><ETag>${2-$etag}</ETag></Part>"; }
+set_ rate 0
+id=$(begin)
+part "$id" 1
+is 'a part of another ETag' "$(complete "$id" "$(row 1 00)")" '…<Code>InvalidPart</Code>…400'
+is 'a part that never came' "$(complete "$id" "$(row 1)$(row 2)")" '…<Code>InvalidPart</Code>…400'
+is 'an ETag needs no quotes' "$(complete "$id" "$(row 1)")" '…<ETag>&quot;…-1&quot;</ETag>…200'
+is '… and is that of the parts' "$(s3_head "$P/whole" | grep -i '^etag')" "…\"$(md5sum <one | xxd -r -p | md5sum | cut -d' ' -f1)-1\""
+is 'no upload of that id' "$(complete "$id" "$(row 1)")" '…<Code>NoSuchUpload</Code>…404'
+id=$(begin)
+part "$id" 1
+is 'a condition that fails at the end' "$(complete "$id" "$(row 1)" -H 'If-None-Match: *')" '…<Code>PreconditionFailed</Code>…412'
+is '… destroys the upload' "$(complete "$id" "$(row 1)")" '…<Code>NoSuchUpload</Code>…404'
+set_ rate 1000
+id=$(begin)
+is 'an upload that is aborted twice' "$(for _ in 1 2; do s3 DELETE "$P/whole" --url-query "uploadId=$id" -w '%{http_code} '; done)" '204 204 '
+
+# The dialect of its lifecycle rules.
+rules() { s3 PUT '?lifecycle=' -w '%{http_code}' -d "<LifecycleConfiguration>$1</LifecycleConfiguration>"; }
+rule() { echo "<Rule><ID>${2-r}</ID><Status>Enabled</Status><Filter><Prefix>never/</Prefix></Filter>$1</Rule>"; }
+days='<Expiration><Days>7</Days></Expiration>'
+before=$(s3 GET '?lifecycle=' | sed 's/.*<LifecycleConfiguration[^>]*>\(.*\)<.LifecycleConfiguration>/\1/')
+is 'a rule without a status' "$(rules "<Rule><ID>r</ID><Filter><Prefix>x</Prefix></Filter>$days</Rule>")" '…<Code>MalformedXML</Code>…400'
+is 'a rule with a prefix of the old form' "$(rules "<Rule><Prefix>x</Prefix><Status>Enabled</Status>$days</Rule>")" '…<Code>MalformedXML</Code>…400'
+is 'a rule that does nothing' "$(rules "$(rule '')")" '…<Code>MalformedXML</Code>…400'
+is 'two rules of one name' "$(rules "$(rule "$days")$(rule "$days")")" '…<Code>InvalidArgument</Code>…400'
+is 'a rule for tags' "$(rules "<Rule><ID>r</ID><Status>Enabled</Status><Filter><Tag><Key>a</Key><Value>b</Value></Tag></Filter>$days</Rule>")" '…<Code>NotImplemented</Code>…501'
+is 'another storage class' "$(rules "$(rule '<Transition><Days>7</Days><StorageClass>GLACIER</StorageClass></Transition>')")" '…<Code>NotImplemented</Code>…501'
+is 'what it had is there still' "$(s3 GET '?lifecycle=')" "…$before…"
+
+# Presigned URLs, as curl cannot make them but r2 can: of GET, for a week at most.
+is 'a presigned URL for another method' "$(curl -s -o /dev/null -w '%{http_code}' --cacert "$R2_CA_FILE" -X DELETE "$(r2 get --presign 60 "$P/there")")" 403
+url=$(r2 get --presign 60 "$P/there")
+is '… for longer than it was made for' "$(curl -s --cacert "$R2_CA_FILE" "${url/Expires=60/Expires=600}")" '…<Code>SignatureDoesNotMatch</Code>…'
+set_ clock 100
+is '… that has expired' "$(curl -s --cacert "$R2_CA_FILE" "$url")" '…<Code>ExpiredRequest</Code>…'
+set_ clock 0
+
 # As R2: its name, by a proxy.
 export R2_ENDPOINT=$R2_AS_R2 HTTPS_PROXY=$R2_PROXY
 : >"$R2_REQUESTS"
