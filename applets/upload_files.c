@@ -335,7 +335,9 @@ walk_tree(struct tree *t)
 		if (rc > 0)
 			walk_file(t, &x);
 		else
-			log_r2(LOG_WARNING, "Left out: %s", e.msg);
+			log_r2(e.kind == ERR_NONE ? LOG_WARNING : LOG_ERROR, "Left out: %s", e.msg);
+		/* Files that nobody sees are not uploaded. */
+		t->run->files += rc < 0 && e.kind != ERR_NONE;
 	}
 	walk_close(w);
 	if (t->run->files == before && !t->run->shards) {

@@ -28,13 +28,13 @@ struct walk {
 	struct level levels[LEVELS_MAX];   /* not touched, so not resident, beyond the deepest one */
 };
 
-/* fail(ERR_LOCAL) about w->path. */
+/* About w->path. */
 static int
-left_out(const struct walk *w, const char *why, struct err *e)
+left_out(const struct walk *w, enum err_kind kind, const char *why, struct err *e)
 {
 	char shown[SHOWN_CAP];
 
-	return fail(e, ERR_LOCAL, "%s: %s", enc_show(shown, sizeof shown, w->path), why);
+	return fail(e, kind, "%s: %s", enc_show(shown, sizeof shown, w->path), why);
 }
 
 static int
@@ -90,7 +90,7 @@ push(struct walk *w, int fd, size_t len, struct err *e)
 	if (fstat(fd, &st) < 0) {
 		left_out_errno(w, "cannot be looked at", e);
 	} else if (on_the_way(w, &st)) {
-		left_out(w, "left out: a loop, it leads back to a directory that it lies in", e);
+		left_out(w, ERR_NONE, "left out: a loop, it leads back to a directory that it lies in", e);
 	} else if (!(dir = fdopendir(fd))) {
 		left_out_errno(w, "cannot be read", e);
 	}
@@ -143,12 +143,12 @@ reopen(struct walk *w, struct err *e)
 	}
 	if (fstat(fd, &st) < 0 || st.st_ino != l->ino || st.st_dev != l->dev || !(l->dir = fdopendir(fd))) {
 		close(fd);
-		left_out(w, "the rest of it is left out: the directory was replaced meanwhile", e);
+		left_out(w, ERR_LOCAL, "the rest of it is left out: the directory was replaced meanwhile", e);
 		return NULL;
 	}
 	w->first_open = w->depth - 1;
 	if (skip_past(l->dir, name) < 0) {
-		left_out(w, "the rest of it is left out: the directory changed meanwhile", e);
+		left_out(w, ERR_LOCAL, "the rest of it is left out: the directory changed meanwhile", e);
 		return NULL;
 	}
 	return l->dir;
@@ -162,12 +162,12 @@ not_there(struct walk *w, struct err *e)
 	struct stat st;
 
 	if (err == ELOOP)
-		return left_out(w, "left out: a symbolic link that leads to itself, or too many in a row", e);
+		return left_out(w, ERR_NONE, "left out: a symbolic link that leads to itself, or too many in a row", e);
 	if (err != ENOENT)
 		return left_out_errno(w, "cannot be looked at", e);
 	if (fstatat(dirfd(top(w)->dir), w->path + top(w)->base, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
 		return 0;
-	return left_out(w, "left out: a symbolic link to nothing", e);
+	return left_out(w, ERR_NONE, "left out: a symbolic link to nothing", e);
 }
 
 static int
@@ -206,7 +206,7 @@ entry(struct walk *w, const struct dirent *d, struct walk_entry *x, struct err *
 	if (base + n >= PATH_MAX) {
 		memcpy(w->path + base, d->d_name, PATH_MAX - base);
 		w->path[PATH_MAX] = '\0';
-		return left_out(w, "left out: the path is too long", e);
+		return left_out(w, ERR_LOCAL, "left out: the path is too long", e);
 	}
 	memcpy(w->path + base, d->d_name, n + 1);
 	if (d->d_type == DT_UNKNOWN || d->d_type == DT_LNK || d->d_type == DT_REG) {
@@ -217,7 +217,7 @@ entry(struct walk *w, const struct dirent *d, struct walk_entry *x, struct err *
 	if (S_ISDIR(mode))
 		return enter(w, base + n, e);
 	if (!S_ISREG(mode))
-		return left_out(w, special(mode), e);
+		return left_out(w, ERR_NONE, special(mode), e);
 	x->path = w->path;
 	x->rel = w->path + w->levels[0].base;
 	return 1;

@@ -260,6 +260,11 @@ is '… its keys' "$(s3_keys "$P/tree/" | sort)" "$(printf "$P/tree/%s\n" top.tx
 ok '… an object' s3_is "$P/tree/a/b/two.PNG" tree/a/b/two.PNG
 ok '… a file behind a link' s3_is "$P/tree/a/link.txt" tree/top.txt
 for what in fifo broken loop; do ok "… $what is left out with a word" grep -q "Left out: .*$what" "$T/err"; done
+deep=$(printf 'd%.0s' {1..250})
+mkdir deep
+echo x >deep/x
+(cd -P deep && for _ in {1..17}; do mkdir "$deep" && cd -P "$deep"; done) 2>/dev/null
+t '-r: what cannot be looked at counts as not uploaded' 1 '' '…ERROR - Left out: …the path is too long…Complete: 1/2' up -r --prefix "$P/deep" deep
 t '-r: several trees and files' 0 '' '…' up -r --prefix "$P/several" tree/a/b kept.bin
 is '… keys' "$(s3_keys "$P/several/" | sort)" "$(printf "$P/several/%s\n" two.PNG c/three.tmp kept.bin | sort)"
 t '-r: a file' 0 '' '…Complete: 1/1' up -r tree/top.txt
