@@ -95,8 +95,8 @@ check_reply(const struct get *x, const struct s3_call *c, const struct http_repl
 		return check_part(x, rp, size, end, e);
 	if (rp->status != 200)
 		return fail(e, ERR_PROTO, "GET: the server answered %d", rp->status);
-	/* The whole in place of its beginning is allowed, where that is the same. */
-	if (c->range && (x->at || *size > x->g->len))
+	/* The whole in place of its beginning is allowed, where that is the same; also when nothing was left to ask for a part of (416). */
+	if ((c->range && x->at) || (x->g->len && *size > x->g->len))
 		return fail(e, ERR_PROTO, "GET: the server ignores Range: it sent the whole object instead of %s", x->range);
 	return 0;
 }
