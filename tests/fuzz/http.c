@@ -74,17 +74,18 @@ exchange(struct run *r, int how, size_t piece)
 			r->x[i].log = mix(r->x[i].log, rp.fields[k].name, strlen(rp.fields[k].name));
 			r->x[i].log = mix(r->x[i].log, rp.fields[k].value, strlen(rp.fields[k].value));
 		}
-		while (r->x[i].body + piece <= sizeof body && (n = http_read(&h, body + r->x[i].body, piece, &e)) > 0) {
+		/* Nobody wants it: what is left decides what becomes of the connection. */
+		while (!(how & 32) && r->x[i].body + piece <= sizeof body && (n = http_read(&h, body + r->x[i].body, piece, &e)) > 0) {
 			must((size_t)n <= piece);
 			r->x[i].body += (size_t)n;
 		}
-		r->x[i].ended = n == 0;
+		r->x[i].ended = n == 0 && !(how & 32);
 		/* A read that fails takes with it what it had. */
 		if (n < 0)
 			r->x[i].body = 0;
 		r->x[i].log = mix(r->x[i].log, body, r->x[i].body);
 		must(rp.has_body || !r->x[i].body);
-		if (n == 0 && rp.has_body && rp.length >= 0)
+		if (r->x[i].ended && rp.has_body && rp.length >= 0)
 			must((uint64_t)rp.length == r->x[i].body);
 	}
 	if (r->x[i].rc < 0 || n < 0) {
@@ -96,6 +97,7 @@ exchange(struct run *r, int how, size_t piece)
 	}
 	must(h.in_pos <= h.in_len && h.in_len <= sizeof h.in && h.block_len <= sizeof h.block);
 	http_finish(&h);
+	/* How much of an unwanted body is read depends on the pieces, and so does whether there is a connection to go on with. */
 	r->x[i].keep = h.open;
 }
 
@@ -234,7 +236,7 @@ must_decode_alike(const struct run *r)
 	n = decode(w->p + sizeof head - 1, w->n - sizeof head + 1, sent, &plain);
 	if (r->x[0].rc == 0 && r->x[0].ended)
 		must(n == (long)r->x[0].body && !memcmp(sent, body, (size_t)n));
-	else
+	else if (r->x[0].rc < 0 || r->x[0].kind != ERR_NONE)
 		must(n < 0 || !plain);
 }
 
@@ -271,7 +273,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		run(&pieces, (int)how, exchanges, piece);
 		wire_start(splits, 0);
 		run(&whole, (int)how, exchanges, 20000);
-		must_agree(&whole, &pieces);
+		if (!(how & 32))
+			must_agree(&whole, &pieces);
 		must_decode_alike(&whole);
 	}
 	wire_free();

@@ -51,6 +51,7 @@ around("list", "token", 4095, lambda n: page(b"<Contents><Key>a</Key></Contents>
                                              + b"t" * n + b"</NextContinuationToken>"))
 around("list", "size", 19, lambda n: page(b"<Contents><Key>k</Key><Size>" + b"9" * n + b"</Size></Contents>"))
 around("list", "etag", 127, lambda n: page(b"<Contents><Key>k</Key><ETag>" + b"e" * n + b"</ETag></Contents>"))
+around("list", "rows", 10000, lambda n: page(b"".join(b"<Contents><Key>k%05d</Key></Contents>" % i for i in range(n))))
 around("list", "upload-id", 1023, lambda n: b"\1\0\0\0<L><Upload><Key>k</Key><UploadId>" + b"i" * n + b"</UploadId></Upload></L>")
 around("s3", "upload-id", 1023, lambda n: b"\1\0\0\0\0<R><UploadId>" + b"i" * n + b"</UploadId></R>")
 around("s3", "etag", 127, lambda n: b"\2\0\0\0\0<R><ETag>" + b"e" * n + b"</ETag></R>")

@@ -52,7 +52,7 @@ entry(void *arg, const struct s3_entry *x, struct err *e)
 	s->log = mix(mix(mix(s->log, x->key, n), x->etag, strlen(x->etag)), x->upload_id, strlen(x->upload_id));
 	s->log = mix(mix(s->log, &x->size, sizeof x->size), &x->modified, sizeof x->modified);
 	s->rows++;
-	return s->rows == 3000;
+	return s->rows == 30000;
 }
 
 static int
@@ -95,7 +95,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t split[2] = {take_byte(&in), take_byte(&in)};
 	static struct seen pieces, whole;
 
-	if (size > 1 << 17)
+	if (size > 1 << 20)
 		return 0;
 	store_script(&in);
 	run(&pieces, how, prefixes[how >> 4 & 3], split, 2);
