@@ -5,7 +5,8 @@
 #   make install     [DESTDIR=] [PREFIX=/usr/local], with manual and completion; make uninstall
 #   make test        bring what the tests need, run all of them; make units: only build the unit programs
 #   make check       static checks
-#   make demo | interop | bench | facts
+#   make demo | interop | facts
+#   make bench       beside its peers (bench/run says how); make profile; make performance
 #   make coverage   what the tests reach of lib/; make tsan: races between threads; make stress: signals at random moments, STRESS seconds (300)
 #   make soak    r2 sync behind a proxy that breaks things, for SOAK seconds (600)
 #   make fuzz    [SECONDS=60] [TARGET=NAME]: libFuzzer on what reads other people's bytes; finds go to tests/fuzz/finds
@@ -67,7 +68,8 @@ PROFILE     = -fprofile-instr-generate=$(CURDIR)/$(B)/cov/profile/%m%c.profraw
 
 # Debian's musl-gcc always links Scrt1.o and a dynamic linker: a static PIE has to be put together by hand.
 CRT         = $(shell $(CC) -print-file-name=crt$1S.o)
-LINK_musl   = $(CC) -nostdlib -nostartfiles -static-pie -Wl,--no-dynamic-linker,--gc-sections,--build-id=none,-s \
+STRIP       = ,-s
+LINK_musl   = $(CC) -nostdlib -nostartfiles -static-pie -Wl,--no-dynamic-linker,--gc-sections,--build-id=none$(STRIP) \
               -Wl,-z,relro,-z,now,-z,noexecstack,-z,noseparate-code,-z,pack-relative-relocs \
               -Wl,--wrap=__libc_start_main -flto-partition=one -L$(MUSL_LIB) -o $@ $(MUSL_LIB)/rcrt1.o $(MUSL_LIB)/crti.o \
               $(call CRT,begin) $(filter %.o %.a,$^) -Wl,--start-group -lc -lgcc -lgcc_eh -Wl,--end-group \
@@ -220,11 +222,25 @@ $(B)/bench/r2-allocations: LINK_musl += -Wl,--wrap=malloc,--wrap=calloc,--wrap=r
 $(B)/bench/r2-allocations: $(APPLETS:%.c=$(B)/musl/%.o) $(B)/musl/tests/allocations.o $(B)/musl/libr2.a $(B)/musl/libbearssl.a
 	@mkdir -p $(@D) && echo '  bench $(@F)'
 	$(Q)$(LINK_musl)
+$(B)/bench/r2-symbols: STRIP =
+$(B)/bench/r2-symbols: $(APPLETS:%.c=$(B)/musl/%.o) $(B)/musl/libr2.a $(B)/musl/libbearssl.a
+	@mkdir -p $(@D) && echo '  bench $(@F)'
+	$(Q)$(LINK_musl)
 
 bench: deps-test
 	@B=$(B) BEARSSL_SRC=$(BEARSSL_SRC) .ci/deps bench
 	@+$(AGAIN) r2 $(BENCH_TOOLS)
 	@bench/run
+
+# What costs what, in percent; and doc/performance.* from the figures that make bench left.
+profile:
+	@B=$(B) BEARSSL_SRC=$(BEARSSL_SRC) .ci/deps build server test bench
+	@+$(AGAIN) $(B)/bench/r2-symbols $(B)/bench/sink
+	@bench/profile
+performance:
+	@cp $(B)/bench/bench.json doc/performance.json
+	@bench/report.py --markdown doc/performance.json doc/performance.md
+	@bench/charts.py doc/performance.json doc
 
 # The README's table of what the binary is.
 facts: r2
@@ -260,7 +276,7 @@ distclean:
 	rm -rf r2 $(B)
 
 FORCE:
-.PHONY: all man facts units fuzz fuzz-programs deps deps-test test check demo interop coverage tsan stress soak bench install uninstall clean distclean FORCE
+.PHONY: all man facts units fuzz fuzz-programs deps deps-test test check demo interop coverage tsan stress soak bench profile performance install uninstall clean distclean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(wildcard $(B)/*/*/*.d $(B)/fuzz/tests/fuzz/*.d)

@@ -11,7 +11,7 @@ bench() { env "$@" timeout -k 5 100 "$ROOT/bench/run"; }
 row() { jq -c --arg name "$1" --arg place "$2" '[.works[] | select((.name | startswith($name)) and .place == $place)][0].tools' "$BENCH_JSON"; }
 
 # Everything that needs no peer and no server from elsewhere.
-t 'the works run' 0 '…### Against sink…### r2 sync…### Against far 40 ms…### Growth…' '…' bench PEERS= PLACES='sink far'
+t 'the works run' 0 '…### Against sink…### r2 sync…### Against far 40 ms…### Growth…' '…' bench PEERS= PLACES='sink far40'
 is 'no work failed' "$(jq '[.works[].tools[] | select(.error)] | length' "$BENCH_JSON")" 0
 for place in sink 'far 40 ms'; do
 	is "one file, $place: each figure of r2 is there" "$(row 'one file' "$place" |
