@@ -205,7 +205,7 @@ soak: deps-test
 
 # What bench/ and tests/counts.sh measure with.
 BENCH_TOOLS = $(addprefix $(B)/bench/,launch sink far limit)
-$(B)/bench/sink: bench/sink.c bench/sink_s3.c bench/sink_store.c bench/sink.h
+$(B)/bench/sink: $(wildcard bench/sink*.c) bench/sink.h
 $(B)/bench/far: bench/far.c
 $(B)/bench/sink $(B)/bench/far:
 	@mkdir -p $(@D) && echo '  bench $(@F)'
@@ -228,7 +228,6 @@ $(B)/bench/r2-symbols: $(APPLETS:%.c=$(B)/musl/%.o) $(B)/musl/libr2.a $(B)/musl/
 	$(Q)$(LINK_musl)
 
 bench: deps-test
-	@B=$(B) BEARSSL_SRC=$(BEARSSL_SRC) .ci/deps bench
 	@+$(AGAIN) r2 $(BENCH_TOOLS)
 	@bench/run
 

@@ -134,26 +134,6 @@ field(struct request *r, const char *name, const char *value)
 		snprintf(r->meta + n, sizeof r->meta - n, "%s: %s\r\n", name, value);
 }
 
-size_t
-sink_decode(const char *s, size_t n, char *out, size_t cap)
-{
-	size_t len = 0;
-	char digits[3] = "";
-
-	for (size_t i = 0; i < n && len + 1 < cap; i++) {
-		if (s[i] == '%' && i + 2 < n) {
-			digits[0] = s[i + 1];
-			digits[1] = s[i + 2];
-			out[len++] = (char)strtol(digits, NULL, 16);
-			i += 2;
-		} else {
-			out[len++] = s[i];
-		}
-	}
-	out[len] = 0;
-	return len;
-}
-
 /* "/bucket/key?query": path style, as everything here is asked for. */
 static void
 target(struct request *r, char *text)

@@ -42,6 +42,14 @@ struct conn {
 
 /* Answer c->r, whose body has been read. -1: the connection is of no more use. */
 int sink_answer(struct conn *c);
+/* A page of ListObjects, of either version. */
+int sink_list(struct conn *c);
+/* fields: whole lines, or "". */
+int sink_reply(struct conn *c, const char *status, const char *fields, const char *body);
+#define XML "<?xml version=\"1.0\" encoding=\"UTF-8\"?>"
+#define NS " xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\""
+/* Whether the query has that parameter. */
+int sink_asks(const struct request *r, const char *name);
 /* Everything, or -1. */
 int sink_send(struct conn *c, const void *p, size_t n);
 /* Value of a query parameter, decoded, into out: its length, or -1. */

@@ -1,4 +1,4 @@
-/* What the sink answers. Below "list-N/" lie N objects of 2,569,011 bytes that are always there. */
+/* What the sink answers, but for listings. */
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,10 +6,27 @@
 #include <time.h>
 #include "sink.h"
 
-enum { PAGE = 1000, ROW = 512, FIELDS = 2048 };
-#define XML "<?xml version=\"1.0\" encoding=\"UTF-8\"?>"
-#define NS " xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\""
-#define DAY "2020-01-01"
+enum { FIELDS = 2048 };
+
+size_t
+sink_decode(const char *s, size_t n, char *out, size_t cap)
+{
+	size_t len = 0;
+	char digits[3] = "";
+
+	for (size_t i = 0; i < n && len + 1 < cap; i++) {
+		if (s[i] == '%' && i + 2 < n) {
+			digits[0] = s[i + 1];
+			digits[1] = s[i + 2];
+			out[len++] = (char)strtol(digits, NULL, 16);
+			i += 2;
+		} else {
+			out[len++] = s[i];
+		}
+	}
+	out[len] = 0;
+	return len;
+}
 
 int
 sink_query(const struct request *r, const char *name, char *out, size_t cap)
@@ -24,8 +41,8 @@ sink_query(const struct request *r, const char *name, char *out, size_t cap)
 	return -1;
 }
 
-static int
-asks(const struct request *r, const char *name)
+int
+sink_asks(const struct request *r, const char *name)
 {
 	char value[8];
 
@@ -45,8 +62,8 @@ reply_head(struct conn *c, const char *status, const char *fields, int64_t lengt
 		"HTTP/1.1 %s\r\nServer: sink\r\nDate: %s\r\n%sContent-Length: %lld\r\n\r\n", status, date, fields, (long long)length));
 }
 
-static int
-reply(struct conn *c, const char *status, const char *fields, const char *body)
+int
+sink_reply(struct conn *c, const char *status, const char *fields, const char *body)
 {
 	size_t n = strlen(body);
 
@@ -56,7 +73,7 @@ reply(struct conn *c, const char *status, const char *fields, const char *body)
 static int
 missing(struct conn *c)
 {
-	return reply(c, "404 Not Found", "Content-Type: application/xml\r\n",
+	return sink_reply(c, "404 Not Found", "Content-Type: application/xml\r\n",
 		XML "<Error><Code>NoSuchKey</Code><Message>There is none.</Message></Error>");
 }
 
@@ -91,7 +108,7 @@ put(struct conn *c)
 	n = snprintf(fields, sizeof fields, "ETag: \"%s\"\r\n", etag);
 	if (*r->crc32c)
 		snprintf(fields + n, sizeof fields - (size_t)n, "x-amz-checksum-crc32c: %s\r\n", r->crc32c);
-	return reply(c, "200 OK", fields, "");
+	return sink_reply(c, "200 OK", fields, "");
 }
 
 static int
@@ -152,7 +169,7 @@ get(struct conn *c)
 	if (partial)
 		len += snprintf(fields + len, sizeof fields - (size_t)len, "Content-Range: bytes %lld-%lld/%lld\r\n",
 			(long long)from, (long long)(from + n - 1), (long long)x.size);
-	if (x.parts > 0 && asks(r, "partNumber"))
+	if (x.parts > 0 && sink_asks(r, "partNumber"))
 		snprintf(fields + len, sizeof fields - (size_t)len, "x-amz-mp-parts-count: %u\r\n", x.parts);
 	if (reply_head(c, partial ? "206 Partial Content" : "200 OK", fields, n) < 0)
 		return -1;
@@ -171,7 +188,7 @@ create(struct conn *c)
 	store_put(id, 0, "", c->r.meta);
 	snprintf(body, sizeof body, XML "<InitiateMultipartUploadResult" NS "><Bucket>runpod</Bucket><Key>%s</Key><UploadId>%s</UploadId>"
 		"</InitiateMultipartUploadResult>", c->r.key, id);
-	return reply(c, "200 OK", "Content-Type: application/xml\r\n", body);
+	return sink_reply(c, "200 OK", "Content-Type: application/xml\r\n", body);
 }
 
 /* The 32 digits of the next <ETag> from *at on, as bytes. */
@@ -219,7 +236,7 @@ complete(struct conn *c, const char *upload)
 	store_remove(upload);
 	snprintf(body, sizeof body, XML "<CompleteMultipartUploadResult" NS "><Bucket>runpod</Bucket><Key>%s</Key><ETag>&quot;%s&quot;</ETag>"
 		"</CompleteMultipartUploadResult>", c->r.key, etag);
-	return reply(c, "200 OK", "Content-Type: application/xml\r\n", body);
+	return sink_reply(c, "200 OK", "Content-Type: application/xml\r\n", body);
 }
 
 /* Every key of the request comes back, unless it asks for silence. */
@@ -238,7 +255,7 @@ delete_many(struct conn *c)
 		p = end;
 	}
 	strcpy(to, "</DeleteResult>");
-	rc = reply(c, "200 OK", "Content-Type: application/xml\r\n", answer);
+	rc = sink_reply(c, "200 OK", "Content-Type: application/xml\r\n", answer);
 	free(answer);
 	return rc;
 }
@@ -249,77 +266,14 @@ post(struct conn *c)
 	char upload[128];
 
 	sink_counts.posts++;
-	if (asks(&c->r, "delete"))
+	if (sink_asks(&c->r, "delete"))
 		return delete_many(c);
-	if (asks(&c->r, "uploads"))
+	if (sink_asks(&c->r, "uploads"))
 		return create(c);
 	return sink_query(&c->r, "uploadId", upload, sizeof upload) > 0 ? complete(c, upload) : missing(c);
 }
 
-/* ---- listings ---- */
-
-/* Where a page begins: the number in the token, or behind the last name of the page before. */
-static long
-page_start(const struct request *r)
-{
-	char text[SINK_KEY_CAP];
-	const char *name;
-
-	if (sink_query(r, "continuation-token", text, sizeof text) > 0)
-		return atol(text);
-	if (sink_query(r, "marker", text, sizeof text) > 0 || sink_query(r, "start-after", text, sizeof text) > 0)
-		return (name = strstr(text, DAY "/")) ? atol(name + sizeof DAY) + 1 : 0;
-	return 0;
-}
-
-/* The rows from number on, of n in all: how long they are. */
-static size_t
-page_rows(char *to, long from, long to_number, long n)
-{
-	char *start = to;
-
-	for (long i = from; i < to_number; i++)
-		to += sprintf(to, "<Contents><Key>list-%ld/" DAY "/%08ld.png</Key><LastModified>2020-01-01T00:00:00.000Z</LastModified>"
-			"<ETag>&quot;d41d8cd98f00b204e9800998ecf8427e&quot;</ETag><Size>2569011</Size><StorageClass>STANDARD</StorageClass>"
-			"</Contents>", n, i);
-	return (size_t)(to - start);
-}
-
-static int
-list(struct conn *c)
-{
-	struct request *r = &c->r;
-	char prefix[SINK_KEY_CAP] = "", most[16], *page = malloc((PAGE + 4) * ROW), *to = page;
-	long n = 0, from = page_start(r), rows = PAGE, to_number;
-	int folders = asks(r, "delimiter"), more, rc;
-
-	if (!page)
-		return -1;
-	sink_counts.lists++;
-	sink_query(r, "prefix", prefix, sizeof prefix);
-	if (!strncmp(prefix, "list-", 5))
-		n = atol(prefix + 5);
-	if (sink_query(r, "max-keys", most, sizeof most) > 0 && atol(most) < PAGE)
-		rows = atol(most);
-	folders = folders && !strstr(prefix, DAY "/");
-	to_number = folders ? 0 : from + rows < n ? from + rows : n;
-	more = !folders && to_number < n;
-	to += sprintf(to, XML "<ListBucketResult" NS "><Name>runpod</Name><Prefix>%.1024s</Prefix><MaxKeys>%ld</MaxKeys><KeyCount>%ld</KeyCount>"
-		"%s<IsTruncated>%s</IsTruncated>", prefix, rows, to_number > from ? to_number - from : 0,
-		asks(r, "encoding-type") ? "<EncodingType>url</EncodingType>" : "", more ? "true" : "false");
-	if (more)
-		to += sprintf(to, "<NextContinuationToken>%ld</NextContinuationToken><NextMarker>list-%ld/" DAY "/%08ld.png</NextMarker>", to_number, n,
-			to_number - 1);
-	if (folders && n > 0)
-		to += sprintf(to, "<CommonPrefixes><Prefix>list-%ld/" DAY "/</Prefix></CommonPrefixes>", n);
-	to += page_rows(to, from, to_number, n);
-	strcpy(to, "</ListBucketResult>");
-	rc = reply(c, "200 OK", "Content-Type: application/xml\r\n", page);
-	free(page);
-	return rc;
-}
-
-/* ---- ---- */
+/* ---- the bucket ---- */
 
 static int
 counts(struct conn *c)
@@ -330,19 +284,19 @@ counts(struct conn *c)
 	snprintf(text, sizeof text, "connections %lu\nresumed %lu\nrequests %lu\nputs %lu\ngets %lu\nheads %lu\nlists %lu\ndeletes %lu\nposts %lu\n"
 		"bodies %lu\nreceived %lu\nsent %lu\n", k->connections, k->resumed, k->requests, k->puts, k->gets, k->heads, k->lists, k->deletes,
 		k->posts, k->bodies, k->received, k->sent);
-	return reply(c, "200 OK", "", text);
+	return sink_reply(c, "200 OK", "", text);
 }
 
 static int
 bucket(struct conn *c)
 {
-	if (asks(&c->r, "uploads"))
-		return reply(c, "200 OK", "", XML "<ListMultipartUploadsResult" NS "><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>");
-	if (asks(&c->r, "location"))
-		return reply(c, "200 OK", "", XML "<LocationConstraint" NS ">auto</LocationConstraint>");
-	if (asks(&c->r, "versioning"))
-		return reply(c, "200 OK", "", XML "<VersioningConfiguration" NS "/>");
-	return c->r.method[0] == 'G' ? list(c) : reply(c, "200 OK", "", "");
+	if (sink_asks(&c->r, "uploads"))
+		return sink_reply(c, "200 OK", "", XML "<ListMultipartUploadsResult" NS "><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>");
+	if (sink_asks(&c->r, "location"))
+		return sink_reply(c, "200 OK", "", XML "<LocationConstraint" NS ">auto</LocationConstraint>");
+	if (sink_asks(&c->r, "versioning"))
+		return sink_reply(c, "200 OK", "", XML "<VersioningConfiguration" NS "/>");
+	return c->r.method[0] == 'G' ? sink_list(c) : sink_reply(c, "200 OK", "", "");
 }
 
 int
@@ -358,12 +312,12 @@ sink_answer(struct conn *c)
 		return counts(c);
 	if (!strcmp(r->method, "PUT"))
 		return put(c);
-	if (!strcmp(r->method, "GET") && asks(r, "uploadId"))
+	if (!strcmp(r->method, "GET") && sink_asks(r, "uploadId"))
 		return missing(c);
 	if (!strcmp(r->method, "DELETE")) {
 		sink_counts.deletes++;
 		store_remove(r->key);
-		return reply(c, "204 No Content", "", "");
+		return sink_reply(c, "204 No Content", "", "");
 	}
 	if (r->method[0] == 'G')
 		sink_counts.gets++;
