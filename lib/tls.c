@@ -2,19 +2,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include "tls.h"
-#include "tls_cert.h"
 #include "tls_chain.h"
 #include "tls_engine.h"
+#include "tls_explain.h"
 
 enum {
 	IN_CAP = 65536,       /* read from the socket at once: the engine asks for 5 bytes, then for the rest of one record */
+	FED_MAX = 256 << 10,  /* bytes of records that come to nothing: data is 16 KiB at most, a handshake some certificates */
 	SENDS_A_LOOK = 16,    /* records sent between two looks for an early answer */
 	SENT = 1 << 8,        /* beside BR_SSL_SENDREC and its like: no record waits to be sent */
 };
 
 struct tls {
 	br_ssl_client_context cc;
-	struct tls_chain chain;
 	struct net *net;
 	const char *suite;
 	int offered, resumed;
@@ -22,8 +22,10 @@ struct tls {
 	unsigned char offered_id[32];
 	int established;               /* handshake done */
 	int unsendable;                /* a send failed; what the peer said before may still be there to read */
+	size_t fed;                    /* bytes of records since there was something to do */
 	size_t in_pos, in_len;
 	char host[NET_HOST_CAP];
+	struct tls_chain chain;        /* from its last member on nothing needs to be zero */
 	unsigned char in[IN_CAP];
 	unsigned char ibuf[BR_SSL_BUFSIZE_INPUT], obuf[BR_SSL_BUFSIZE_OUTPUT];
 };
@@ -59,10 +61,10 @@ fault(struct tls *t, int code, struct err *e)
 {
 	const struct tls_chain *c = &t->chain;
 	struct tls_fault f = {
-		.code = code, .host = t->host, .host_is_address = c->addr_len > 0, .established = t->established,
+		.code = code, .host = t->host, .host_is_address = c->host.addr_len > 0, .established = t->established,
 		.offered = t->offered, .not_tls = !t->cc.eng.version_in,
 		.name = c->names[0].status == 1 ? c->san : c->names[1].status == 1 ? c->cn : "",
-		.now = c->now, .not_before = c->not_before, .not_after = c->not_after,
+		.no_san = c->wrong == TLS_BAD_NAME && !c->host.addr_len, .now = c->now, .not_before = c->not_before, .not_after = c->not_after,
 	};
 
 	return tls_explain(&f, e);
@@ -126,6 +128,9 @@ pull(struct tls *t, struct err *e)
 	memcpy(room, t->in + t->in_pos, n);
 	t->in_pos += n;
 	br_ssl_engine_recvrec_ack(&t->cc.eng, n);
+	t->fed += n;
+	if (t->fed > FED_MAX)
+		return fail(e, ERR_NET, "tls: %s: the server sends records without end and no data in them", t->host);
 	return 1;
 }
 
@@ -161,7 +166,7 @@ run(struct tls *t, unsigned want, struct err *e)
 	unsigned state;
 	int code;
 
-	for (;;) {
+	for (t->fed = 0;;) {
 		state = br_ssl_engine_current_state(eng);
 		code = br_ssl_engine_last_error(eng);
 		if (state & BR_SSL_CLOSED && code != BR_ERR_OK) {
@@ -204,7 +209,7 @@ tls_handshake(struct tls *t, struct net *n, const struct tls_params *p, struct e
 {
 	unsigned state;
 
-	memset(t, 0, offsetof(struct tls, in));
+	memset(t, 0, offsetof(struct tls, chain.cert));
 	t->net = n;
 	/* BearSSL would check no name at all against an empty one. */
 	if (net_host_bare(p->host, t->host) < 0)
@@ -219,7 +224,7 @@ tls_handshake(struct tls *t, struct net *n, const struct tls_params *p, struct e
 	if (p->session)
 		session_offer(t, p->session);
 	/* RFC 6066 section 3: an address is no SNI. Its check is chain_end's. */
-	if (!br_ssl_client_reset(&t->cc, t->chain.addr_len ? NULL : t->host, t->offered))
+	if (!br_ssl_client_reset(&t->cc, t->chain.host.addr_len ? NULL : t->host, t->offered))
 		return fault(t, br_ssl_engine_last_error(&t->cc.eng), e);
 	state = run(t, BR_SSL_SENDAPP, e);
 	t->established = (state & BR_SSL_SENDAPP) != 0;

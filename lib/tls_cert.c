@@ -1,7 +1,5 @@
-#include <stdio.h>
 #include <string.h>
-#include "buf.h"
-#include "enc.h"
+#include <strings.h>
 #include "tls_cert.h"
 #include "utc.h"
 
@@ -13,7 +11,9 @@ struct der {
 
 enum {
 	DER_BOOLEAN = 0x01, DER_OCTETS = 0x04, DER_OID = 0x06, DER_UTC_TIME = 0x17, DER_TIME = 0x18,
-	DER_SEQUENCE = 0x30, DER_VERSION = 0xa0, DER_EXTENSIONS = 0xa3, DER_IP_ADDRESS = 0x87,
+	DER_SEQUENCE = 0x30, DER_DNS = 0x82, DER_IP_ADDRESS = 0x87, DER_VERSION = 0xa0, DER_EXTENSIONS = 0xa3,
+	DER_PERMITTED = 0xa0, DER_EXCLUDED = 0xa1,
+	KEY_PURPOSES = 0x25, ALT_NAMES = 0x11, CONSTRAINTS = 0x1e,   /* extensions: the last byte of their OID 2.5.29.x */
 };
 
 /* Take the head of the next element off d: its tag, its length in *len, which may be more than there is; or -1. */
@@ -57,7 +57,7 @@ der_next(struct der *d, struct der *in)
 	return tag;
 }
 
-/* Take elements off d up to one of that tag, which is entered. */
+/* Take elements off d up to one of that tag, which is entered: 1; 0 when there is none; or -1. */
 static int
 der_enter(struct der *d, int tag)
 {
@@ -67,47 +67,169 @@ der_enter(struct der *d, int tag)
 	while ((got = der_next(d, &in)) >= 0) {
 		if (got == tag) {
 			*d = in;
-			return 0;
+			return 1;
 		}
 	}
-	return -1;
+	return d->n ? -1 : 0;
 }
 
-/* The subjectAltName's GeneralNames (OID 2.5.29.17), from a list of extensions. */
 static int
-find_san(struct der list, struct der *names)
+is(const struct der *d, const void *p, size_t n)
 {
-	struct der ext, oid, value;
+	return d->n == n && !memcmp(d->p, p, n);
+}
+
+/* One extension: 1 and the contents of the SEQUENCE in it when it is the wanted one, 0 when it is not, or -1. */
+static int
+extension(struct der ext, int which, struct der *list)
+{
+	const unsigned char id[] = {0x55, 0x1d, (unsigned char)which};
+	struct der oid, value;
 	int tag;
 
-	while (der_next(&list, &ext) == DER_SEQUENCE) {
-		if (der_next(&ext, &oid) != DER_OID)
-			return -1;
+	if (der_next(&ext, &oid) != DER_OID)
+		return -1;
+	tag = der_next(&ext, &value);
+	if (tag == DER_BOOLEAN)
 		tag = der_next(&ext, &value);
-		if (tag == DER_BOOLEAN)
-			tag = der_next(&ext, &value);
-		if (tag != DER_OCTETS)
+	if (tag != DER_OCTETS || ext.n)
+		return -1;
+	if (!is(&oid, id, sizeof id))
+		return 0;
+	return der_next(&value, list) == DER_SEQUENCE && !value.n ? 1 : -1;
+}
+
+/* The certificate's extension: 1 and what it lists, 0 when it has none, -1 when it is malformed or there twice (RFC 5280 section 4.2). */
+static int
+find(struct der d, int which, struct der *list)
+{
+	struct der ext, in;
+	int r, found = 0;
+
+	/* Certificate, tbsCertificate, extensions [3], their list */
+	if (der_enter(&d, DER_SEQUENCE) <= 0 || der_enter(&d, DER_SEQUENCE) <= 0)
+		return -1;
+	r = der_enter(&d, DER_EXTENSIONS);
+	if (r <= 0)
+		return r;
+	if (der_enter(&d, DER_SEQUENCE) <= 0)
+		return -1;
+	while (d.n) {
+		if (der_next(&d, &ext) != DER_SEQUENCE)
 			return -1;
-		if (oid.n == 3 && !memcmp(oid.p, "\x55\x1d\x11", 3))
-			return der_next(&value, names) == DER_SEQUENCE ? 0 : -1;
+		r = extension(ext, which, &in);
+		if (r < 0 || (r && found))
+			return -1;
+		if (r)
+			*list = in;
+		found |= r;
 	}
-	return -1;
+	return found;
 }
 
 int
 tls_cert_has_address(const unsigned char *der, size_t n, const unsigned char *addr, size_t len)
 {
-	struct der d = {der, n}, names, name;
+	struct der names, name;
 	int tag;
 
-	/* Certificate, tbsCertificate, extensions [3], their list */
-	if (der_enter(&d, DER_SEQUENCE) < 0 || der_enter(&d, DER_SEQUENCE) < 0 || der_enter(&d, DER_EXTENSIONS) < 0
-		|| der_enter(&d, DER_SEQUENCE) < 0 || find_san(d, &names) < 0)
+	if (find((struct der){der, n}, ALT_NAMES, &names) <= 0)
 		return 0;
 	while ((tag = der_next(&names, &name)) >= 0)
-		if (tag == DER_IP_ADDRESS && name.n == len && !memcmp(name.p, addr, len))
+		if (tag == DER_IP_ADDRESS && is(&name, addr, len))
 			return 1;
 	return 0;
+}
+
+/* RFC 5280 section 4.2.1.12; of an authority it limits what is below it, as everybody takes it. */
+static int
+serves(struct der d)
+{
+	struct der list, oid;
+	int r = find(d, KEY_PURPOSES, &list);
+
+	if (r <= 0)
+		return r == 0;
+	while (der_next(&list, &oid) == DER_OID)
+		if (is(&oid, "\x2b\x06\x01\x05\x05\x07\x03\x01", 8) || is(&oid, "\x55\x1d\x25\x00", 4))   /* serverAuth, any */
+			return 1;
+	return 0;
+}
+
+/* Is the host in the subtree? Of a name, all labels of the base are its last ones. Of an address, the base is address and mask. */
+static int
+within(const struct der *base, const struct tls_cert_host *h)
+{
+	size_t i, n = base->n, len = strlen(h->name);
+	const char *end = h->name + len - n;
+
+	if (!h->addr_len)
+		return n <= len && !strncasecmp(end, (const char *)base->p, n)
+			&& (n == 0 || n == len || base->p[0] == '.' || end[-1] == '.');
+	for (i = 0; n == 2 * h->addr_len && i < h->addr_len; i++)
+		if ((h->addr[i] ^ base->p[i]) & base->p[i + h->addr_len])
+			return 0;
+	return n == 2 * h->addr_len;
+}
+
+/* Does one of the GeneralSubtrees hold the host? -1: none is of its kind; -2: malformed. */
+static int
+subtrees(struct der list, const struct tls_cert_host *h)
+{
+	struct der tree, base;
+	int tag, r = -1;
+
+	while (list.n) {
+		/* Minimum and maximum are never there. */
+		if (der_next(&list, &tree) != DER_SEQUENCE || (tag = der_next(&tree, &base)) < 0 || tree.n)
+			return -2;
+		if (tag == (h->addr_len ? DER_IP_ADDRESS : DER_DNS) && r <= 0)
+			r = within(&base, h);
+	}
+	return r;
+}
+
+int
+tls_cert_permits(const unsigned char *der, size_t n, const struct tls_cert_host *host)
+{
+	struct der list, side;
+	int r = find((struct der){der, n}, CONSTRAINTS, &list), tag;
+
+	if (r <= 0)
+		return r == 0;
+	while (list.n) {
+		tag = der_next(&list, &side);
+		if (tag != DER_PERMITTED && tag != DER_EXCLUDED)
+			return 0;
+		r = subtrees(side, host);
+		if (r == -2 || r == (tag == DER_EXCLUDED))
+			return 0;
+	}
+	return 1;
+}
+
+int
+tls_cert_limited(const unsigned char *der, size_t n)
+{
+	struct der list;
+
+	return find((struct der){der, n}, CONSTRAINTS, &list) != 0;
+}
+
+int
+tls_cert_check(const unsigned char *der, size_t n, const struct tls_cert_host *host, int leaf)
+{
+	struct der list;
+	int r;
+
+	if (!serves((struct der){der, n}))
+		return TLS_WRONG_USAGE;
+	if (!leaf)
+		return tls_cert_permits(der, n, host) ? 0 : TLS_NOT_PERMITTED;
+	r = find((struct der){der, n}, ALT_NAMES, &list);
+	if (r < 0)
+		return TLS_MALFORMED;
+	return !r || (host->addr_len && !tls_cert_has_address(der, n, host->addr, host->addr_len)) ? TLS_BAD_NAME : 0;
 }
 
 /* Two digits; BearSSL has checked that they are digits where it matters. */
@@ -174,148 +296,10 @@ tls_cert_dates(const unsigned char *der, size_t n, int64_t *not_before, int64_t 
 {
 	struct der d = {der, n}, in;
 
-	if (der_enter(&d, DER_SEQUENCE) < 0 || der_enter(&d, DER_SEQUENCE) < 0)
+	if (der_enter(&d, DER_SEQUENCE) <= 0 || der_enter(&d, DER_SEQUENCE) <= 0)
 		return -1;
 	skip_to_issuer(&d);
 	if (der_next(&d, &in) != DER_SEQUENCE || der_next(&d, &in) != DER_SEQUENCE)
 		return -1;
 	return der_time(&in, not_before) < 0 || der_time(&in, not_after) < 0 ? -1 : 0;
-}
-
-/* Cause and cure, by BearSSL's error number (bearssl_ssl.h, bearssl_x509.h) or 256 + TLS alert (RFC 5246 7.2). */
-static const struct {
-	int code;
-	const char *text;
-} meanings[] = {
-	{3, "the server offers only a TLS version before 1.2: allow TLS 1.2 on it"},
-	{4, "the server mixes TLS versions: allow TLS 1.2 on it"},
-	{7, "a record was damaged on its way: try again"},
-	{8, "no random numbers on this machine"},
-	{16, "the server chose a cipher suite that was not offered: it needs ECDHE with AES-GCM or ChaCha20-Poly1305"},
-	{23, "the server's key is too long: RSA up to 4096 bits is supported"},
-	{26, "the server signs with an algorithm that is not accepted (SHA-1, RSA-PSS or an unknown curve): allow "
-		"SHA-256 with RSA or ECDSA on it"},
-	{27, "the server's signature is wrong: its key does not belong to its certificate"},
-	{28, "the certificate's key usage does not allow TLS: the server needs another certificate"},
-	{35, "the server sent no certificate"},
-	{49, "the certificate uses an algorithm that is not accepted (SHA-1, RSA-PSS, Ed25519 or an unknown curve): the "
-		"server needs one with RSA or ECDSA and SHA-256"},
-	{50, "the certificate's key or signature is too long: RSA up to 4096 bits is supported"},
-	{51, "a certificate is signed with another kind of key than its issuer has: check the server's chain"},
-	{52, "a signature in the certificate chain is wrong: check the server's chain, and that --ca-file is this "
-		"authority's present certificate"},
-	{55, "the server sends its certificates in the wrong order: its own must come first, then each one's issuer"},
-	{57, "the certificate has a critical extension that is not supported"},
-	{58, "a certificate in the chain belongs to no authority and may not sign others: check the server's chain"},
-	{59, "a certificate in the chain may not sign others (key usage): check the server's chain"},
-	{60, "a certificate's RSA key is shorter than 2048 bits: the server needs a new one"},
-	{62, "the certificate is signed by an authority that is not known: give it with --ca-file FILE (or R2_CA_FILE); "
-		"if it is a public one, the server does not send its intermediate certificate"},
-	{256 + 40, "the server refuses the handshake: it must allow TLS 1.2 with ECDHE and AES-GCM or ChaCha20-Poly1305, "
-		"and know this host name"},
-	{256 + 42, "the server asks for a client certificate, which is not supported"},
-	{256 + 49, "the server denies access (alert 49)"},
-	{256 + 70, "the server wants another TLS version than 1.2: allow TLS 1.2 on it"},
-	{256 + 71, "the server wants stronger cipher suites: allow ECDHE with AES-256-GCM in TLS 1.2 on it"},
-	{256 + 80, "the server had an internal error: try again"},
-	{256 + 112, "the server does not know this host name: check the host in R2_ENDPOINT"},
-	{256 + 116, "the server asks for a client certificate, which is not supported"},
-};
-
-static const char *
-meaning(int code)
-{
-	size_t i;
-
-	for (i = 0; i < sizeof meanings / sizeof meanings[0]; i++)
-		if (meanings[i].code == code)
-			return meanings[i].text;
-	return NULL;
-}
-
-static enum err_kind
-kind_of(const struct tls_fault *f)
-{
-	if (f->code == 8)
-		return ERR_LOCAL;
-	if (f->established || f->code == 7 || f->code == 256 + 80)
-		return ERR_NET;
-	/* The server may not get on with the old session: without it this may work. Certificates stay refused. */
-	return f->offered && (f->code < 32 || f->code > 62) ? ERR_NET : ERR_TLS;
-}
-
-static void
-stamp(int64_t t, char *out, size_t cap)
-{
-	struct utc u;
-
-	utc_split(t, &u);
-	snprintf(out, cap, "%04d-%02d-%02d %02d:%02d UTC", u.year, u.month, u.day, u.hour, u.minute);
-}
-
-static int
-explain_dates(const struct tls_fault *f, struct err *e)
-{
-	char now[40], from[40], to[40];
-
-	stamp(f->now, now, sizeof now);
-	stamp(f->not_before, from, sizeof from);
-	stamp(f->not_after, to, sizeof to);
-	if (f->not_after && f->now > f->not_after)
-		return fail(e, ERR_TLS, "tls: %s: a certificate expired on %s; the clock of this machine says %s: renew the "
-			"certificate on the server, or set the clock", f->host, to, now);
-	if (f->now < f->not_before)
-		return fail(e, ERR_TLS, "tls: %s: a certificate is not valid before %s; the clock of this machine says %s: set "
-			"the clock", f->host, from, now);
-	return fail(e, ERR_TLS, "tls: %s: a certificate has expired or is not valid yet; the clock of this machine says %s: "
-		"renew the certificate on the server, or set the clock", f->host, now);
-}
-
-static int
-explain_name(const struct tls_fault *f, struct err *e)
-{
-	char name[160];
-	struct buf b = BUF(name);
-
-	if (f->name && f->name[0]) {
-		buf_str(&b, "for ");
-		enc_printable(&b, f->name, strlen(f->name));
-		buf_str(&b, ", ");
-	}
-	return fail(e, ERR_TLS, "tls: %s: the certificate is %snot for %s: %s", f->host, name, f->host, f->host_is_address
-		? "put the server's name in R2_ENDPOINT, or give its certificate an iPAddress entry"
-		: "check the host in R2_ENDPOINT");
-}
-
-/* The address of every account is below this name, and of none that is not there yet. */
-static int
-is_r2_account(const char *host)
-{
-	static const char r2[] = ".r2.cloudflarestorage.com";
-	size_t n = strlen(host);
-
-	return n >= sizeof r2 && !strcmp(host + n - (sizeof r2 - 1), r2);
-}
-
-int
-tls_explain(const struct tls_fault *f, struct err *e)
-{
-	enum err_kind kind = kind_of(f);
-	const char *text = meaning(f->code);
-
-	if (f->code == 54)
-		return explain_dates(f, e);
-	if (f->code == 56)
-		return explain_name(f, e);
-	if (f->code == 256 + 40 && is_r2_account(f->host))
-		text = "the server refuses the handshake: wrong account id in R2_ENDPOINT, or an account that is not active yet "
-			"(new accounts take about 20 minutes)";
-	if (f->code == 3 && f->not_tls)
-		text = "the server does not speak TLS: is it an http:// port?";
-	if (text)
-		return fail(e, kind, "tls: %s: %s", f->host, text);
-	if (f->code > 256)
-		return fail(e, kind, "tls: %s: the server refused with TLS alert %d: see its log", f->host, f->code & 255);
-	return fail(e, kind, "tls: %s: %s (BearSSL error %d): check the server", f->host,
-		f->code >= 32 ? "a certificate is malformed" : "the server broke the TLS protocol", f->code);
 }

@@ -6,8 +6,6 @@
 #include "tls_chain.h"
 #include "tls_engine.h"
 
-enum { RSA_MIN = 256 };   /* bytes of an RSA modulus: 2048 bits */
-
 /* Find the roots that the certificate may be signed with. The name is the certificate's own: a root's is not kept. */
 static void
 find_roots(struct tls_chain *c)
@@ -35,6 +33,8 @@ chain_cert(const br_x509_class **ctx, uint32_t length)
 
 	c->len = 0;
 	c->left = length;
+	if (length > TLS_CERT_MAX && !c->trusted)
+		c->wrong = BR_ERR_X509_LIMIT_EXCEEDED;
 	c->minimal.vtable->start_cert(&c->minimal.vtable, length);
 }
 
@@ -53,14 +53,27 @@ chain_append(const br_x509_class **ctx, const unsigned char *p, size_t n)
 	c->minimal.vtable->append(&c->minimal.vtable, p, n);
 }
 
+/* What BearSSL does not, of those certificates that it needs. */
+static void
+look(struct tls_chain *c)
+{
+	if (c->trusted)
+		return;
+	c->trusted = c->minimal.err == BR_ERR_X509_OK;
+	if (!c->wrong)
+		c->wrong = tls_cert_check(c->cert, c->len, &c->host, c->count == 0);
+	if (!c->wrong && c->trusted && !tls_trust_permits(c->trust, c->cert, c->len, &c->host))
+		c->wrong = TLS_NOT_PERMITTED;
+}
+
 static void
 chain_cert_end(const br_x509_class **ctx)
 {
 	struct tls_chain *c = (struct tls_chain *)(void *)ctx;
 	int64_t from, to;
 
-	if (c->count++ == 0 && c->addr_len)
-		c->addr_found = tls_cert_has_address(c->cert, c->len, c->addr, c->addr_len);
+	look(c);
+	c->count++;
 	if (!c->not_after && tls_cert_dates(c->cert, c->len, &from, &to) == 0 && (c->now < from || c->now > to)) {
 		c->not_before = from;
 		c->not_after = to;
@@ -74,7 +87,7 @@ chain_end(const br_x509_class **ctx)
 	struct tls_chain *c = (struct tls_chain *)(void *)ctx;
 	unsigned r = c->minimal.vtable->end_chain(&c->minimal.vtable);
 
-	return r == 0 && c->addr_len && !c->addr_found ? BR_ERR_X509_BAD_SERVER_NAME : r;
+	return r ? r : (unsigned)c->wrong;
 }
 
 static const br_x509_pkey *
@@ -97,7 +110,9 @@ tls_chain_init(struct tls_chain *c, const struct tls_params *p, const char *host
 
 	c->vtable = &chain_class;
 	c->now = p->now ? p->now : time(NULL);
-	c->addr_len = inet_pton(AF_INET, host, c->addr) == 1 ? 4 : inet_pton(AF_INET6, host, c->addr) == 1 ? 16 : 0;
+	c->trust = p->trust;
+	c->host = (struct tls_cert_host){host, c->addr,
+		inet_pton(AF_INET, host, c->addr) == 1 ? 4 : inet_pton(AF_INET6, host, c->addr) == 1 ? 16 : 0};
 	c->names[0] = (br_name_element){.oid = san_dns, .buf = c->san, .len = sizeof c->san};
 	c->names[1] = (br_name_element){.oid = common_name, .buf = c->cn, .len = sizeof c->cn};
 	memset(c->roots, 0, sizeof c->roots);
@@ -108,9 +123,9 @@ tls_chain_init(struct tls_chain *c, const struct tls_params *p, const char *host
 	br_x509_minimal_set_hash(x, br_sha256_ID, &br_sha256_vtable);
 	br_x509_minimal_set_hash(x, br_sha384_ID, &br_sha384_vtable);
 	br_x509_minimal_set_hash(x, br_sha512_ID, &br_sha512_vtable);
-	br_x509_minimal_set_rsa(x, br_rsa_i31_pkcs1_vrfy);
+	br_x509_minimal_set_rsa(x, tls_rsa_vrfy);
 	br_x509_minimal_set_ecdsa(x, &tls_ec, br_ecdsa_i31_vrfy_asn1);
-	br_x509_minimal_set_minrsa(x, RSA_MIN);
+	br_x509_minimal_set_minrsa(x, TLS_RSA_MIN);
 	br_x509_minimal_set_name_elements(x, c->names, 2);
 	/* Days since the year 0; 719528 of them before 1970. */
 	br_x509_minimal_set_time(x, (uint32_t)(c->now / 86400 + 719528), (uint32_t)(c->now % 86400));

@@ -1,23 +1,26 @@
 #pragma once
 /* The server's certificates: stands between BearSSL's engine and its validation, which always runs. It adds what that does not
-   know: iPAddress names, and which dates and names it did not like. Of the tls module alone. */
+   look at (tls_cert_check), and which dates and names it did not like. Of the tls module alone. */
 #include <bearssl.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "tls.h"
+#include "tls_cert.h"
 #include "tls_trust.h"
 
-enum { TLS_CERT_MAX = 8192 };   /* of the server's certificates, what is kept to look at */
+enum { TLS_CERT_MAX = 32768 };   /* a certificate; a longer one is refused */
 
 struct tls_chain {
 	const br_x509_class *vtable;   /* first: so BearSSL finds its methods */
 	br_x509_minimal_context minimal;
 	br_name_element names[2];
 	char san[128], cn[128];
-	size_t addr_len;               /* 4 or 16 when the host is an address, else 0 */
+	const struct tls_trust *trust;
+	struct tls_cert_host host;
 	unsigned char addr[16];
-	int addr_found;
 	int count;                     /* certificates so far */
+	int trusted;                   /* what comes now stands beyond the one that an anchor has signed */
+	int wrong;                     /* what BearSSL does not look at: 0 or an error number */
 	int64_t now, not_before, not_after;
 	br_x509_trust_anchor roots[TLS_ROOTS_OF_A_NAME];   /* those built in that bear the issuer's name; else zero: no anchor */
 	size_t left;                   /* of the certificate, what has not arrived */

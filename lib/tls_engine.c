@@ -30,7 +30,7 @@ static const char *const suite_names[6] = {
 
 _Static_assert(sizeof (br_ssl_session_parameters) <= sizeof ((struct tls_session *)0)->params, "session fits");
 
-/* ---- elliptic curves ---- */
+/* ---- keys ---- */
 
 /* P-256 by its own code, P-384 and P-521 by the general one, both of which certificates need anyway. X25519 would cost 4 KB for
    nothing: who speaks ECDHE at TLS 1.2 has P-256 (RFC 8422 section 5.1.1). */
@@ -81,6 +81,15 @@ const br_ec_impl tls_ec = {
 	1 << BR_EC_secp256r1 | 1 << BR_EC_secp384r1 | 1 << BR_EC_secp521r1,
 	ec_generator, ec_order, ec_xoff, ec_mul, ec_mulgen, ec_muladd,
 };
+
+uint32_t
+tls_rsa_vrfy(const unsigned char *sig, size_t n, const unsigned char *hash_oid, size_t hash_len, const br_rsa_public_key *key,
+	unsigned char *hash)
+{
+	if (key->elen == 1 && key->e[0] < 3)
+		return 0;
+	return br_rsa_i31_pkcs1_vrfy(sig, n, hash_oid, hash_len, key, hash);
+}
 
 /* ---- AES-GCM ---- */
 
@@ -146,7 +155,7 @@ tls_engine_init(br_ssl_client_context *cc)
 	br_ssl_engine_set_hash(eng, br_sha512_ID, &br_sha512_vtable);
 	br_ssl_engine_set_prf_sha256(eng, &br_tls12_sha256_prf);
 	br_ssl_engine_set_prf_sha384(eng, &br_tls12_sha384_prf);
-	br_ssl_engine_set_rsavrfy(eng, br_rsa_i31_pkcs1_vrfy);
+	br_ssl_engine_set_rsavrfy(eng, tls_rsa_vrfy);
 	br_ssl_engine_set_ec(eng, &tls_ec);
 	br_ssl_engine_set_ecdsa(eng, br_ecdsa_i31_vrfy_asn1);
 	set_aes_gcm(eng);

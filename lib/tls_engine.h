@@ -7,6 +7,11 @@
 /* P-256, P-384 and P-521. */
 extern const br_ec_impl tls_ec;
 
+enum { TLS_RSA_MIN = 256 };   /* bytes of an RSA modulus: 2048 bits */
+/* BearSSL's, but with exponent 1, for which anybody makes signatures, none is right. */
+uint32_t tls_rsa_vrfy(const unsigned char *sig, size_t n, const unsigned char *hash_oid, size_t hash_len, const br_rsa_public_key *key,
+	unsigned char *hash);
+
 /* Everything but the certificates and buffers. */
 void tls_engine_init(br_ssl_client_context *cc);
 /* From the kernel: 0 or -1 (ERR_LOCAL). */

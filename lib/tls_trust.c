@@ -7,10 +7,13 @@
 #include "hash.h"
 #include "roots.h"   /* generated: ROOTS, ROOTS_COUNT, ROOTS_OF_A_NAME, ROOTS_DATE */
 #include "tls.h"
+#include "tls_cert.h"
+#include "tls_engine.h"
 #include "tls_trust.h"
 
 enum {
 	FILE_MAX = 4 << 20,   /* a CA file */
+	CERT_MAX = 32768,     /* a certificate in it */
 	DN_MAX = 4096,        /* a CA's distinguished name */
 	NAME_HASH = 8,        /* bytes of a name's SHA-256 that find a root: its key must still verify the signature */
 };
@@ -23,6 +26,16 @@ struct loader {
 	br_x509_decoder_context cert;
 	size_t dn_len;
 	unsigned char dn[DN_MAX];
+	size_t len;
+	unsigned char der[CERT_MAX];
+};
+
+/* An anchor with name constraints, whole. */
+struct limited {
+	struct limited *next;
+	size_t at;            /* in the anchors */
+	size_t len;
+	unsigned char der[];
 };
 
 static void
@@ -40,7 +53,7 @@ dn_append(void *arg, const void *p, size_t n)
 static void
 cert_begin(struct loader *l)
 {
-	l->dn_len = 0;
+	l->dn_len = l->len = 0;
 	br_x509_decoder_init(&l->cert, dn_append, l);
 }
 
@@ -48,7 +61,10 @@ static void
 cert_push(void *arg, const void *p, size_t n)
 {
 	struct loader *l = arg;
+	size_t kept = n < CERT_MAX - l->len ? n : CERT_MAX - l->len;
 
+	memcpy(l->der + l->len, p, kept);
+	l->len += kept;
 	br_x509_decoder_push(&l->cert, p, n);
 }
 
@@ -77,6 +93,23 @@ anchor_copy(br_x509_trust_anchor *ta, struct loader *l, const br_x509_pkey *key)
 	return 0;
 }
 
+/* BearSSL's anchors know no name constraints: keep the certificate that has some. */
+static int
+keep_limits(struct loader *l)
+{
+	struct limited *new;
+
+	if (!tls_cert_limited(l->der, l->len))
+		return 0;
+	new = malloc(sizeof *new + l->len);
+	if (!new)
+		return -1;
+	*new = (struct limited){l->trust->limited, l->trust->count, l->len};
+	memcpy(new->der, l->der, l->len);
+	l->trust->limited = new;
+	return 0;
+}
+
 /* -fanalyzer: malloc-leak: the trust keeps the anchors, and what hangs on them, until it is freed. */
 /* Add the certificate to the anchors; one whose key or name BearSSL cannot use is passed over. */
 static int
@@ -86,13 +119,13 @@ cert_end(struct loader *l)
 	struct tls_trust *t = l->trust;
 	br_x509_trust_anchor *grown;
 
-	if (!key || l->dn_len == DN_MAX)
+	if (!key || l->dn_len == DN_MAX || (key->key_type == BR_KEYTYPE_RSA && key->key.rsa.nlen < TLS_RSA_MIN))
 		return 0;
 	grown = realloc(t->anchors, (t->count + 1) * sizeof *grown);
 	if (!grown)
 		return -1;
 	t->anchors = grown;
-	if (anchor_copy(&grown[t->count], l, key) < 0)
+	if (keep_limits(l) < 0 || anchor_copy(&grown[t->count], l, key) < 0)
 		return -1;
 	t->count++;
 	return 0;
@@ -179,7 +212,7 @@ load_file(struct tls_trust *t, const char *path, unsigned char *text)
 	} else {
 		why = load_pem(&l, text, unix_lines(text, (size_t)n));
 	}
-	return why || t->count ? why : "there is no certificate in it that can be used (PEM or DER, RSA or P-256/384/521)";
+	return why || t->count ? why : "there is no certificate in it that can be used (PEM or DER, RSA from 2048 bits or P-256/384/521)";
 }
 
 struct tls_trust *
@@ -210,13 +243,35 @@ tls_trust_load(const char *ca_file, struct err *e)
 void
 tls_trust_free(struct tls_trust *t)
 {
+	struct limited *l;
 	size_t i;
 
-	for (i = 0; t && !t->built_in && i < t->count; i++)
+	if (!t)
+		return;
+	for (i = 0; !t->built_in && i < t->count; i++)
 		free(t->anchors[i].dn.data);
-	if (t)
-		free(t->anchors);
+	while ((l = t->limited)) {
+		t->limited = l->next;
+		free(l);
+	}
+	free(t->anchors);
 	free(t);
+}
+
+int
+tls_trust_permits(const struct tls_trust *t, const unsigned char *der, size_t n, const struct tls_cert_host *host)
+{
+	const unsigned char *name = NULL;
+	size_t len = tls_cert_issuer(der, n, &name);
+	const struct limited *l;
+
+	for (l = t->limited; l; l = l->next) {
+		const br_x500_name *dn = &t->anchors[l->at].dn;
+
+		if (dn->len == len && !memcmp(dn->data, name, len) && !tls_cert_permits(l->der, l->len, host))
+			return 0;
+	}
+	return 1;
 }
 
 size_t

@@ -11,6 +11,7 @@
 #include "test.h"
 #include "tls.h"
 #include "tls_cert.h"
+#include "tls_explain.h"
 #include "tls_gcm.h"
 
 /* ---- the client ---- */
@@ -165,6 +166,8 @@ does(const char *what, uint64_t bytes, struct err *e)
 	}
 	if (!strcmp(what, "idle")) {
 		printf("idle=%d", tls_idle(tls));
+		if (send_pattern(0, 0, e) != 1)
+			return say(e);
 		net_poll(&net, NET_IN, 10000);
 		printf(" idle=%d\n", tls_idle(tls));
 	}

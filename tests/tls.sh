@@ -8,8 +8,12 @@ dir=$(mktemp -d)
 passed=0 failed=0
 declare -A port
 
+# stop PID
+stop() { [ -z "$1" ] || { kill "$1" && wait "$1"; } 2>/dev/null; }
+
 finish() {
-	[ -z "${peer_PID:-}" ] || { kill "$peer_PID" && wait "$peer_PID"; } 2>/dev/null
+	stop "${peer_PID:-}"
+	stop "${bad_PID:-}"
 	rm -rf "$dir"
 }
 trap finish EXIT
@@ -67,7 +71,7 @@ try 'TLS *not for 127.0.0.1: put the server*s name*' names 127.0.0.1 ca.pem read
 try 'TLS *not for ::1: put the server*s name*' names ::1 ca.pem read
 try 'TLS *not for 127.0.0.1: put the server*s name*' self 127.0.0.1 self.crt read
 try 'TLS *RSA key is shorter than 2048 bits*' rsa1024 localhost ca.pem read
-try 'TLS *RSA key is shorter than 2048 bits*' rsa1024 localhost rsa1024.crt read
+try 'USAGE *no certificate in it that can be used (PEM or DER, RSA from 2048 bits*' rsa1024 localhost rsa1024.crt read
 try 'TLS *algorithm that is not accepted (SHA-1*' sha1 localhost ca.pem read
 try 'TLS *wrong order*' order localhost ca.pem read
 try 'TLS *belongs to no authority*' misled localhost ca.pem read
@@ -141,7 +145,7 @@ TIMEOUT_MS=300 try '*: *NET 127.0.0.1:*: no progress for 0.3 s: timed out' silen
 TIMEOUT_MS=300 try 'NET 127.0.0.1:*: no progress for 0.3 s: timed out' mute localhost ca.pem read
 try '*: left' unread localhost ca.pem leave
 try '*: left' silent localhost ca.pem leave
-try '*: idle=1 idle=0' p256 localhost ca.pem idle
+try '*: idle=1 idle=0' later localhost ca.pem idle
 
 # An answer that comes while we send.
 try '*: early: HTTP/1.1 403 Forbidden*early NET *' early_reset localhost ca.pem flood 100000000
@@ -150,6 +154,28 @@ TIMEOUT_MS=500 try '*: early: HTTP/1.1 403 Forbidden*early NET *no progress*' ea
 # Resumption, and that a session which fails is dropped.
 try ' resumed=0 have=1 resumed=1 have=1 have=0 NET tls: localhost: *' p256 localhost ca.pem twice
 try ' resumed=0 have=1 resumed=1 have=1 have=0 NET tls: 127.0.0.1: *' rsa2048 127.0.0.1 ca.pem twice
+
+# The table: servers that OpenSSL would not be. Several rows at once; then each is judged.
+stop "$peer_PID"
+coproc bad { exec python3 -B tests/tls_bad.py tests/tls.tsv "$dir"; }
+rows=() jobs=()
+while read -r line && [ "$line" != ready ]; do rows+=("$line"); done <&"${bad[0]}"
+row() {
+	local port does host ca
+	IFS=$'\t' read -r port does host ca _ <<<"$2"
+	timeout 30 "$client" "$port" "$host" "$ca" "$does" >"$dir/said.$1" 2>&1
+}
+for i in "${!rows[@]}"; do
+	[ $((i % 4)) != 0 ] || [ "$i" = 0 ] || wait "${jobs[@]}"
+	row "$i" "${rows[i]}" & jobs[i % 4]=$!
+done
+wait "${jobs[@]}"
+for i in "${!rows[@]}"; do
+	IFS=$'\t' read -r _ _ host _ want name <<<"${rows[i]}"
+	[ "$want" != accepted ] || want='TLS 1.2, ECDHE_*: hello (end)'
+	check "$name, as $host" "$(cat "$dir/said.$i")" "$want"
+done
+check 'rows of the table' "${#rows[@]}" "$(grep -c '^[^#]' tests/tls.tsv)"
 
 echo "$passed checks, $failed failed"
 [ $failed = 0 ]

@@ -28,6 +28,12 @@ def hello(s):
     s.unwrap()
 
 
+def later(s):
+    """As hello, but so late that the client can see an idle connection first."""
+    s.recv(1)
+    hello(s)
+
+
 def echo(s):
     """Eight bytes of length and so many of data: their SHA-256 and the data again."""
     n = struct.unpack(">Q", exactly(s, 8))[0]
@@ -149,7 +155,7 @@ for suite in ("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384", 
     start(suite, echo, ciphers=suite)
 for suite in ("ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-RSA-CHACHA20-POLY1305"):
     start(suite, echo, cert="rsa2048", ciphers=suite)
-for act in (echo, truncated, early, early_reset, unread, silent, half_record, damaged):
+for act in (echo, later, truncated, early, early_reset, unread, silent, half_record, damaged):
     start(act.__name__, act)
 start("sink", sink, ciphers="ECDHE-ECDSA-AES128-GCM-SHA256")
 start("cbc", hello, ciphers="ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA384:@SECLEVEL=0")

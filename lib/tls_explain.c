@@ -1,0 +1,150 @@
+#include <stdio.h>
+#include <string.h>
+#include "buf.h"
+#include "enc.h"
+#include "tls_cert.h"
+#include "tls_explain.h"
+#include "utc.h"
+
+/* Cause and cure, by BearSSL's error number (bearssl_ssl.h, bearssl_x509.h) or 256 + TLS alert (RFC 5246 7.2). */
+static const struct {
+	int code;
+	const char *text;
+} meanings[] = {
+	{3, "the server offers only a TLS version before 1.2: allow TLS 1.2 on it"},
+	{4, "the server mixes TLS versions: allow TLS 1.2 on it"},
+	{7, "a record was damaged on its way: try again"},
+	{8, "no random numbers on this machine"},
+	{16, "the server chose a cipher suite that was not offered: it needs ECDHE with AES-GCM or ChaCha20-Poly1305"},
+	{23, "the server's key is too long: RSA up to 4096 bits is supported"},
+	{24, "the handshake was altered on its way: is there a proxy that looks into TLS?"},
+	{26, "the server signs with an algorithm that is not accepted (SHA-1, RSA-PSS or an unknown curve): allow "
+		"SHA-256 with RSA or ECDSA on it"},
+	{27, "the server's signature is wrong: its key does not belong to its certificate"},
+	{28, "a certificate does not allow TLS servers (key usage): the server needs another one"},
+	{35, "the server sent no certificate"},
+	{49, "the certificate uses an algorithm that is not accepted (SHA-1, RSA-PSS, Ed25519 or an unknown curve): the "
+		"server needs one with RSA or ECDSA and SHA-256"},
+	{50, "a certificate, its key or its signature is too long: RSA up to 4096 bits is supported"},
+	{51, "a certificate is signed with another kind of key than its issuer has: check the server's chain"},
+	{52, "a signature in the certificate chain is wrong: check the server's chain, and that --ca-file is this "
+		"authority's present certificate"},
+	{55, "the server sends its certificates in the wrong order: its own must come first, then each one's issuer"},
+	{57, "the certificate has a critical extension that is not supported"},
+	{58, "a certificate in the chain belongs to no authority and may not sign others: check the server's chain"},
+	{59, "a certificate in the chain may not sign others (key usage): check the server's chain"},
+	{60, "a certificate's RSA key is shorter than 2048 bits: the server needs a new one"},
+	{TLS_NOT_PERMITTED, "an authority in the chain may not sign for this host (name constraints): the server needs another certificate"},
+	{62, "the certificate is signed by an authority that is not known: give it with --ca-file FILE (or R2_CA_FILE); "
+		"if it is a public one, the server does not send its intermediate certificate"},
+	{256 + 40, "the server refuses the handshake: it must allow TLS 1.2 with ECDHE and AES-GCM or ChaCha20-Poly1305, "
+		"and know this host name"},
+	{256 + 42, "the server asks for a client certificate, which is not supported"},
+	{256 + 49, "the server denies access (alert 49)"},
+	{256 + 70, "the server wants another TLS version than 1.2: allow TLS 1.2 on it"},
+	{256 + 71, "the server wants stronger cipher suites: allow ECDHE with AES-256-GCM in TLS 1.2 on it"},
+	{256 + 80, "the server had an internal error: try again"},
+	{256 + 112, "the server does not know this host name: check the host in R2_ENDPOINT"},
+	{256 + 116, "the server asks for a client certificate, which is not supported"},
+};
+
+static const char *
+meaning(int code)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof meanings / sizeof meanings[0]; i++)
+		if (meanings[i].code == code)
+			return meanings[i].text;
+	return NULL;
+}
+
+static enum err_kind
+kind_of(const struct tls_fault *f)
+{
+	if (f->code == 8)
+		return ERR_LOCAL;
+	if (f->established || f->code == 7 || f->code == 256 + 80)
+		return ERR_NET;
+	/* The server may not get on with the old session: without it this may work. Certificates stay refused. */
+	return f->offered && (f->code < 32 || f->code > 62) ? ERR_NET : ERR_TLS;
+}
+
+static void
+stamp(int64_t t, char *out, size_t cap)
+{
+	struct utc u;
+
+	utc_split(t, &u);
+	snprintf(out, cap, "%04d-%02d-%02d %02d:%02d UTC", u.year, u.month, u.day, u.hour, u.minute);
+}
+
+static int
+explain_dates(const struct tls_fault *f, struct err *e)
+{
+	char now[40], from[40], to[40];
+
+	stamp(f->now, now, sizeof now);
+	stamp(f->not_before, from, sizeof from);
+	stamp(f->not_after, to, sizeof to);
+	if (f->not_after && f->now > f->not_after)
+		return fail(e, ERR_TLS, "tls: %s: a certificate expired on %s; the clock of this machine says %s: renew the "
+			"certificate on the server, or set the clock", f->host, to, now);
+	if (f->now < f->not_before)
+		return fail(e, ERR_TLS, "tls: %s: a certificate is not valid before %s; the clock of this machine says %s: set "
+			"the clock", f->host, from, now);
+	return fail(e, ERR_TLS, "tls: %s: a certificate has expired or is not valid yet; the clock of this machine says %s: "
+		"renew the certificate on the server, or set the clock", f->host, now);
+}
+
+static int
+explain_name(const struct tls_fault *f, struct err *e)
+{
+	char name[160];
+	struct buf b = BUF(name);
+
+	if (f->no_san)
+		return fail(e, ERR_TLS, "tls: %s: the certificate has no subjectAltName, and a common name does not count (RFC 9110): "
+			"the server needs another one", f->host);
+	if (f->name && f->name[0]) {
+		buf_str(&b, "for ");
+		enc_printable(&b, f->name, strlen(f->name));
+		buf_str(&b, ", ");
+	}
+	return fail(e, ERR_TLS, "tls: %s: the certificate is %snot for %s: %s", f->host, name, f->host, f->host_is_address
+		? "put the server's name in R2_ENDPOINT, or give its certificate an iPAddress entry"
+		: "check the host in R2_ENDPOINT");
+}
+
+/* The address of every account is below this name, and of none that is not there yet. */
+static int
+is_r2_account(const char *host)
+{
+	static const char r2[] = ".r2.cloudflarestorage.com";
+	size_t n = strlen(host);
+
+	return n >= sizeof r2 && !strcmp(host + n - (sizeof r2 - 1), r2);
+}
+
+int
+tls_explain(const struct tls_fault *f, struct err *e)
+{
+	enum err_kind kind = kind_of(f);
+	const char *text = meaning(f->code);
+
+	if (f->code == 54)
+		return explain_dates(f, e);
+	if (f->code == 56)
+		return explain_name(f, e);
+	if (f->code == 256 + 40 && is_r2_account(f->host))
+		text = "the server refuses the handshake: wrong account id in R2_ENDPOINT, or an account that is not active yet "
+			"(new accounts take about 20 minutes)";
+	if (f->code == 3 && f->not_tls)
+		text = "the server does not speak TLS: is it an http:// port?";
+	if (text)
+		return fail(e, kind, "tls: %s: %s", f->host, text);
+	if (f->code > 256)
+		return fail(e, kind, "tls: %s: the server refused with TLS alert %d: see its log", f->host, f->code & 255);
+	return fail(e, kind, "tls: %s: %s (BearSSL error %d): check the server", f->host,
+		f->code >= 32 ? "a certificate is malformed" : "the server broke the TLS protocol", f->code);
+}
