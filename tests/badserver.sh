@@ -475,12 +475,12 @@ bad 'put status code=400 s3=InvalidRequest'; settled 'a server that answers 400 
 R2_ENDPOINT=$HTTP
 # The doctor says which right is missing.
 may() { r2 upload --test --write --retries 1; }
-bad 'put status code=403 s3=AccessDenied 0'
+bad 'put status 0 code=403 s3=AccessDenied'
 t 'keys that may not write' 1 '…ok   rights…
 FAIL put …AccessDenied…PutObject…nothing can be uploaded' '…Connection failed: put: …' may
-bad 'create status code=403 s3=AccessDenied 0'
+bad 'create status 0 code=403 s3=AccessDenied'
 t 'keys that may not write in parts' 1 '…ok   put…FAIL multipart…AbortMultipartUpload…ok   delete' '…Connection failed: multipart: …' may
-bad 'delete status code=403 s3=AccessDenied 0'
+bad 'delete status 0 code=403 s3=AccessDenied'
 t 'keys that may not delete' 1 '…ok   multipart
 FAIL delete …DeleteObject, which only cleanup needs' '…bytes stays: s3://runpod/outputs/.r2-probe-…Connection failed: delete: …' may
 bad
