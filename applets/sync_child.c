@@ -68,7 +68,7 @@ run_command(int go, char **argv)
 		n = read(go, &byte, 1);
 	while (n < 0 && errno == EINTR);
 	if (n != 1)
-		_exit(0);
+		_exit(NOT_RUN);
 	close(go);
 	own_group();
 	execvp(argv[0], argv);
