@@ -8,6 +8,7 @@
 #   make demo | interop | facts
 #   make bench       beside its peers (bench/run says how); make profile; make performance
 #   make coverage   what the tests reach of lib/; make tsan: races between threads; make stress: signals at random moments, STRESS seconds (300)
+#   make failures   each call to the system and for memory fails once, in every scenario; FULL=1: with every error, for every chain of callers
 #   make soak    r2 sync behind a proxy that breaks things, for SOAK seconds (600)
 #   make fuzz    [SECONDS=60] [TARGET=NAME]: libFuzzer on what reads other people's bytes; finds go to tests/fuzz/finds
 #   make clean       keeps downloads; make distclean does not
@@ -126,6 +127,10 @@ $(B)/fuzz/opt: $(patsubst %.c,$(B)/fuzz/%.o,$(filter-out applets/main.c,$(APPLET
 $(FUZZ): $(B)/fuzz/%: $(B)/fuzz/tests/fuzz/%.o $(B)/fuzz/libr2.a $(B)/musl/libbearssl.a
 	$(Q)$(LINK_fuzz)
 
+# … where every call to the system or for memory can be told to fail: tests/failures.py.
+$(B)/asan/r2-fail: $(B)/asan/tests/fail_calls.o $(APPLETS:%.c=$(B)/asan/%.o) $(B)/asan/libr2.a $(B)/asan/libbearssl.a
+	$(Q)$(LINK_asan) $$(nm $< | sed -n 's/.* T __wrap_/-Wl,--wrap=/p')
+
 # Mozilla's roots as constants, by BearSSL's own tool; it drops silently what it cannot read, so count.
 $(B)/brssl: $(B)/musl/libbearssl.a
 	$(Q)rm -rf $@.d && mkdir -p $@.d && for f in $(BEARSSL_SRC)/tools/*.c; do \
@@ -165,7 +170,7 @@ deps-test:
 
 # Parts that come one after the other, however many jobs there are: what is installed is seen by a new make.
 test: deps-test
-	@+$(AGAIN) r2 units fuzz-programs
+	@+$(AGAIN) r2 units fuzz-programs $(B)/asan/r2-fail
 	@TEST_SERVER=radosgw tests/run $(UNITS) $(SCRIPTS)
 
 check: deps-test
@@ -198,6 +203,10 @@ fuzz: deps-test
 	@tests/fuzz/run $(or $(SECONDS),60) $(or $(TARGET),$(notdir $(FUZZ)))
 
 fuzz-programs: $(FUZZ)
+
+failures: deps-test
+	@+$(AGAIN) $(B)/asan/r2-fail
+	@tests/server with r2emu python3 tests/failures.py $(if $(FULL),--full)
 
 soak: deps-test
 	@+$(AGAIN) r2
@@ -275,7 +284,7 @@ distclean:
 	rm -rf r2 $(B)
 
 FORCE:
-.PHONY: all man facts units fuzz fuzz-programs deps deps-test test check demo interop coverage tsan stress soak bench profile performance install uninstall clean distclean FORCE
+.PHONY: all man facts units fuzz fuzz-programs deps deps-test test check demo interop coverage tsan stress soak bench profile performance install uninstall clean distclean failures FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(wildcard $(B)/*/*/*.d $(B)/fuzz/tests/fuzz/*.d)

@@ -14,6 +14,7 @@ quote = lambda text, safe="": urllib.parse.quote(text, safe="-_.~" + safe)
 class Store:
     def __init__(self, env):
         self.env = env
+        self.plain = env["R2_ENDPOINT"].startswith("http://")
         self.host = urllib.parse.urlsplit(env["R2_ENDPOINT"]).netloc
         self.tls = ssl.create_default_context(cafile=env["R2_CA_FILE"])
 
@@ -39,7 +40,8 @@ class Store:
         headers = self._signed(method, path, text, hashlib.sha256(body).hexdigest())
         if body:
             headers["content-md5"] = base64.b64encode(hashlib.md5(body).digest()).decode()
-        connection = http.client.HTTPSConnection(self.host, context=self.tls, timeout=300)
+        connection = (http.client.HTTPConnection(self.host, timeout=300) if self.plain
+                      else http.client.HTTPSConnection(self.host, context=self.tls, timeout=300))
         connection.request(method, path + (f"?{text}" if text else ""), body, headers)
         reply = connection.getresponse()
         if reply.status // 100 != 2:

@@ -123,7 +123,7 @@ open(const char *path, int flags, ...)
 	int mode;
 
 	va_start(ap, flags);
-	mode = flags & O_CREAT ? va_arg(ap, int) : 0;
+	mode = (flags & O_CREAT) ? va_arg(ap, int) : 0;
 	va_end(ap);
 	return openat(AT_FDCWD, path, flags, mode);
 }
