@@ -213,7 +213,7 @@ start() {
 	"${@:2}" >"$1" &
 	until [ -s "$1" ]; do kill -0 $! || return; sleep 0.02; done
 }
-start proxy.port python3 "$TESTS/proxy.py" "${R2_ENDPOINT#https://}"
+start proxy.port python3 "$TESTS/faultproxy.py" "${R2_ENDPOINT#https://}"
 read -r port control <proxy.port
 via=https://127.0.0.1:$port
 tell() { local fd reply; exec {fd}<>"/dev/tcp/127.0.0.1/$control"; echo "$*" >&"$fd"; read -r reply <&"$fd"; exec {fd}>&-; echo "$reply"; }

@@ -62,11 +62,11 @@ def wait(what, condition, limit=60, every=0.05):
 
 
 class Proxy:
-    """tests/proxy.py before the server."""
+    """tests/faultproxy.py before the server; cert: the files of its certificate and key."""
 
-    def __init__(self, scene):
-        host = urllib.parse.urlsplit(scene.env["R2_ENDPOINT"]).netloc
-        self.process = subprocess.Popen([sys.executable, TESTS / "proxy.py", host], stdout=subprocess.PIPE, text=True)
+    def __init__(self, env, *cert):
+        host = urllib.parse.urlsplit(env["R2_ENDPOINT"]).netloc
+        self.process = subprocess.Popen([sys.executable, TESTS / "faultproxy.py", host, *cert], stdout=subprocess.PIPE, text=True)
         port, self.control = self.process.stdout.readline().split()
         self.endpoint = f"https://127.0.0.1:{port}"
 
@@ -167,7 +167,7 @@ class Scene:
         return json.loads(out) if code == 0 else {}
 
     def proxy(self):
-        proxy = Proxy(self)
+        proxy = Proxy(self.env)
         self.closers.append(proxy.close)
         self.env["R2_ENDPOINT"] = proxy.endpoint
         return proxy

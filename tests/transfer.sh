@@ -1,5 +1,5 @@
 #!/bin/bash
-# The transfer engine end to end, through a proxy that counts and breaks (proxy.py): resuming after kill -9, outages, cut connections,
+# The transfer engine end to end, through a proxy that counts and breaks (faultproxy.py): resuming after kill -9, outages, cut connections,
 # files that change, trees, shards, standard input. R2_BIG=1: the sizes of the promise (1 GiB, 20 kills, 30 s, 200 cuts and rounds);
 # then R2_JOBS and R2_PART choose other workers and parts.
 BIG=${R2_BIG:-} BIG_JOBS=${R2_JOBS:-8} PART=${R2_PART:-5M}
@@ -13,7 +13,7 @@ MIB=160 KILLS=6 OUTAGE=6 CUTS=40 ROUNDS=24 R2_LIMIT_S=240
 [ -z "$BIG" ] || MIB=1024 KILLS=20 OUTAGE=30 CUTS=200 ROUNDS=200
 B=$R2_BUCKET M=1048576
 
-python3 "$TESTS/proxy.py" "${R2_ENDPOINT#https://}" >proxy.port &
+python3 "$TESTS/faultproxy.py" "${R2_ENDPOINT#https://}" >proxy.port &
 HELPERS+=($!)
 until [ -s proxy.port ]; do kill -0 $! || exit 1; sleep 0.05; done
 read -r port CONTROL <proxy.port
