@@ -129,7 +129,7 @@ exchange(struct http *h, const struct http_request *rq, struct http_reply *rp, s
 {
 	struct err unheard;
 	uint64_t off = 0;
-	int sent = SEND_EARLY, interim = 0;
+	int sent = SEND_EARLY, interim = 0, got;
 
 	h->state = HTTP_UNSENT;
 	if (send_head(h, rq, e) != SEND_DONE)
@@ -139,7 +139,10 @@ exchange(struct http *h, const struct http_request *rq, struct http_reply *rp, s
 			sent = send_body(h, rq->body, &off, e);
 		if (sent == SEND_SOURCE || (sent == SEND_LOST && !readable(h)))
 			return -1;
-		if (http_reply_head(h, rq->method, rp, sent == SEND_LOST ? &unheard : e) < 0)
+		net_limit(&h->net, 1);
+		got = http_reply_head(h, rq->method, rp, sent == SEND_LOST ? &unheard : e);
+		net_limit(&h->net, 0);
+		if (got < 0)
 			return -1;
 		if (rp->status == 101)
 			return http_bad(h, e, "101, which nobody asked for");
@@ -162,11 +165,15 @@ static int
 shake_hands(struct http *h, struct err *e)
 {
 	const struct http_server *s = &h->server;
+	int rc;
 
 	h->tls = tls_new();
 	if (!h->tls)
 		return fail(e, ERR_LOCAL, "out of memory for a TLS connection");
-	return tls_handshake(h->tls, &h->net, &(struct tls_params){s->host, s->trust, s->session, 0}, e);
+	net_limit(&h->net, 1);
+	rc = tls_handshake(h->tls, &h->net, &(struct tls_params){s->host, s->trust, s->session, 0}, e);
+	net_limit(&h->net, 0);
+	return rc;
 }
 
 int

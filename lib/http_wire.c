@@ -4,10 +4,18 @@
 ssize_t
 http_wire_read(struct http *h, void *p, size_t n, struct err *e)
 {
+	int limited = h->net.until_ms != 0;
 	ssize_t got;
 
-	if (h->tls)
-		return tls_read(h->tls, p, n, e);
+	/* A record counts when it is whole: else one of 16 KiB, a byte each minute, could take eleven days. */
+	if (h->tls) {
+		if (!limited)
+			net_limit(&h->net, 1);
+		got = tls_read(h->tls, p, n, e);
+		if (!limited)
+			net_limit(&h->net, 0);
+		return got;
+	}
 	while ((got = net_recv(&h->net, p, n, e)) == NET_AGAIN)
 		if (net_wait(&h->net, NET_IN, e) < 0)
 			return -1;

@@ -68,7 +68,7 @@ net_poll(struct net *n, int want, int ms)
 int
 net_wait(struct net *n, int want, struct err *e)
 {
-	int64_t deadline_ms = net_now_ms() + n->timeout_ms, now_ms;
+	int64_t deadline_ms = n->until_ms ? n->until_ms : net_now_ms() + n->timeout_ms, now_ms;
 	int got;
 
 	do {
@@ -81,6 +81,12 @@ net_wait(struct net *n, int want, struct err *e)
 	} while (now_ms < deadline_ms);
 	return fail(e, ERR_NET, "%s: no progress for %d.%d s: timed out", n->peer, n->timeout_ms / 1000,
 		n->timeout_ms % 1000 / 100);
+}
+
+void
+net_limit(struct net *n, int on)
+{
+	n->until_ms = on ? net_now_ms() + n->timeout_ms : 0;
 }
 
 void

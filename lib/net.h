@@ -18,6 +18,7 @@ struct net_proxy {
 struct net {
 	int fd;             /* -1 when closed. {.fd = -1} is a net that was never opened */
 	int timeout_ms;     /* without progress for this long: ERR_NET */
+	int64_t until_ms;   /* net_limit's */
 	char peer[80];      /* "203.0.113.7:443", for messages */
 	int more;           /* not 0: what is sent now is soon followed by more, so that it may wait for that (MSG_MORE) */
 	const int *stop;    /* may be NULL, is set before net_dial: not 0 ends every wait, a little later, with ERR_STOPPED */
@@ -40,6 +41,8 @@ ssize_t net_send(struct net *n, const void *buf, size_t len, struct err *e);
    hang-up counts as NET_IN), or -1 (ERR_NET) after timeout_ms without any. */
 enum { NET_IN = 1, NET_OUT = 2 };
 int net_wait(struct net *n, int want, struct err *e);
+/* on: from now on all waits together may take timeout_ms, however little each of them brings; else each of them again. */
+void net_limit(struct net *n, int on);
 /* As net_wait with another limit; 0 when that passes without anything. */
 int net_poll(struct net *n, int want, int ms);
 
