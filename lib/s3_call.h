@@ -62,8 +62,8 @@ int s3_connect_join(struct s3 *s, struct err *e);
 /* 1, with ERR_STOPPED in *e, once the store was told to stop. */
 int s3_stopped(const struct s3_store *st, struct err *e);
 
-/* Feed the whole of the reply's body to x: 0; -1 (ERR_NET, ERR_PROTO). */
-int s3_read_xml(struct s3 *s, struct xml *x, struct err *e);
+/* Feed the whole of c's reply to x: 0; -1 (ERR_NET, ERR_PROTO; ERR_HTTP when it is an <Error>, whatever the status said). */
+int s3_read_xml(struct s3 *s, const struct s3_call *c, struct xml *x, struct err *e);
 
 /* A copy of the ETag without quotes and W/. */
 void s3_etag(char out[S3_ETAG_CAP], const char *value);

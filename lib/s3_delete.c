@@ -112,7 +112,7 @@ many_element(void *arg, const char *path, const char *text, size_t len, struct e
 		memcpy(m->key, text, len + 1);
 	if (!strcmp(path, "Deleted/DeleteMarker") && !strcmp(text, "true"))
 		m->d->marker = 1;
-	return s3_error_element(&m->error, strncmp(path, "Error/", 6) ? path : path + 6, text, len, e);
+	return strncmp(path, "Error/", 6) ? 0 : s3_error_element(&m->error, path + 6, text, len, e);
 }
 
 static int
@@ -127,13 +127,12 @@ many_reply(struct s3 *s, struct s3_call *c, const struct http_reply *rp, struct 
 		memset(m->why, 0, (size_t)m->d->n * sizeof *m->why);
 	m->failed = m->at = 0;
 	m->again = NULL;
-	if (s3_read_xml(s, &x, e) < 0)
+	if (s3_read_xml(s, c, &x, e) < 0)
 		return -1;
-	e->retry_after_s = 0;
 	if (m->again)
 		memcpy(m->error.code, m->again, sizeof m->error.code);
-	/* A 200 that is an <Error>, or some keys to be asked for again: those that are gone by now are no error the next time. */
-	return *m->error.code ? s3_refused(e, &r, &m->error) : 0;
+	/* Some keys are to be asked for again: those that are gone by now are no error the next time. */
+	return m->again ? s3_refused(e, &r, &m->error) : 0;
 }
 
 static int

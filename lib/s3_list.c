@@ -19,7 +19,10 @@ page_reply(struct s3 *s, struct s3_call *c, const struct http_reply *rp, struct 
 	struct xml x = {.element = s3_page_element, .arg = c->arg};
 
 	(void)rp;
-	return s3_page_clear(c->arg, e) < 0 ? -1 : s3_read_xml(s, &x, e);
+	if (s3_page_clear(c->arg, e) < 0 || s3_read_xml(s, c, &x, e) < 0)
+		return -1;
+	/* A web page is no empty bucket. */
+	return strncmp(x.path, "List", 4) ? fail(e, ERR_PROTO, "list: the server's answer is no listing: check R2_ENDPOINT") : 0;
 }
 
 /* Empty parameters are left out: R2 answers 501 to what it does not expect. */

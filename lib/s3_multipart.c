@@ -3,7 +3,6 @@
 #include <string.h>
 #include "hash.h"
 #include "s3_call.h"
-#include "s3_error.h"
 #include "sigv4.h"
 #include "xml.h"
 
@@ -14,7 +13,6 @@ struct wanted {
 	const char *path;
 	char *out;
 	size_t cap;
-	struct s3_error error;
 };
 
 static int
@@ -23,7 +21,7 @@ wanted_element(void *arg, const char *path, const char *text, size_t len, struct
 	struct wanted *w = arg;
 
 	if (strcmp(path, w->path))
-		return s3_error_element(&w->error, path, text, len, e);
+		return 0;
 	if (len >= w->cap)
 		return fail(e, ERR_PROTO, "the server's %s is too long", path);
 	memcpy(w->out, text, len + 1);
@@ -39,7 +37,7 @@ create_reply(struct s3 *s, struct s3_call *c, const struct http_reply *rp, struc
 
 	(void)rp;
 	*id = '\0';
-	if (s3_read_xml(s, &x, e) < 0)
+	if (s3_read_xml(s, c, &x, e) < 0)
 		return -1;
 	return *id ? 0 : fail(e, ERR_PROTO, "the server began a multipart upload without naming it");
 }
@@ -112,14 +110,10 @@ complete_reply(struct s3 *s, struct s3_call *c, const struct http_reply *rp, str
 	char etag[S3_ETAG_CAP] = "";
 	struct wanted w = {.path = "ETag", .out = etag, .cap = sizeof etag};
 	struct xml x = {.element = wanted_element, .arg = &w};
-	struct s3_refusal r = {rp->status, s->store->cfg->bucket, c->key, NULL};
 
-	if (s3_read_xml(s, &x, e) < 0)
+	(void)rp;
+	if (s3_read_xml(s, c, &x, e) < 0)
 		return -1;
-	if (*w.error.code) {
-		e->retry_after_s = 0;
-		return s3_refused(e, &r, &w.error);
-	}
 	s3_etag(c->arg, etag);
 	return 0;
 }
@@ -171,7 +165,6 @@ struct parts_page {
 	void *arg;
 	struct s3_part now;
 	int last, truncated, marker;
-	struct s3_error error;
 };
 
 static int
@@ -212,7 +205,7 @@ parts_reply(struct s3 *s, struct s3_call *c, const struct http_reply *rp, struct
 	(void)rp;
 	pg->truncated = pg->marker = 0;
 	pg->now = (struct s3_part){0};
-	return s3_read_xml(s, &x, e);
+	return s3_read_xml(s, c, &x, e);
 }
 
 int

@@ -9,7 +9,7 @@
 
 enum {
 	ROWS_MAX = 10000,                /* R2 and S3 send 1,000 a page; some servers can be set to more */
-	TEXT_CAP_MAX = 32 * 1024 * 1024, /* keys, ETags and classes of ROWS_MAX rows */
+	TEXT_CAP_MAX = 4 * 1024 * 1024,  /* keys, ETags and classes: 1,000 of the longest keys, encoded */
 };
 
 /* Room for n more of size bytes at *p, doubling: 0 or -1. */

@@ -26,7 +26,7 @@ struct xml {
 	size_t path_len, text_len, markup_len;
 	size_t name_at[XML_DEPTH_MAX];   /* where each open element's name begins in path */
 	size_t text_at[XML_DEPTH_MAX];   /* where each open element's text begins in text */
-	char path[XML_PATH_MAX + 1];     /* names as written, prefixes included: an end tag must repeat them */
+	char path[XML_PATH_MAX + 1];     /* names as written, prefixes included: an end tag must repeat them. At the end it begins with the root's */
 	char text[XML_TEXT_MAX + 1];
 	char markup[XML_MARKUP_MAX + 1];
 };
