@@ -156,6 +156,9 @@ put_reply(struct s3 *s, struct s3_call *c, const struct http_reply *rp, struct e
 	p->result->proof = S3_PROOF_NONE;
 	if (p->sums.want_crc32c && (prove_by_echo(s, p, rp, e) < 0 || p->result->proof))
 		return p->result->proof ? 0 : -1;
+	/* Who answers 200 to everything is no store. */
+	if (!*etag)
+		return fail(e, ERR_CORRUPT, "the server's answer to PUT has no ETag: nothing proves that anything was stored: check R2_ENDPOINT");
 	switch (etag_is_md5(etag, p->sums.md5)) {
 	case 0:
 		return corrupt(etag, e);
