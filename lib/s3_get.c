@@ -6,7 +6,10 @@
 #include "s3_call.h"
 #include "sigv4.h"
 
-enum { PIECE_MAX = 32 * 1024 };   /* what data gets at once: two TLS records. On the stack */
+enum {
+	PIECE_MAX = 32 * 1024,      /* what data gets at once: two TLS records. On the stack */
+	PROGRESS_MIN = 64 * 1024,   /* fewer bytes before a connection is lost are no progress: the next attempt is one of --retries */
+};
 
 /* One s3_get, however many replies it takes. */
 struct get {
@@ -159,7 +162,7 @@ get_reply(struct s3 *s, struct s3_call *c, const struct http_reply *rp, struct e
 		pin(x, c, o.etag);
 	before = x->at;
 	if ((rc = deliver(s, x, end, e)) < 0) {
-		c->progressed = x->at > before;
+		c->progressed = x->at - before >= PROGRESS_MIN;
 		ask(x, c);
 	} else if (end == UINT64_MAX) {
 		x->o->size = x->at;
