@@ -462,7 +462,9 @@ next_wait(struct s3 *s, const struct s3_call *c, struct tries *t, struct err *e)
 		t->n = 1;
 		t->lost_ms = 0;
 	}
-	if (!t->clock && !strcmp(e->code, "RequestTimeTooSkewed") && correct_clock(s->store)) {
+	/* The refusal of a HEAD has no body that says why. */
+	if (!t->clock && (!strcmp(e->code, "RequestTimeTooSkewed") || (e->status == 403 && !strcmp(c->method, "HEAD"))) &&
+	    correct_clock(s->store)) {
 		t->clock = 1;
 		wait = 0;
 	} else {
