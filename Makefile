@@ -9,6 +9,7 @@
 #   make bench       beside its peers (bench/run says how); make profile; make performance
 #   make coverage   what the tests reach of lib/; make tsan: races between threads; make stress: signals at random moments, STRESS seconds (300)
 #   make failures   each call to the system and for memory fails once, in every scenario; FULL=1: with every error, for every chain of callers
+#   make matrix  each fault for each command, as a table; ROWS='sync DNS': only what has these words
 #   make soak    r2 sync behind a proxy that breaks things, for SOAK seconds (600)
 #   make fuzz    [SECONDS=60] [TARGET=NAME]: libFuzzer on what reads other people's bytes; finds go to tests/fuzz/finds
 #   make clean       keeps downloads; make distclean does not
@@ -207,6 +208,9 @@ fuzz-programs: $(FUZZ)
 failures: deps-test
 	@+$(AGAIN) $(B)/asan/r2-fail
 	@tests/server with r2emu python3 tests/failures.py $(if $(FULL),--full)
+matrix: deps-test
+	@+$(AGAIN) r2
+	@tests/matrix.sh $(ROWS)
 
 soak: deps-test
 	@+$(AGAIN) r2
@@ -284,7 +288,7 @@ distclean:
 	rm -rf r2 $(B)
 
 FORCE:
-.PHONY: all man facts units fuzz fuzz-programs deps deps-test test check demo interop coverage tsan stress soak bench profile performance install uninstall clean distclean failures FORCE
+.PHONY: all man facts units fuzz fuzz-programs deps deps-test test check demo interop coverage tsan stress soak bench profile performance install uninstall clean distclean failures matrix FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(wildcard $(B)/*/*/*.d $(B)/fuzz/tests/fuzz/*.d)
