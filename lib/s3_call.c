@@ -16,7 +16,6 @@
 enum {
 	TARGET_CAP = 16384,         /* R2 takes URLs of 16 KiB */
 	AUTH_CAP = 2048,
-	XML_BODY_MAX = 16 << 20,    /* a thousand rows with the longest keys, encoded, are 4 MiB */
 	REFUSAL_BODY_MAX = 65536,   /* an <Error> is a few hundred bytes; an HTML page of a proxy may be long */
 	SKEW_WORTH_S = 60,
 	OUTAGE_LOOK_MS = 2000,      /* how often, about, an unreachable store is tried */
@@ -153,45 +152,6 @@ s3_quoted(char out[S3_QUOTED_CAP], const char *etag)
 	if (etag)
 		snprintf(out, S3_QUOTED_CAP, "\"%s\"", etag);
 	return etag ? out : NULL;
-}
-
-/* Every answer may be an <Error> although its status is 200. */
-struct watched {
-	int (*element)(void *arg, const char *path, const char *text, size_t len, struct err *e);
-	void *arg;
-	struct s3_error error;
-};
-
-static int
-watched_element(void *arg, const char *path, const char *text, size_t len, struct err *e)
-{
-	struct watched *w = arg;
-
-	return s3_error_element(&w->error, path, text, len, e) < 0 ? -1 : w->element(w->arg, path, text, len, e);
-}
-
-int
-s3_read_xml(struct s3 *s, const struct s3_call *c, struct xml *x, struct err *e)
-{
-	struct watched w = {.element = x->element, .arg = x->arg};
-	struct s3_refusal r = {200, s3_call_bucket(s, c), c->key, NULL};
-	char part[4096];
-	size_t total = 0;
-	ssize_t n;
-
-	x->element = watched_element;
-	x->arg = &w;
-	while ((n = http_read(&s->http, part, sizeof part, e)) > 0) {
-		total += (size_t)n;
-		if (total > XML_BODY_MAX)
-			return fail(e, ERR_PROTO, "%s: an answer over %d MiB", s->http.server.host, XML_BODY_MAX >> 20);
-		if (xml_feed(x, part, (size_t)n, e) < 0)
-			return -1;
-	}
-	if (n < 0 || xml_end(x, e) < 0)
-		return -1;
-	e->retry_after_s = 0;
-	return *w.error.code ? s3_refused(e, &r, &w.error) : 0;
 }
 
 /* Retry-After is seconds or an HTTP date (RFC 9110 section 10.2.3); nonsense counts as not said. */
