@@ -603,7 +603,7 @@ class Table:
 
 
 def main(args):
-    jobs = 12
+    jobs = 24
     if args[:1] == ["-j"]:
         jobs, args = int(args[1]), args[2:]
     begun, table = time.monotonic(), Table(args)
