@@ -1,6 +1,7 @@
 /* What is read off a certificate without BearSSL, from any bytes: nothing is claimed that does not stand there. */
 #include "fuzz.h"
 #include "tls_cert.h"
+#include "tls_explain.h"
 
 static void
 issuer(const unsigned char *der, size_t n)
@@ -40,6 +41,31 @@ addresses(const unsigned char *der, size_t n, struct in *in)
 	}
 }
 
+/* What a certificate forbids or lacks: each answer follows from the others; one that is cut short is good for nothing. */
+static void
+rules(const unsigned char *der, size_t n, struct in *in)
+{
+	static const char *const hosts[] = {"localhost", "a.example.test", "example.test", "x"};
+	unsigned char addr[16] = {127, 0, 0, 1};
+	unsigned how = take_byte(in);
+	struct tls_cert_host host = {.name = hosts[how & 3], .addr = addr, .addr_len = how & 4 ? how & 8 ? 16 : 4 : 0};
+	int leaf = how >> 4 & 1, limited = tls_cert_limited(der, n), permits, rc;
+
+	if (how & 8)
+		memcpy(addr, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 16);
+	permits = tls_cert_permits(der, n, &host);
+	rc = tls_cert_check(der, n, &host, leaf);
+	must(rc == 0 || rc == TLS_WRONG_USAGE || rc == TLS_MALFORMED || rc == TLS_BAD_NAME || rc == TLS_NOT_PERMITTED);
+	must(limited || permits);
+	if (rc == 0) {
+		must(leaf || permits);
+		must(!leaf || !host.addr_len || tls_cert_has_address(der, n, addr, host.addr_len));
+	}
+	if (n > 260 && der[0] == 0x30 && der[1] == 0x82 && 4 + (size_t)(der[2] << 8 | der[3]) == n)
+		for (size_t cut = n - 1; cut; cut /= 2)
+			must(tls_cert_check(der, cut, &host, leaf) && tls_cert_limited(der, cut));
+}
+
 static void
 dates(const unsigned char *der, size_t n, struct in *in)
 {
@@ -77,6 +103,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	der = take_rest(&rest, &n);
 	issuer(der, n);
 	addresses(der, n, &in);
+	rules(der, n, &in);
 	dates(der, n, &in);
 	free(der);
 	return 0;
