@@ -20,7 +20,7 @@ class Server:
         self.place, self.directory, self.relay, self.line = place, directory, None, None
         self.kind = "sink" if place in FAR else place
         self.up = False
-        for kind in [self.kind] if self.kind == "sink" else ["minio", "radosgw"]:
+        for kind in ["sink"] if self.kind == "sink" else os.environ.get("SERVER", "minio radosgw").split():
             self.kind, self.up = kind, True
             try:
                 run([ROOT + "/tests/server", "up", kind, directory])

@@ -25,7 +25,7 @@ ls 10,000                  900       10           1          1      7   2300    
 cleanup 2,000              220        5           3          1    124    530          46   1400
 '
 FILE_MAX=25
-BINARY_MAX=464000
+BINARY_MAX=466944
 
 declare -A calls
 counts() { curl -s --cacert "$R2_CA_FILE" "$R2_ENDPOINT/-/counts" >"$T/$1"; }   # counts before|after
