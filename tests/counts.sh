@@ -14,17 +14,17 @@ export HOME=$T/home XDG_STATE_HOME=$T/state
 # To see what it takes: COUNTS=1 tests/counts.sh
 TABLE='
 work                     calls requests connections handshakes     up   down allocations memory
-start                       10        0           0          0      0      0           0    500
-upload 1                   120        1           1          1      5      1          20    850
-upload 100                2700      100           8          8    470     25         270   1850
+start                       13        0           0          0      0      0           0    500
+upload 1                   135        1           1          1      5      1          20    850
+upload 100                3050      100           8          8    470     25         270   1850
 upload 6 parts            6200        8           6          1  30900      5          65   1700
-get 4 KiB                  120        2           1          1      2      6          20    850
+get 4 KiB                  130        2           1          1      2      6          20    850
 get 16 MiB                4100        3           2          1      3  16500          33   1050
 get 6 parts               6700        8           6          1      7  30900          65   2050
 ls 10,000                  900       10           1          1      7   2300          25    950
-cleanup 2,000              220        5           3          1    124    530          46   1400
+cleanup 2,000              245        5           3          1    124    530          46   1400
 '
-FILE_MAX=25
+FILE_MAX=29
 BINARY_MAX=466944
 
 declare -A calls
