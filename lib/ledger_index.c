@@ -57,7 +57,7 @@ ledger_index_hash(const struct ledger_index *x, const void *data, size_t n)
 static struct ledger_slot *
 probe(const struct ledger_index *x, uint64_t path)
 {
-	size_t i = path & (x->cap - 1);
+	size_t i = (size_t)path & (x->cap - 1);
 
 	while (x->slots[i].where && x->slots[i].path != path)
 		i = (i + 1) & (x->cap - 1);
@@ -112,7 +112,7 @@ ledger_index_drop(struct ledger_index *x, struct ledger_slot *s)
 	x->done -= (size_t)(s->where & 1);
 	/* No tombstones: what was pushed past the hole moves into it. */
 	for (size_t i = (hole + 1) & mask; x->slots[i].where; i = (i + 1) & mask) {
-		size_t home = x->slots[i].path & mask;
+		size_t home = (size_t)x->slots[i].path & mask;
 
 		if (((i - home) & mask) >= ((i - hole) & mask)) {
 			x->slots[hole] = x->slots[i];

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include "buf.h"
@@ -64,7 +65,7 @@ opt_number(const struct opt *o, const char *val, struct err *e)
 		*(long *)o->dest = v;
 		return 0;
 	}
-	buf_fmt(&b, "is not %sbetween %ld and %ld", all_digits(val) ? "" : "a number ", o->min, o->max);
+	buf_fmt(&b, "is not %sbetween %" PRId64 " and %" PRId64, all_digits(val) ? "" : "a number ", o->min, o->max);
 	return bad(o, val, e, why);
 }
 
@@ -149,8 +150,8 @@ opt_age(const struct opt *o, const char *val, struct err *e)
 
 	if (opt_parse_age(val, &ms) < 0)
 		return bad(o, val, e, "is not a time: seconds, or a number with s, m, h, d or w such as 7d");
-	if (ms < (int64_t)o->min * 1000 || ms > (int64_t)o->max * 1000) {
-		buf_fmt(&b, "is not between %ld and %ld seconds", o->min, o->max);
+	if (ms < o->min * 1000 || ms > o->max * 1000) {
+		buf_fmt(&b, "is not between %" PRId64 " and %" PRId64 " seconds", o->min, o->max);
 		return bad(o, val, e, why);
 	}
 	*(int64_t *)o->dest = ms;

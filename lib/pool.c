@@ -41,7 +41,7 @@ now_ms(void)
 static void
 wait_until(struct pool *p, pthread_cond_t *c, int64_t ns)
 {
-	pthread_cond_timedwait(c, &p->lock, &(struct timespec){ns / 1000000000, ns % 1000000000});
+	pthread_cond_timedwait(c, &p->lock, &(struct timespec){ns / 1000000000, (long)(ns % 1000000000)});
 }
 
 static int

@@ -150,8 +150,9 @@ take_back(struct stream *st, struct s3 *s, struct err *e)
 static size_t
 piece_size(const struct upload *u, int index)
 {
+	/* More than this machine can address is more than it has. */
 	if (u->o->part_size != UPLOAD_PART_SIZE)
-		return u->o->part_size;
+		return (size_t)u->o->part_size == u->o->part_size ? (size_t)u->o->part_size : SIZE_MAX;
 	if (config_is_r2(u->pool->store->cfg))
 		return PIECE_R2;
 	return (size_t)PIECE << (index / GROW_EVERY);
@@ -291,7 +292,7 @@ upload_stream(struct pool *pool, const struct upload_options *o, struct upload *
 	if (!first) {
 		o->finished(u, &e);
 	} else if (first->src.body.len < piece_size(u, 0)) {
-		source_memory(&u->src, first->mem, first->src.body.len);
+		source_memory(&u->src, first->mem, (size_t)first->src.body.len);
 		upload_submit(pool, o, u);
 		pool_wait(pool, 0);
 		drop_piece(first);

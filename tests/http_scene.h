@@ -157,7 +157,7 @@ read_request_body(struct scene *s, int fd)
 
 	s->body_len = 0;
 	s->body_sum = 0;
-	for (; left && (r = recv(fd, p, left < sizeof p ? left : sizeof p, 0)) > 0; left -= (uint64_t)r) {
+	for (; left && (r = recv(fd, p, left < sizeof p ? (size_t)left : sizeof p, 0)) > 0; left -= (uint64_t)r) {
 		for (i = 0; i < r; i++)
 			s->body_sum = s->body_sum * 31 + (unsigned char)p[i];
 		s->body_len += (uint64_t)r;

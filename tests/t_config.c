@@ -4,6 +4,7 @@ static const char *default_env_file = "r2.env";
 #define CONFIG_ENV_FILE default_env_file
 #include "../lib/config_source.c"
 
+#include <limits.h>
 #include <stddef.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -128,7 +129,7 @@ test_limits(void)
 	loads(&(struct config_options){.timeout_s = 7, .retries = 2});
 	check_int(c.timeout_ms, 7000);
 	check_int(c.retries, 2);
-	loads(&(struct config_options){.timeout_s = INT64_MAX, .retries = INT64_MAX});
+	loads(&(struct config_options){.timeout_s = LONG_MAX, .retries = LONG_MAX});
 	check(c.timeout_ms > 2000000000 && c.retries > 2000000000);
 }
 
