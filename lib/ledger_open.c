@@ -72,8 +72,10 @@ begin(struct ledger *l, struct err *e)
 	char shown[ENC_SHOW_CAP];
 	uint32_t pid, version = n > 0 ? ledger_header_read(header, (size_t)n, &pid) : 0;
 
-	if (n < 0 || getrandom(l->index.key, sizeof l->index.key, 0) < 0)
+	if (n < 0)
 		return ledger_oops(l, e);
+	if (getrandom(l->index.key, sizeof l->index.key, 0) < 0)
+		return fail_errno(e, "no random numbers: getrandom");
 	if (version > LEDGER_VERSION)
 		return fail(e, ERR_LOCAL, "ledger %s: written by a newer r2 (version %u of the format, this one knows %d): use that one, "
 			"or remove the file", enc_show(shown, sizeof shown, l->path), (unsigned)version, LEDGER_VERSION);
