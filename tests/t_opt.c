@@ -188,8 +188,9 @@ static void
 test_number_without_limit(void)
 {
 	const struct opt rows[] = {{'n', NULL, "N", "", opt_number, &jobs, 0, LONG_MAX}, {0}};
-	char over[] = "9223372036854775808", fits[] = "9223372036854775807";
+	char over[] = "9223372036854775808", fits[24];
 
+	snprintf(fits, sizeof fits, "%ld", LONG_MAX);
 	check_int(opt_number(rows, fits, &err), 0);
 	check(jobs == LONG_MAX);
 	if (sizeof(long) == 8)
