@@ -2,6 +2,7 @@
 #   make deps        bring what the build needs: Debian packages, BearSSL's source
 #   make             ./r2
 #   make man         build/man/*.1
+#   make ARCH=arm64  build/arm64/r2, for another machine; or armv7, riscv64 (.ci/deps build dist brings the compilers)
 #   make install     [DESTDIR=] [PREFIX=/usr/local], with manual and completion; make uninstall
 #   make test        bring what the tests need, run all of them; make units: only build the unit programs
 #   make check       static checks
@@ -12,6 +13,7 @@
 #   make matrix  each fault for each command, as a table; ROWS='sync DNS': only what has these words
 #   make soak    r2 sync behind a proxy that breaks things, for SOAK seconds (600)
 #   make fuzz    [SECONDS=60] [TARGET=NAME]: libFuzzer on what reads other people's bytes; finds go to tests/fuzz/finds
+#   make dist        build/dist: four machines' programs, packages, wheels, source, SHA256SUMS; make dist-test tries them under qemu
 #   make clean       keeps downloads; make distclean does not
 # BEARSSL_SRC=DIR takes another BearSSL tree, V=1 shows the commands, WERROR=-Werror makes warnings errors.
 VERSION     = 0.1.0
@@ -19,9 +21,10 @@ PREFIX      = /usr/local
 B           = build
 BEARSSL_SRC = $(B)/bearssl
 ROOTS       = /usr/share/ca-certificates/mozilla
-CC          = gcc
-MUSL_CC     = musl-gcc
-AR          = gcc-ar
+ARCH        =
+CC          = $(CROSS)gcc
+MUSL_CC     = $(if $(ARCH),$(CC) -nostdinc -isystem $(MUSL_INC) -isystem $(shell $(CC) -print-file-name=include),musl-gcc)
+AR          = $(CROSS)gcc-ar
 WARN        = -std=c11 -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wconversion
 INTEROP     = r2emu minio versitygw moto
 BIN         = $(DESTDIR)$(PREFIX)/bin
@@ -36,29 +39,42 @@ endif
 Q          := $(if $(V),,@)
 AGAIN       = $(MAKE) --no-print-directory $(if $(V),,-s)
 
+# What stands for one machine: $O. For another one than this, there is a compiler of Debian's, and we build musl.
+TRIPLE_arm64   = aarch64-linux-gnu
+TRIPLE_armv7   = arm-linux-gnueabihf
+TRIPLE_riscv64 = riscv64-linux-gnu
+$(if $(filter-out arm64 armv7 riscv64,$(ARCH)),$(error ARCH=$(ARCH): arm64, armv7 or riscv64))
+CROSS      := $(ARCH:%=$(TRIPLE_$(ARCH))-)
+O          := $(B)$(ARCH:%=/%)
+R2         := $(ARCH:%=$O/)r2
+LIBC       := $(ARCH:%=$O/libc/lib/libc.a)
+
 LIB        := $(sort $(wildcard lib/*.c))
 APPLETS    := $(sort $(wildcard applets/*.c))
 TESTS      := $(sort $(wildcard tests/t_*.c))
 PAGES      := $(patsubst doc/man/%.mdoc,r2-%.1,$(filter-out doc/man/r2.mdoc,$(sort $(wildcard doc/man/*.mdoc)))) r2.1
 COMPLETION  = bash-completion/completions/r2 zsh/site-functions/_r2 fish/vendor_completions.d/r2.fish
-UNITS      := $(foreach b,musl asan,$(TESTS:tests/%.c=$(B)/$b/%))
+UNITS      := $(foreach b,musl $(if $(ARCH),,asan),$(TESTS:tests/%.c=$O/$b/%))
 COV_UNITS  := $(TESTS:tests/%.c=$(B)/cov/%)
 # The modules that have threads, or are used by several.
 TSAN_UNITS := $(foreach t,pool http http_send net download upload watch walk ledger sync log progress,$(B)/tsan/t_$t)
 FUZZ       := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(sort $(wildcard tests/fuzz/*.c)))
 # Shell tests: what may be executed, but for those that have a target of their own.
-SCRIPTS    := $(filter-out tests/lib.sh tests/demo.sh tests/interop.sh tests/tsan.sh,$(sort $(shell find tests -maxdepth 1 -name '*.sh' -perm -100 2>/dev/null)))
+SCRIPTS    := $(filter-out tests/lib.sh tests/demo.sh tests/dist.sh tests/interop.sh tests/tsan.sh,$(sort $(shell find tests -maxdepth 1 -name '*.sh' -perm -100 2>/dev/null)))
 
 MACHINE    := $(shell $(CC) -dumpmachine 2>/dev/null)
-MUSL_LIB   := /usr/lib/$(MACHINE:-gnu=-musl)
-MUSL       := musl $(shell $(MUSL_LIB)/libc.so 2>&1 | sed -n "s/^Version //p")
+MUSL_LIB   := $(if $(ARCH),$(dir $(LIBC)),/usr/lib/$(MACHINE:-gnu=-musl))
+MUSL_INC    = $O/libc/include
+MUSL_SRC    = $(B)/musl-src
+MUSL       := musl $(if $(ARCH),$(shell cat $(MUSL_SRC)/VERSION 2>&1),$(shell $(MUSL_LIB)/libc.so 2>&1 | sed -n "s/^Version //p"))
 CPPFLAGS    = -D_GNU_SOURCE -DR2_VERSION='"$(VERSION)"' -DR2_LIBC='"$(MUSL)"' -DR2_ARCH='"$(firstword $(subst -, ,$(MACHINE)))"' \
               -Ilib -I$(B) -isystem $(BEARSSL_SRC)/inc -ffile-prefix-map=$(CURDIR)=.
 BR_CPPFLAGS = -w -fstack-protector -I$(BEARSSL_SRC)/inc -I$(BEARSSL_SRC)/src -ffile-prefix-map=$(CURDIR)=.
 
 # The builds of the same sources: musl is the one that is shipped, asan the one that is tested hardest; cov and tsan are asked for.
 CC_musl     = $(MUSL_CC) -Os -flto=auto -ffat-lto-objects -fPIE -fstack-protector -ffunction-sections -fdata-sections \
-              -fno-asynchronous-unwind-tables -fno-ident $(if $(filter x86_64-%,$(MACHINE)),-malign-data=abi)
+              -fno-asynchronous-unwind-tables -fno-ident $(X86_CFLAGS)
+X86_CFLAGS  = $(if $(filter x86_64-%,$(MACHINE)),-malign-data=abi)
 CC_asan     = $(CC) -O1 -g -fno-omit-frame-pointer -fsanitize=address -pthread
 CC_fuzz     = clang -O1 -g -fno-omit-frame-pointer -fsanitize=address,fuzzer-no-link -pthread
 UBSAN       = -fsanitize=undefined -fno-sanitize-recover=all
@@ -68,12 +84,15 @@ CC_tsan     = clang -w -O1 -g -fno-omit-frame-pointer -fsanitize=thread -pthread
 # Counters in a mapped file that all processes of a program share: kill -9, an empty environment and a sandbox lose nothing.
 PROFILE     = -fprofile-instr-generate=$(CURDIR)/$(B)/cov/profile/%m%c.profraw
 
+# Packed relocations (lib/start.c): of Debian 12's linkers, x86's alone knows them.
+X86_LDFLAGS = $(if $(filter x86_64-%,$(MACHINE)),-Wl$(comma)-z$(comma)pack-relative-relocs$(comma)--wrap=__libc_start_main)
+comma      := ,
 # Debian's musl-gcc always links Scrt1.o and a dynamic linker: a static PIE has to be put together by hand.
 CRT         = $(shell $(CC) -print-file-name=crt$1S.o)
 STRIP       = ,-s
 LINK_musl   = $(CC) -nostdlib -nostartfiles -static-pie -Wl,--no-dynamic-linker,--gc-sections,--build-id=none$(STRIP) \
-              -Wl,-z,relro,-z,now,-z,noexecstack,-z,noseparate-code,-z,pack-relative-relocs \
-              -Wl,--wrap=__libc_start_main -flto-partition=one -L$(MUSL_LIB) -o $@ $(MUSL_LIB)/rcrt1.o $(MUSL_LIB)/crti.o \
+              -Wl,-z,relro,-z,now,-z,noexecstack,-z,noseparate-code $(X86_LDFLAGS) \
+              -flto-partition=one -L$(MUSL_LIB) -o $@ $(MUSL_LIB)/rcrt1.o $(MUSL_LIB)/crti.o \
               $(call CRT,begin) $(filter %.o %.a,$^) -Wl,--start-group -lc -lgcc -lgcc_eh -Wl,--end-group \
               $(call CRT,end) $(MUSL_LIB)/crtn.o
 LINK_asan   = $(CC_asan) $(UBSAN) -o $@ $(filter %.o %.a,$^)
@@ -81,38 +100,38 @@ LINK_cov    = $(CC_cov) $(PROFILE) -o $@ $(filter %.o %.a,$^)
 LINK_tsan   = $(CC_tsan) -o $@ $(filter %.o %.a,$^)
 LINK_fuzz   = $(CC_fuzz) $(UBSAN) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(filter %.a,$^)
 
-all: r2
+all: $(R2)
 
-r2: $(APPLETS:%.c=$(B)/musl/%.o) $(B)/musl/libr2.a $(B)/musl/libbearssl.a
+$(R2): $(APPLETS:%.c=$O/musl/%.o) $O/musl/libr2.a $O/musl/libbearssl.a
 	@echo '  link $@'
 	$(Q)$(LINK_musl)
 
 # One build, $1: objects of our sources, the two archives, the unit programs. $2: more flags for ours alone.
 define BUILD
-$(B)/$1/%.o: %.c $(B)/flags
+$O/$1/%.o: %.c $O/flags $(LIBC)
 	@mkdir -p $$(@D) && echo '  $1 $$<'
 	$$(Q)$$(CC_$1) $2 $$(WARN) $$(WERROR) $$(CPPFLAGS) -MMD -MP -c -o $$@ $$<
 
-$(B)/$1/lib/tls_trust.o: $(B)/roots.h
+$O/$1/lib/tls_trust.o: $(B)/roots.h
 
 # What runs before relocation is no business of the optimizer of all the rest.
-$(B)/$1/lib/start.o: CPPFLAGS += -fno-lto
+$O/$1/lib/start.o: CPPFLAGS += -fno-lto
 
-$(B)/$1/libr2.a: $(LIB:%.c=$(B)/$1/%.o)
+$O/$1/libr2.a: $(LIB:%.c=$O/$1/%.o)
 	$$(Q)rm -f $$@ && $$(AR) rcsD $$@ $$^
 
 # BearSSL's base names are unique; its sources never change, so one command compiles them all.
-$(B)/$1/libbearssl.a: $(BEARSSL_SRC)/inc/bearssl.h $(B)/flags-bearssl
-	@rm -rf $(B)/$1/bearssl && mkdir -p $(B)/$1/bearssl && echo '  $1 BearSSL'
+$O/$1/libbearssl.a: $(BEARSSL_SRC)/inc/bearssl.h $O/flags-bearssl $(LIBC)
+	@rm -rf $O/$1/bearssl && mkdir -p $O/$1/bearssl && echo '  $1 BearSSL'
 	$$(Q)find $(BEARSSL_SRC)/src -name '*.c' | sort | xargs -P $(JOBS) -n 1 \
-		sh -c '$$(CC_$1) $$(BR_CPPFLAGS) -c -o $(B)/$1/bearssl/$$$$(basename $$$$0 .c).o $$$$0'
-	$$(Q)rm -f $$@ && $$(AR) rcsD $$@ $(B)/$1/bearssl/*.o
+		sh -c '$$(CC_$1) $$(BR_CPPFLAGS) -c -o $O/$1/bearssl/$$$$(basename $$$$0 .c).o $$$$0'
+	$$(Q)rm -f $$@ && $$(AR) rcsD $$@ $O/$1/bearssl/*.o
 
-$(B)/$1/t_%: $(B)/$1/tests/t_%.o $(B)/$1/libr2.a $(B)/$1/libbearssl.a
+$O/$1/t_%: $O/$1/tests/t_%.o $O/$1/libr2.a $O/$1/libbearssl.a
 	$$(Q)$$(LINK_$1)
 
 # The product of this build, to run the end-to-end tests with by hand: R2=build/asan/r2.
-$(B)/$1/r2: $(APPLETS:%.c=$(B)/$1/%.o) $(B)/$1/libr2.a $(B)/$1/libbearssl.a
+$O/$1/r2: $(APPLETS:%.c=$O/$1/%.o) $O/$1/libr2.a $O/$1/libbearssl.a
 	$$(Q)$$(LINK_$1)
 endef
 # Ours as small as can be; BearSSL's arithmetic would become slower.
@@ -132,6 +151,18 @@ $(FUZZ): $(B)/fuzz/%: $(B)/fuzz/tests/fuzz/%.o $(B)/fuzz/libr2.a $(B)/musl/libbe
 $(B)/asan/r2-fail: $(B)/asan/tests/fail_calls.o $(APPLETS:%.c=$(B)/asan/%.o) $(B)/asan/libr2.a $(B)/asan/libbearssl.a
 	$(Q)$(LINK_asan) $$(nm $< | sed -n 's/.* T __wrap_/-Wl,--wrap=/p')
 
+ifdef ARCH
+# Its own make and its own source; our variables are none of its business.
+$(LIBC): $(MUSL_SRC)/configure
+	@rm -rf $O/libc $O/libc.d && mkdir -p $O/libc.d && echo '  $(ARCH) musl'
+	$(Q)unset MAKEFLAGS MAKEOVERRIDES MAKELEVEL && cd $O/libc.d && { $(abspath $(MUSL_SRC))/configure --target=$(MACHINE) \
+		--prefix=$(abspath $O/libc) --disable-shared --disable-wrapper CROSS_COMPILE=$(CROSS) \
+		CFLAGS='-fPIE -ffile-prefix-map=$(CURDIR)=.' && make -j$(JOBS) install; } >log 2>&1 || { tail log >&2; exit 1; }
+
+# What is made of it is of this machine.
+$(B)/roots.h: FORCE
+	@+$(AGAIN) ARCH= $@
+else
 # Mozilla's roots as constants, by BearSSL's own tool; it drops silently what it cannot read, so count.
 $(B)/brssl: $(B)/musl/libbearssl.a
 	$(Q)rm -rf $@.d && mkdir -p $@.d && for f in $(BEARSSL_SRC)/tools/*.c; do \
@@ -147,18 +178,20 @@ $(B)/roots.h: $(B)/brssl lib/roots.awk $(ROOTS)
 	$(Q)dpkg-query -W -f='$${Version}' ca-certificates | \
 		sed -E 's/^(....)(..)(..).*/#define ROOTS_DATE "\1-\2-\3"\n/' >>$@.tmp
 	$(Q)mv $@.tmp $@
+endif
 
 # Other flags build anew: their text is a file, rewritten only when it differs.
-remember    = $(if $(subst =$(file <$1),,=$2),$(shell mkdir -p $(B))$(file >$1,$2))
+remember    = $(if $(subst =$(file <$1),,=$2),$(shell mkdir -p $O)$(file >$1,$2))
 MISSING    := $(if $(wildcard $(BEARSSL_SRC)/inc/bearssl.h),,BearSSL) \
-              $(if $(shell command -v $(MUSL_CC)),,$(MUSL_CC)) $(if $(wildcard $(ROOTS)),,ca-certificates)
+              $(if $(shell command -v $(firstword $(MUSL_CC))),,$(firstword $(MUSL_CC))) \
+              $(if $(ARCH),$(if $(wildcard $(MUSL_SRC)/configure),,musl)) $(if $(wildcard $(ROOTS)),,ca-certificates)
 ifeq ($(strip $(MISSING)),)
-$(call remember,$(B)/flags,$(CC_musl) $(CC_asan) $(CC_fuzz) $(UBSAN) $(CC_cov) $(PROFILE) $(CC_tsan) $(WARN) $(CPPFLAGS) $(LINK_musl))
-$(call remember,$(B)/flags-bearssl,$(CC_musl) $(CC_asan) $(CC_cov) $(CC_tsan) $(BR_CPPFLAGS))
+$(call remember,$O/flags,$(CC_musl) $(CC_asan) $(CC_fuzz) $(UBSAN) $(CC_cov) $(PROFILE) $(CC_tsan) $(WARN) $(CPPFLAGS) $(LINK_musl))
+$(call remember,$O/flags-bearssl,$(CC_musl) $(CC_asan) $(CC_cov) $(CC_tsan) $(BR_CPPFLAGS))
 else
-$(B)/flags: FORCE
-	@echo 'Missing: $(strip $(MISSING)). Run "make deps" first.' >&2; exit 1
-$(BEARSSL_SRC)/inc/bearssl.h $(ROOTS) $(B)/flags-bearssl: $(B)/flags
+$O/flags: FORCE
+	@echo 'Missing: $(strip $(MISSING)). Run "$(if $(ARCH),.ci/deps build dist,make deps)" first.' >&2; exit 1
+$(BEARSSL_SRC)/inc/bearssl.h $(ROOTS) $O/flags-bearssl $(if $(ARCH),$(MUSL_SRC)/configure): $O/flags
 endif
 
 units: $(UNITS)
@@ -258,6 +291,26 @@ performance:
 facts: r2
 	@bench/facts
 
+# A release for four machines, from this one (amd64): the same sources give the same bytes.
+DIST_ARCHS  = arm64 armv7 riscv64
+DIST_UNITS  = hash tls sigv4 xml http enc utc config retry buf err opt path mime nfc journal ledger sync sweep cost
+ifndef ARCH
+$(foreach a,$(DIST_ARCHS),$(B)/$a/r2): $(B)/roots.h FORCE
+	+$(Q)$(AGAIN) ARCH=$(patsubst $(B)/%/r2,%,$@)
+$(DIST_ARCHS:%=units-%): $(B)/roots.h FORCE
+	+$(Q)$(AGAIN) ARCH=$(@:units-%=%) $(DIST_UNITS:%=$(B)/$(@:units-%=%)/musl/t_%)
+endif
+
+dist:
+	@B=$(B) BEARSSL_SRC=$(BEARSSL_SRC) .ci/deps build dist
+	@+$(AGAIN) r2 man $(DIST_ARCHS:%=$(B)/%/r2)
+	@VERSION=$(VERSION) B=$(B) BEARSSL_SRC=$(BEARSSL_SRC) dist/pack && cat $(B)/dist/SHA256SUMS
+
+dist-test: dist
+	@B=$(B) BEARSSL_SRC=$(BEARSSL_SRC) .ci/deps build server dist-test
+	@+$(AGAIN) $(DIST_UNITS:%=$(B)/musl/t_%) $(DIST_ARCHS:%=units-%)
+	@DIST_UNITS='$(DIST_UNITS)' TEST_TIMEOUT=2400 tests/run tests/dist.sh
+
 # The manual comes from the same tables as the help; what writes it is linked with them.
 $(B)/mkman: LINK_musl += -fno-lto
 $(B)/mkman: $(B)/musl/doc/mkman.o $(patsubst %.c,$(B)/musl/%.o,$(filter-out applets/main.c,$(APPLETS))) \
@@ -282,13 +335,13 @@ uninstall: r2
 	rm -f $(BIN)/r2 $(PAGES:%=$(SHARE)/man/man1/%) $(COMPLETION:%=$(SHARE)/%)
 
 clean:
-	rm -rf r2 $(filter-out $(B)/cache $(B)/bearssl,$(wildcard $(B)/*))
+	rm -rf r2 $(filter-out $(B)/cache $(B)/bearssl $(MUSL_SRC),$(wildcard $(B)/*))
 
 distclean:
 	rm -rf r2 $(B)
 
 FORCE:
-.PHONY: all man facts units fuzz fuzz-programs deps deps-test test check demo interop coverage tsan stress soak bench profile performance install uninstall clean distclean failures matrix FORCE
+.PHONY: all man facts units fuzz fuzz-programs deps deps-test test check demo interop dist dist-test coverage tsan stress soak bench profile performance install uninstall clean distclean failures matrix FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
--include $(wildcard $(B)/*/*/*.d $(B)/fuzz/tests/fuzz/*.d)
+-include $(wildcard $O/*/*/*.d $(B)/fuzz/tests/fuzz/*.d)
