@@ -203,6 +203,23 @@ test_unread_bodies(void)
 	scene_close(&scene);
 }
 
+/* What is left of a body in many small chunks would be taken for the next answer. */
+static void
+test_unread_chunks(void)
+{
+	start(TE);
+	repeat("1\r\nx\r\n", 32);          /* as many reads as it is worth, so that no more has to have come */
+	scene.bytes = text.p;
+	scene.n = text.len;
+	scene_open(&scene, play_say);
+	client(&scene);
+	check_int(get(), 0);
+	http_finish(&h);
+	check_int(h.open, 0);
+	http_close(&h);
+	scene_close(&scene);
+}
+
 /* Replies after which the connection must not be used again. */
 static void
 test_not_kept(void)
@@ -648,6 +665,7 @@ main(void)
 	test_request_checks();
 	test_large_request();
 	test_unread_bodies();
+	test_unread_chunks();
 	test_not_kept();
 	test_resend();
 	test_unasked();

@@ -235,17 +235,17 @@ add_v4(struct race *r, const char *ip, uint16_t port)
 
 /* An address that neither answers nor refuses: a listener whose queue is full. */
 static int
-deaf(int *fill, uint16_t *port)
+deaf(int *fill, const char *ip, uint16_t port)
 {
-	int fd = listen_on("127.0.0.2", 0, 0), i;
-	struct sockaddr_in in = {.sin_family = AF_INET};
+	int fd = listen_on(ip, port, 0), i;
+	struct sockaddr_in6 to = {0};
+	socklen_t len = sizeof to;
 
-	*port = port_of(fd);
-	in.sin_port = htons(*port);
-	inet_pton(AF_INET, "127.0.0.2", &in.sin_addr);
+	if (fd < 0 || getsockname(fd, (struct sockaddr *)&to, &len) < 0)
+		return -1;
 	for (i = 0; i < 3; i++) {
-		fill[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-		connect(fill[i], (struct sockaddr *)&in, sizeof in);
+		fill[i] = socket(to.sin6_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		connect(fill[i], (struct sockaddr *)&to, len);
 	}
 	/* The first is in the queue for sure when it is connected; the kernel takes one more than asked for. */
 	poll(&(struct pollfd){.fd = fill[0], .events = POLLOUT}, 1, 5000);
@@ -267,13 +267,14 @@ test_race(void)
 {
 	const struct net_peer who = {"", "a.example", "R2_ENDPOINT", 0, NULL};
 	uint16_t deaf_port, open_port, closed_port;
-	int fill[3], deaf_fd = deaf(fill, &deaf_port), fd = listen_on("127.0.0.1", 0, 5), closed = listen_on("127.0.0.3", 0, 5);
+	int fill[3], deaf_fd = deaf(fill, "127.0.0.2", 0), fd = listen_on("127.0.0.1", 0, 5), closed = listen_on("127.0.0.3", 0, 5);
 	struct race r = {.deadline_ms = net_now_ms() + 20000};
 	struct attempt *won;
 	struct err e = {0};
 	int64_t begin;
 	int i;
 
+	deaf_port = port_of(deaf_fd);
 	open_port = port_of(fd);
 	closed_port = port_of(closed);
 	close(closed);
@@ -309,6 +310,34 @@ test_race(void)
 	for (i = 0; i < 3; i++)
 		close(fill[i]);
 	close(deaf_fd);
+	close(fd);
+}
+
+/* The lowest descriptor that is free. */
+static int
+free_fd(void)
+{
+	int fd = fcntl(STDERR_FILENO, F_DUPFD, 0);
+
+	close(fd);
+	return fd;
+}
+
+/* ::1 says nothing, 127.0.0.1 answers: the first attempt does not stay open beside the second. */
+static void
+test_losers(void)
+{
+	int fill[3] = {-1, -1, -1}, fd = listen_on("127.0.0.1", 0, 5), fd6 = deaf(fill, "::1", port_of(fd)), before = free_fd();
+	struct net n = {.fd = -1};
+	struct err e = {0};
+
+	check_int(net_dial(&n, "localhost", port_of(fd), NULL, 20000, &e), 0);
+	has(n.peer, "127.0.0.1:");
+	net_close(&n);
+	check_int(free_fd(), before);
+	for (int i = 0; i < 3; i++)
+		close(fill[i]);
+	close(fd6);
 	close(fd);
 }
 
@@ -399,7 +428,7 @@ test_io(void)
 	struct err e = {0};
 	struct net n = {.fd = -1};
 	int64_t begin;
-	int other = pair(&n, 120);
+	int other = pair(&n, 120), stop = 1;
 	char c;
 
 	check_int(net_recv(&n, &c, 1, &e), NET_AGAIN);
@@ -416,6 +445,13 @@ test_io(void)
 	check_int(e.kind, ERR_NET);
 	has(e.msg, "no progress for 0.1 s: timed out");
 	has(e.msg, n.peer);
+	/* Whoever is to stop does not wait for it. */
+	n.stop = &stop;
+	n.timeout_ms = 20000;
+	check_int(net_wait(&n, NET_IN, &e), -1);
+	check_int(e.kind, ERR_STOPPED);
+	n.stop = NULL;
+	n.timeout_ms = 120;
 	check_int(write(other, "x", 1), 1);
 	check_int(net_wait(&n, NET_IN, &e), NET_IN);
 	check_int(net_recv(&n, &c, 1, &e), 1);
@@ -564,6 +600,7 @@ main(void)
 	test_loopback();
 	test_interleave();
 	test_race();
+	test_losers();
 	test_names();
 	test_dial();
 	test_io();
