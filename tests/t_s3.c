@@ -207,32 +207,43 @@ no_entry(void *arg, const struct s3_entry *x, struct err *e)
 	return 0;
 }
 
-/* One listing, one attempt being allowed. */
+/* One call, one attempt being allowed, of a server that plays so. */
 static int
-list_once(struct err *e)
+ask(void (*play)(struct scene *s), int (*call)(struct s3 *s, struct err *e), struct err *e)
 {
 	static struct config cfg = {
 		.host = "127.0.0.1", .bucket = "runpod", .region = "auto", .key_id = "k", .secret = "s", .timeout_ms = 20000, .retries = 1,
 	};
 	static struct scene server;
-	struct s3_list l = {.prefix = "", .entry = no_entry};
 	struct s3_store store;
 	struct s3 s = {0};
 	int rc;
 
 	*e = (struct err){0};
-	memset(dates, 0, sizeof dates);
-	scene_open(&server, play_answers);
+	scene_open(&server, play);
 	cfg.port = server.port;
 	snprintf(cfg.host_field, sizeof cfg.host_field, "127.0.0.1:%d", server.port);
 	if (s3_store_open(&store, &cfg, e) < 0)
 		return -1;
 	s3_open(&s, &store);
-	rc = s3_list(&s, &l, e);
+	rc = call(&s, e);
 	s3_close(&s);
 	s3_store_close(&store);
 	scene_close(&server);
 	return rc;
+}
+
+static int
+list_all(struct s3 *s, struct err *e)
+{
+	return s3_list(s, &(struct s3_list){.prefix = "", .entry = no_entry}, e);
+}
+
+static int
+list_once(struct err *e)
+{
+	memset(dates, 0, sizeof dates);
+	return ask(play_answers, list_all, e);
 }
 
 /* How far a request's date is from now, in seconds. */
@@ -300,9 +311,89 @@ test_retry_after(void)
 	}
 }
 
+/* ---- DeleteObjects */
+static char heard[8][2048];    /* of each request the first line and the body */
+static char remained[256];     /* what is still there, as the caller is told */
+
+static void
+play_deletes(struct scene *s)
+{
+	int fd = hear(s);
+
+	for (int i = 0; fd >= 0 && i < 8 && read_request_head(s, fd); i++) {
+		const char *field = strstr(s->head, "Content-Length: ");
+		size_t n = strcspn(s->head, "\r") + 1, left = field ? strtoul(field + 16, NULL, 10) : 0;
+
+		snprintf(heard[i], n, "%s", s->head);
+		heard[i][n - 1] = '\n';
+		if (n + left >= sizeof heard[i] || (left && recv(fd, heard[i] + n, left, MSG_WAITALL) != (ssize_t)left))
+			break;
+		heard[i][n + left] = '\0';
+		say(fd, i ? "HTTP/1.1 204 No Content\r\n\r\n" : answers[0]);
+	}
+	if (fd >= 0)
+		hang_up(fd);
+}
+
+static void
+remains(void *arg, int index, const struct err *why)
+{
+	struct buf *b = arg;
+
+	buf_fmt(b, "%d %s, ", index, why->code);
+}
+
+static int
+delete_some(struct s3 *s, struct err *e)
+{
+	static const char *const keys[] = {"plain", " front", "behind ", "a\nb", "\xff", "last"};
+	struct buf b = BUF(remained);
+
+	return s3_delete_many(s, &(struct s3_delete){.keys = keys, .n = 6, .remains = remains, .arg = &b}, e);
+}
+
+static int
+delete_once(const char *xml, struct err *e)
+{
+	memset(heard, 0, sizeof heard);
+	remained[0] = '\0';
+	answer(answers[0], "200 OK", 0, "", xml);
+	return ask(play_deletes, delete_some, e);
+}
+
+/* Keys that XML might not bring there as they are go by themselves, lest another object be deleted. */
+static void
+test_delete_many(void)
+{
+	struct err e;
+
+	check_int(delete_once("<DeleteResult/>", &e), 0);
+	check_str(heard[0], "POST /runpod?delete= HTTP/1.1\n<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
+		"<Object><Key>plain</Key></Object><Object><Key>last</Key></Object><Quiet>true</Quiet></Delete>");
+	check_str(heard[1], "DELETE /runpod/%20front HTTP/1.1\n");
+	check_str(heard[2], "DELETE /runpod/behind%20 HTTP/1.1\n");
+	check_str(heard[3], "DELETE /runpod/a%0Ab HTTP/1.1\n");
+	check_str(heard[4], "DELETE /runpod/%FF HTTP/1.1\n");
+	check_str(heard[5], "");
+	check_str(remained, "");
+	/* What the server says of a key, however little; but that it is not there is no failure. */
+	check_int(delete_once("<DeleteResult><Error><Key>last</Key><Code>AccessDenied</Code></Error></DeleteResult>", &e), 0);
+	check_str(remained, "5 AccessDenied, ");
+	check_int(delete_once("<DeleteResult><Error><Key>plain</Key></Error><Error><Key>last</Key><Code>NoSuchKey</Code></Error></DeleteResult>", &e), 0);
+	check_str(remained, "0 Unknown, ");
+	/* Of another key, or cut off: nobody knows what is gone. Then none is tried one by one either. */
+	check_int(delete_once("<DeleteResult><Error><Key>front</Key><Code>AccessDenied</Code></Error></DeleteResult>", &e), -1);
+	check_int(e.kind, ERR_PROTO);
+	check_int(delete_once("<DeleteResult><Error><Key>last</Key><Code>AccessDenied</Code></Error>", &e), -1);
+	check_int(e.kind, ERR_PROTO);
+	check_str(heard[1], "");
+	check_str(remained, "");
+}
+
 int
 main(void)
 {
+	test_delete_many();
 	test_clock();
 	test_retry_after();
 	test_parts_etag();
