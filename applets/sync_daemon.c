@@ -329,8 +329,6 @@ sync_daemon(struct daemon *d, struct err *e)
 	clock_gettime(CLOCK_REALTIME_COARSE, &d->started);
 	pthread_mutex_init(&d->lock, NULL);
 	sync_log_open(d->set->log, client_args.quiet, client_args.json);
-	sync_log(0, "Starting R2 sync daemon");
-	sync_log(0, "Watching: %s", d->dir);
 	if (sync_daemon_start(d, e) == 0) {
 		loop(d);
 		left = stop(d);

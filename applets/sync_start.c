@@ -150,7 +150,12 @@ open_watch(struct daemon *d, struct err *e)
 int
 sync_daemon_start(struct daemon *d, struct err *e)
 {
-	if (open_state(d, e) < 0 || take_signals(d, e) < 0)
+	/* Signals first: who reads that we watch may send one. */
+	if (take_signals(d, e) < 0)
+		return -1;
+	sync_log(0, "Starting R2 sync daemon");
+	sync_log(0, "Watching: %s", d->dir);
+	if (open_state(d, e) < 0)
 		return -1;
 	d->ask_fd = ask_listen(d->state, e);
 	d->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

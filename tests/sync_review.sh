@@ -118,4 +118,14 @@ setpriv --reuid 65534 --regid 65534 --clear-groups "$R2" sync --settle 0.1 --dat
 ok "--delete-after, a file of another user: nobody knows who writes to it" wait_until 10 said 'Uploaded: x.png'
 stop
 ok '… so it stays for a while' [ -e "$D/x.png" ]
+
+# A log rotation, or new keys, right after the start: the daemon's first lock takes half a second here.
+new early
+strace -qq -e trace=flock -e inject=flock:delay_enter=500000:when=1 -o /dev/null "$R2" sync --settle 0.1 --date $DAY "$D" >log 2>&1 & PID=$!
+wait_until 10 said Watching
+pkill -HUP -P $PID
+echo x >"$D/x.png"
+ok 'SIGHUP does not end a daemon that has just said that it watches' wait_until 10 said 'Uploaded: x.png'
+pkill -TERM -P $PID
+wait $PID; PID=
 finish
