@@ -1,7 +1,7 @@
 # r2box: one static binary, ./r2. What is built on the way stands in build/.
 #   make deps        bring what the build needs: Debian packages, BearSSL's source
 #   make             ./r2
-#   make man         build/man/*.1
+#   make man         build/man/*.1; make cures: the tables of doc/troubleshooting.md; make picture: doc/demo.svg
 #   make ARCH=arm64  build/arm64/r2, for another machine; or armv7, riscv64 (.ci/deps build dist brings the compilers)
 #   make install     [DESTDIR=] [PREFIX=/usr/local], with manual and completion; make uninstall
 #   make test        bring what the tests need, run all of them; make units: only build the unit programs
@@ -323,6 +323,19 @@ $(PAGES:%=$(B)/man/%): $(B)/mkman $(wildcard doc/man/*)
 
 man: $(PAGES:%=$(B)/man/%)
 
+# The tables of doc/troubleshooting.md, from those that the messages are made of; tests/documents.sh compares.
+$(B)/mkcures: LINK_musl += -fno-lto
+$(B)/mkcures: $(B)/musl/doc/mkcures.o $(B)/musl/libr2.a $(B)/musl/libbearssl.a
+	$(Q)$(LINK_musl)
+cures: $(B)/mkcures
+	@sed -i '/^| code | cause/,$$d' doc/troubleshooting.md
+	@$< >>doc/troubleshooting.md
+
+# The README's picture, from a real run.
+picture: deps-test
+	@+$(AGAIN) r2
+	@tests/server with r2emu doc/picture.py doc/demo.svg
+
 install: r2 man
 	install -Dm755 r2 $(BIN)/r2
 	$(BIN)/r2 --install $(BIN)
@@ -341,7 +354,7 @@ distclean:
 	rm -rf r2 $(B)
 
 FORCE:
-.PHONY: all man facts units fuzz fuzz-programs deps deps-test test check demo interop dist dist-test coverage tsan stress soak bench profile performance install uninstall clean distclean failures matrix FORCE
+.PHONY: all man cures picture facts units fuzz fuzz-programs deps deps-test test check demo interop dist dist-test coverage tsan stress soak bench profile performance install uninstall clean distclean failures matrix FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(wildcard $O/*/*/*.d $(B)/fuzz/tests/fuzz/*.d)

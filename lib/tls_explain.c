@@ -14,7 +14,7 @@ static const struct {
 	{3, "the server offers only a TLS version before 1.2: allow TLS 1.2 on it"},
 	{4, "the server mixes TLS versions: allow TLS 1.2 on it"},
 	{7, "a record was damaged on its way: try again"},
-	{8, "no random numbers on this machine"},
+	{8, "no random numbers on this machine: is getrandom forbidden here?"},
 	{16, "the server chose a cipher suite that was not offered: it needs ECDHE with AES-GCM or ChaCha20-Poly1305"},
 	{23, "the server's key is too long: RSA up to 4096 bits is supported"},
 	{24, "the handshake was altered on its way: is there a proxy that looks into TLS?"},
@@ -22,7 +22,7 @@ static const struct {
 		"SHA-256 with RSA or ECDSA on it"},
 	{27, "the server's signature is wrong: its key does not belong to its certificate"},
 	{28, "a certificate does not allow TLS servers (key usage): the server needs another one"},
-	{35, "the server sent no certificate"},
+	{35, "the server sent no certificate: it needs one"},
 	{49, "the certificate uses an algorithm that is not accepted (SHA-1, RSA-PSS, Ed25519 or an unknown curve): the "
 		"server needs one with RSA or ECDSA and SHA-256"},
 	{50, "a certificate, its key or its signature is too long: RSA up to 4096 bits is supported"},
@@ -30,7 +30,7 @@ static const struct {
 	{52, "a signature in the certificate chain is wrong: check the server's chain, and that --ca-file is this "
 		"authority's present certificate"},
 	{55, "the server sends its certificates in the wrong order: its own must come first, then each one's issuer"},
-	{57, "the certificate has a critical extension that is not supported"},
+	{57, "the certificate has a critical extension that is not supported: the server needs another one"},
 	{58, "a certificate in the chain belongs to no authority and may not sign others: check the server's chain"},
 	{59, "a certificate in the chain may not sign others (key usage): check the server's chain"},
 	{60, "a certificate's RSA key is shorter than 2048 bits: the server needs a new one"},
@@ -39,13 +39,13 @@ static const struct {
 		"if it is a public one, the server does not send its intermediate certificate"},
 	{256 + 40, "the server refuses the handshake: it must allow TLS 1.2 with ECDHE and AES-GCM or ChaCha20-Poly1305, "
 		"and know this host name"},
-	{256 + 42, "the server asks for a client certificate, which is not supported"},
-	{256 + 49, "the server denies access (alert 49)"},
+	{256 + 42, "the server asks for a client certificate, which is not supported: allow requests without one on it"},
+	{256 + 49, "the server denies access (alert 49): see its log"},
 	{256 + 70, "the server wants another TLS version than 1.2: allow TLS 1.2 on it"},
 	{256 + 71, "the server wants stronger cipher suites: allow ECDHE with AES-256-GCM in TLS 1.2 on it"},
 	{256 + 80, "the server had an internal error: try again"},
 	{256 + 112, "the server does not know this host name: check the host in R2_ENDPOINT"},
-	{256 + 116, "the server asks for a client certificate, which is not supported"},
+	{256 + 116, "the server asks for a client certificate, which is not supported: allow requests without one on it"},
 };
 
 static const char *

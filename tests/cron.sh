@@ -39,11 +39,6 @@ done < <(blocks cron.d)
 ok 'the test would notice a wrong hour' eval '! schedule "0 24 * * *"'
 ok '… and an option that is none' eval '! takes "r2 cleanup --day-s 3"'
 
-blocks sh >examples
-while read -r l; do
-	case $l in r2\ *) ok "example: $l" takes "$l" ;; *) ok "example: $l" sh -n -c "$l" ;; esac
-done <examples
-
 # Units: known sections, NAME=VALUE, and the command.
 blocks ini >units
 ok 'systemd: sections and settings' eval '! grep -vE "^(\[(Unit|Service|Timer|Install)\]|[A-Z][A-Za-z]+=.+|)$" units'

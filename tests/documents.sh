@@ -1,0 +1,77 @@
+#!/bin/bash
+# What README.md and doc/ say of the program is so: messages, variables, options, files, widths. tests/readme.sh runs their commands.
+. "$(dirname "$0")/lib.sh"
+ROOT=$(dirname "$TESTS")
+cd "$ROOT" || exit 1
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
+PAGES=(README.md doc/*.md)
+none() { ! grep .; }
+
+# Messages: the page's tables are those that the program speaks from.
+ok 'make build/mkcures' make -s --no-print-directory build/mkcures
+build/mkcures >"$T/cures"
+is 'doc/troubleshooting.md has the table of messages (make cures)' "$(sed -n '/^| code | cause/,$p' doc/troubleshooting.md)" "$(cat "$T/cures")"
+ok '… at least 70 rows' [ "$(grep -c '^| ' "$T/cures")" -ge 70 ]
+rows() { sed -n '/^## When it does not work/,/^## /s/^\(| `[^`]*` |.*\)/\1/p' README.md; }
+ok 'README has some of them' [ "$(rows | wc -l)" -ge 6 ]
+is '… word for word' "$(rows | grep -vxFf "$T/cures")" ''
+# What stands in the page's own table is what the sources say.
+quoted() { sed -n '/^## Before/,/^## Codes/s/^| `\([^`]*\)` |.*/\1/p' doc/troubleshooting.md; }
+ok 'the other messages: some' [ "$(quoted | wc -l)" -ge 10 ]
+unsaid() { quoted | while read -r m; do cat lib/*.c applets/*.c | grep -qF -- "$m" || echo "$m"; done; }
+is '… and the program has each' "$(unsaid)" ''
+
+# Variables: what the sources look up, and what README's table and r2(1) have.
+variables() {
+	grep -ohE '"(R2|AWS|COMFYUI|SSL|HTTPS|NO)_[A-Z_]+"|"TZ"' lib/*.c applets/*.c | tr -d '"' | sort -u | grep -vx 'NO_COLOR'
+}
+table() { sed -n '/^## Configuration/,/^## /p' README.md; }
+ok 'variables: at least 20' [ "$(variables | wc -l)" -ge 20 ]
+is '… each in README' "$(variables | while read -r v; do table | grep -qw -- "$v" || echo "$v"; done)" ''
+is '… and none that the program does not know' "$(table | sed -n 's/^| \(`[^|]*\)|.*/\1/p' | grep -oE '[A-Z][A-Z0-9_]{3,}' | sort -u | grep -vxFf <(variables))" ''
+# The defaults that it names, by the program's own header.
+default() { sed -n "s/^#define CONFIG_$1 \"\(.*\)\"/\1/p" lib/config.h; }
+for v in BUCKET REGION PREFIX; do
+	ok "the default of R2_$v" eval "table | grep -qF '| \`R2_$v\` | \`$(default $v)\` |'"
+done
+for v in COMFYUI_OUTPUT_DIR R2_LOG_FILE; do
+	d=$(table | sed -n "s/^| \`$v\` | \`\([^\`]*\)\`.*/\1/p")
+	ok "the default of $v" eval "[ -n '$d' ] && cat applets/*.c | grep -qF '\"$d\"'"
+done
+
+# Options, in words or in examples: each is one of r2's, but for lines about other programs and the first column of doc/moving.md.
+options() { for a in '' upload sync ls get cleanup; do "$R2" help $a; done | grep -oE -- '--[a-z][a-z0-9-]+' | sort -u; }
+others='rclone|s5cmd|mc |mirror|docker|apt-get|systemctl|fuzz|git |tests/coverage|radosgw|kubectl|bench|pip |systemd-analyze|COPY|a large upload that was killed'
+strangers() {
+	awk -v known="$(options | paste -sd' ')" -v others="$others" 'BEGIN { n = split(known, k, " "); for (i = 1; i <= n; i++) is[k[i]] = 1 }
+		FILENAME ~ /(performance|coverage)\.md$/ { next }
+		FILENAME ~ /moving\.md$/ { sub(/^\| [^|]* \| /, "") }
+		$0 ~ others { next }
+		{ while (match($0, /(^|[^a-z-])--[a-z][a-z0-9-]+/)) {
+			o = substr($0, RSTART, RLENGTH); sub(/^[^-]/, "", o)
+			if (!is[o]) print FILENAME ":" FNR ": " o
+			$0 = substr($0, RSTART + RLENGTH) } }' "${PAGES[@]}"
+}
+is 'options: each is one of r2' "$(strangers)" ''
+
+# Files: what a link leads to, and what stands in backquotes with a directory of ours, is there.
+links() {
+	local f to
+	for f in "${PAGES[@]}"; do
+		grep -oE '\]\([^)#]+' "$f" | cut -c3- | while read -r to; do
+			case $to in http*) ;; *) [ -e "$(dirname "$f")/$to" ] || echo "$f: $to" ;; esac
+		done
+	done
+}
+# Charts come with the figures: make performance.
+is 'links lead somewhere' "$(links | grep -v '^doc/performance.md: performance-[a-z]*\.svg$')" ''
+paths() { grep -ohE '`(tests|lib|applets|doc|bench|\.ci|dist)/[A-Za-z0-9_./-]+`' "${PAGES[@]}" | tr -d '`' | sort -u | grep -v 'NAME\|/has\.\|/fuzz/finds'; }
+ok 'files are named' [ "$(paths | wc -l)" -ge 20 ]
+is '… and are there' "$(paths | while read -r p; do [ -e "$p" ] || [ -e "$p.c" ] || echo "$p"; done)" ''
+names() { sed -n '/^| `doc\/`/p' "$ROOT/README.md" | grep -oE '`[A-Za-z0-9_.-]+`' | tr -d '`'; }
+is "the map's names of doc/" "$(names | while read -r p; do [ -e "doc/$p" ] || echo "$p"; done)" ''
+is '… and it has all of them' "$(cd doc && for p in *.md *.json; do names | grep -qxF "$p" || [ "$p" = performance.json ] || echo "$p"; done)" ''
+is 'make targets are such' "$(grep -ohE '`make [a-z-]+' "${PAGES[@]}" | cut -d' ' -f2 | sort -u | while read -r m; do
+	grep -qE "^([a-z-]+ )*$m( [a-z-]+)*:|^\\\$.*/$m:" Makefile || echo "$m"; done)" ''
+ok 'README: under 250 lines' [ "$(wc -l <README.md)" -lt 250 ]
+finish

@@ -1,0 +1,105 @@
+#!/bin/bash
+# Each shell block of README.md and doc/*.md. Those marked "sh" are run as they stand, a page's in their order and in one directory, against what
+# is known of R2 (r2emu.py). Those marked "shell" would install something or need an account or a cluster: bash parses them. Then doc/keys.md's rights.
+grep -qs '^R2_SERVER=r2emu' "${R2_TEST_SERVER_DIR:-}/env" || unset R2_TEST_SERVER_DIR
+. "$(dirname "$0")/lib.sh"
+ROOT=$(dirname "$TESTS")
+need_server r2emu
+mkdir "$T/bin" "$T/blocks"
+ln -s "$R2" "$T/bin/r2"
+"$R2" --install "$T/bin"
+export PATH=$T/bin:$PATH XDG_STATE_HOME=$T/state R2_LOG_FILE=$T/sync.log
+# Blocks follow one another faster than R2 takes writes of one key.
+printf 'rate 0\n' | curl -sf -o /dev/null --data-binary @- "$R2_PROXY/-/set"
+
+# blocks PAGE: each into $T/blocks/PAGE-N.TAG
+blocks() {
+	awk -v out="$T/blocks/$(basename "$1" .md)-" '/^```/ { if (on) { close(f); on = 0 } else { on = 1; f = sprintf("%s%02d.%s", out, ++n, substr($0, 4)); printf "" >f }; next }
+		on { print >f }' "$1"
+}
+for page in README.md doc/*.md; do (cd "$ROOT" && blocks "$page"); done
+cd "$T/blocks" || exit 1
+is 'every block says what it is' "$(printf '%s\n' * | grep -vE '\.(sh|shell|c|cron|cron\.d|ini|yaml|text)$')" ''
+ok 'blocks: some are run' [ "$(printf '%s\n' *.sh | wc -l)" -ge 6 ]
+
+# What the pages take for granted: files, programs, and what the bucket has.
+there() {
+	local d
+	mkdir -p results/sub output media watched
+	printf 'kept over a change of keys' >watched/kept.png
+	printf picture >image.png
+	printf video >video.mp4
+	printf 'a,b\n' >results/sub/table.csv
+	printf 'import os, sys\nopen(os.environ["COMFYUI_OUTPUT_DIR"] + "/made.png", "w").write("made")\n' >main.py
+	for d in 2025-12-29 2025-12-30; do
+		s3_put "outputs/$d/image.png" image.png
+		s3_put "outputs/$d/cat1.png" image.png
+	done
+}
+printf '#!/bin/sh\necho dump\n' >"$T/bin/pg_dump"
+chmod +x "$T/bin/pg_dump"
+# Of doc/keys.md: the old key has been revoked.
+export OLD_ID=$R2_ACCESS_KEY_ID OLD_SECRET=${R2_SECRET_ACCESS_KEY//[0-4]/5} NEW_ID=$R2_ACCESS_KEY_ID NEW_SECRET=$R2_SECRET_ACCESS_KEY
+# run FILE: as a script that ends with the first thing that fails; what it leaves running is ended.
+run() {
+	local pid rc
+	R2_LIMIT_S='' COMFYUI_OUTPUT_DIR=$PWD/media setsid timeout 30 bash -euxo pipefail "$1" >"$1.said" 2>&1 </dev/null &
+	pid=$!
+	wait $pid
+	rc=$?
+	kill -TERM -- -$pid 2>/dev/null
+	[ $rc = 0 ] || { grep -vE "^\+ (sleep|grep)" "$1.said" | tail -n 25 >&2; false; }
+}
+s3_has_kept() { s3_keys outputs/ | grep -q "/kept.png$"; }
+last=
+for f in *.sh; do
+	page=${f%-*}
+	if [ "$page" != "$last" ]; then
+		mkdir "$T/$page" && cd "$T/$page" && there
+		last=$page
+	fi
+	ok "$page, block ${f#"$page"-}: runs" run "$T/blocks/$f"
+done
+cd "$T/blocks" || exit 1
+for f in *.shell; do ok "${f%.shell}: bash takes it" bash -n "$f"; done
+printf 'r2 ls outputs/\nr2 ls nothing/of/that/name/\n' >wrong.sh
+ok 'the test would notice a line that fails' eval '! run wrong.sh 2>/dev/null'
+ok 'README: what the daemon and the program left is there' eval 's3_keys outputs/ | grep -q "/made.png$"'
+ok 'doc/keys.md: the file that came under the old key is there' s3_has_kept
+
+# The rights of doc/keys.md: what each of its commands asked the server for.
+cd "$T" || exit 1
+mkdir rights && cd rights && there
+random_file big.bin 12000000
+asked() {
+	local id
+	: >"$R2_REQUESTS"
+	"$@" >said 2>&1 </dev/null || { cat said >&2; return 1; }
+	jq -r .op "$R2_REQUESTS" | sort -u | sed -E 's/^(CreateMultipartUpload|UploadPart|CompleteMultipartUpload)$/PutObject/; s/^HeadObject$/GetObject/
+		s/^(ListObjectsV2|HeadBucket)$/ListBucket/; s/^ListMultipartUploads$/ListBucketMultipartUploads/; s/^ListParts$/ListMultipartUploadParts/
+		s/^DeleteObjects$/DeleteObject/; s/BucketLifecycle(Configuration)?/LifecycleConfiguration/' | sort -u | paste -sd' '
+}
+says() { sed -n "s/^| \`$1\` | [^|]* | \(.*\) |$/\1/p" "$ROOT/doc/keys.md" | tr -d ',' | tr ' ' '\n' | sort -u | paste -sd' '; }
+right() { is "rights of $1" "$(asked "${@:2}")" "$(says "$1")"; }
+unfinished() { s3 POST outputs/unfinished -H 'Content-Length: 0' --url-query uploads= >/dev/null; }
+unfinished
+right 'r2 ls' r2 ls outputs/
+right 'r2 ls --uploads' r2 ls --uploads
+right 'r2 get' r2 get outputs/2025-12-29/image.png x.png
+right 'r2 get -r' r2 get -r outputs/2025-12-29/ got
+right 'r2 upload --test' r2 upload --test
+right 'r2 upload' r2 upload --part-size 5M --multipart-threshold 5M image.png big.bin
+right 'r2 upload --if-exists skip' r2 upload --if-exists skip results/sub/table.csv
+right 'r2 cleanup -n' r2 cleanup -n --days 30
+right 'r2 cleanup' r2 cleanup --days 30
+right 'r2 cleanup --uploads' r2 cleanup --uploads 1s
+right 'r2 cleanup --lifecycle set' r2 cleanup --lifecycle set --days 31
+cp big.bin watched/big.mp4
+sync_twice() {
+	r2 sync --once --log - --settle 0 --part-size 5M --multipart-threshold 5M watched || return
+	printf other >watched/kept.png
+	r2 sync --once --log - --settle 0 watched
+}
+right 'r2 sync' sync_twice
+is 'each row was tried' "$(grep -cE '^\| `r2 ' "$ROOT/doc/keys.md")" 12
+finish
