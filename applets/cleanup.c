@@ -272,7 +272,7 @@ run(int argc, char **argv, struct err *e)
 }
 
 const struct applet cleanup_applet = {
-	"cleanup", "--days N", "delete what lies in date folders (PREFIX/YYYY-MM-DD/...) that are old",
+	"cleanup", "--days N", "delete what lies in old date folders (PREFIX/YYYY-MM-DD/...)",
 	"A folder of exactly N days ago stays, and so does what is not in a date folder.\n"
 	"Nothing brings back what was deleted: look with -n first.\n",
 	{opts}, 1, run,

@@ -297,9 +297,9 @@ run(int argc, char **argv, struct err *e)
 
 const struct applet get_applet = {
 	"get", "KEY [DEST]", "fetch objects: KEY to a file, a directory or - (standard output)",
-	"KEY may be a pattern of *, ? and [] (quoted; * matches slashes too); DEST is then a\n"
-	"directory. What arrives is checked against the object's ETag before it gets its name.\n"
-	"A large download that was cut off goes on where it was when the same command is\n"
-	"given again.\n",
+	"KEY may be a pattern of *, ? and [] (quoted; * matches slashes too); DEST is\n"
+	"then a directory. What arrives is checked against the object's ETag before it\n"
+	"gets its name. A large download that was cut off goes on where it was when the\n"
+	"same command is given again.\n",
 	{opts, transfer_opts}, APPLET_LOGS, run,
 };

@@ -179,9 +179,11 @@ run(int argc, char **argv, struct err *e)
 
 const struct applet ls_applet = {
 	"ls", "[PREFIX]", "list objects and the prefixes of the next level",
-	"PREFIX may be a pattern of *, ? and [] (quoted; * matches slashes too): then it is all\n"
-	"keys that match, and what stands before the first of these is asked for. \\ quotes them.\n"
-	"--sort size and time keep all rows in memory, a million at most; with --top N only N.\n"
-	"A KEY of --price: storage, storage-ia, class-a, class-a-ia, free-storage, free-class-a.\n",
+	"PREFIX may be a pattern of *, ? and [] (quoted; * matches slashes too): then it\n"
+	"is all keys that match, and what stands before the first of these is asked for.\n"
+	"\\ quotes them. --sort size and time keep all rows in memory, a million at most;\n"
+	"with --top N only N.\n"
+	"A KEY of --price: storage, storage-ia, class-a, class-a-ia, free-storage,\n"
+	"free-class-a.\n",
 	{opts}, 0, run,
 };

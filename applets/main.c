@@ -9,6 +9,7 @@
 #include "client.h"
 #include "completion.h"
 #include "enc.h"
+#include "licenses.h"
 #include "links.h"
 #include "log.h"
 #include "tls.h"
@@ -35,6 +36,7 @@ static const struct opt own_opts[] = {
 	{.name = "list", .help = "the names that links to r2 may have"},
 	{.name = "install", .arg = "[--hard] DIR", .help = "make these links in DIR"},
 	{.name = "completion", .arg = "bash|zsh|fish", .help = "a script for that shell, to be sourced"},
+	{.name = "licenses", .help = "what r2 is made of, and under which terms"},
 	{.name = "help", .help = "this text; r2 COMMAND --help: its options"},
 	{0},
 };
@@ -51,11 +53,19 @@ find(const char *name)
 static int
 unknown(const char *name)
 {
-	const char *near = opt_nearest(name, applet_names);
+	const char *near, *own[sizeof own_opts / sizeof *own_opts];
+	int is_option = *name == '-';
 	char shown[128];
 
-	fprintf(stderr, "r2: no command '%s'%s%s%s\n", enc_show(shown, sizeof shown, name), near ? ": did you mean " : "", near ? near : "",
-		near ? "?" : ": see r2 --help");
+	for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+		own[i] = own_opts[i].name;
+	near = opt_nearest(name + strspn(name, "-"), is_option ? own : applet_names);
+	enc_show(shown, sizeof shown, name);
+	fprintf(stderr, is_option ? "r2: unknown option %s: " : "r2: no command '%s': ", shown);
+	if (near)
+		fprintf(stderr, "did you mean %s%s?\n", is_option ? "--" : "", near);
+	else
+		fputs("see r2 --help\n", stderr);
 	return 2;
 }
 
@@ -198,7 +208,6 @@ static int
 top(int argc, char **argv)
 {
 	const char *word = argv[1];
-	char shown[128];
 
 	if (!strcmp(word, "--help") || !strcmp(word, "help"))
 		return help(argc > 2 ? argv[2] : NULL);
@@ -210,10 +219,8 @@ top(int argc, char **argv)
 		return install(argc - 2, argv + 2);
 	if (!strcmp(word, "--completion"))
 		return flush_stdout(completion(applets, own_opts, argc - 2, argv + 2));
-	if (*word == '-') {
-		fprintf(stderr, "r2: unknown option %s: see r2 --help\n", enc_show(shown, sizeof shown, word));
-		return 2;
-	}
+	if (!strcmp(word, "--licenses"))
+		return flush_stdout(licenses());
 	return unknown(word);
 }
 

@@ -192,7 +192,7 @@ run(int argc, char **argv, struct err *e)
 const struct applet sync_applet = {
 	"sync", "[DIR] [-- COMMAND [ARG]...]", "upload what appears below a directory, and lose nothing",
 	"Without DIR: $COMFYUI_OUTPUT_DIR, else " DIR_DEFAULT ".\n"
-	"With COMMAND: starts it, hands signals on to it, and when it ends uploads what is\n"
-	"left and exits with its status.\n",
+	"With COMMAND: starts it, hands signals on to it, and when it ends uploads what\n"
+	"is left and exits with its status.\n",
 	{opts, NULL}, APPLET_LOGS | APPLET_COMMAND, run,
 };

@@ -16,7 +16,7 @@ asks() { "$R2" --completion bash "$@" | paste -sd' '; }
 is 'the applets' "$(asks r2 '')" "$("$R2" --list | sed 's/^r2-//' | paste -sd' ')"
 is 'begun' "$(asks r2 up)" upload
 is 'by its path' "$(asks /opt/r2 up)" upload
-is "r2's own options" "$(asks r2 --)" '--version --list --install --completion --help'
+is "r2's own options" "$(asks r2 --)" '--version --list --install --completion --licenses --help'
 is 'help takes an applet' "$(asks r2 help s)" sync
 is 'the shells' "$(asks r2 --completion '')" 'bash zsh fish'
 is "an applet's options" "$(asks r2 upload --if)" --if-exists

@@ -65,8 +65,8 @@ for option in --summary --json --env-file --endpoint --bucket; do
 	ok "ls --help has $option" sh -c "'$R2' ls --help | grep -qe $option"
 done
 t "ls --help wins over missing configuration" 0 '…--summary…' '' env -u R2_SECRET_ACCESS_KEY -u R2_ENDPOINT "$R2" ls --help
-fits() { ! grep -q '.\{81\}' help1; }
-ok "help fits 80 columns" fits
+too_wide() { local a; for a in '' $("$R2" --list | sed 's/^r2-//'); do "$R2" help $a | grep '.\{80\}'; done; }
+is "every help fits 80 columns" "$(too_wide)" ''
 t "upload without FILE: the help, status 1" 1 '…--prefix…' … r2 upload
 t "help nonsense" 2 '' '…nonsense…' r2 help nonsense
 
@@ -77,6 +77,10 @@ t "nearest option of upload" 2 '' '…--prefx…--prefix…' r2 upload --prefx x
 is "… in one line" "$(lines <"$T/err")" 1
 t "nearest option of ls" 2 '' '…--sumary…--summary…' r2 ls --sumary
 t "an unknown letter" 2 '' '…Z…' r2 ls -Z
+t "nearest option of r2" 2 '' 'r2: unknown option --versoin: did you mean --version?' r2 --versoin
+t "no option near" 2 '' 'r2: unknown option -x: see r2 --help' r2 -x
+t "nearest of help" 2 '' "r2: no command 'uplod': did you mean upload?" r2 help uplod
+t "a choice: all there are" 2 '' 'r2 upload: --if-exists: skp is none of overwrite|skip|rename|fail' r2 upload --if-exists skp a.png
 t "nothing near" 2 '' '…--qqqqqqqq…' r2 ls --qqqqqqqq
 
 # Option grammar.
@@ -91,5 +95,27 @@ t "an option without its value" 2 '' '…--prefix…' r2 upload a.png --prefix
 t "a flag with a value" 2 '' '…--no-date…' r2 upload --no-date=yes a.png
 t "a number out of range" 2 '' '…--retries…' r2 upload -n --retries 0 a.png
 t "no number" 2 '' '…--timeout…' r2 upload -n --timeout soon a.png
+
+# One form for all: "r2 APPLET: what", one line.
+one_form() {
+	local a
+	for a in $("$R2" --list | sed 's/^r2-//'); do
+		"$R2" "$a" "$@" 2>err >out
+		[ $? = 2 ] && [ "$(lines <err)" = 1 ] && grep -q "^r2 $a: ..*" err && [ ! -s out ] || { echo "$a: $(cat err)"; return 1; }
+	done
+}
+ok "every command: an unknown option" one_form --nonsense
+ok "every command: a number that is none" one_form --retries many
+ok "every command: a value is missing" one_form --endpoint
+ok "every command: an ambiguous abbreviation" one_form --e
+t "a full disk behind standard output" 1 '' 'r2: standard output: No space left on device' sh -c '"$1" --help >/dev/full' - "$R2"
+t "a closed standard output" 1 '' 'r2: standard output: Bad file descriptor' sh -c '"$1" --help >&-' - "$R2"
+t "all three closed" 2 '' '' sh -c '"$1" <&- >&- 2>&-' - "$R2"
+
+# What goes along with every copy: the notices of LICENSE, and the one text that two of them share.
+t "--licenses" 0 '…MIT License…BearSSL…musl…Mozilla…Unicode…' '' r2 --licenses
+is "… every copyright line of LICENSE" "$(grep -oE 'Copyright \(c\) .*' "$TESTS/../LICENSE" | sed 's/ Distributed under$//' |
+	while read -r l; do grep -qF "$l" "$T/out" || { [ "$l" = 'Copyright (c) Mozilla Contributors' ] || echo "$l"; }; done)" ''
+is "… the text of MIT" "$(sed -n '/^Permission is hereby/,$p' "$T/out")" "$(sed -n '/^Permission is hereby/,/^SOFTWARE\.$/p' "$TESTS/../LICENSE")"
 
 finish
