@@ -5,7 +5,7 @@ ROOT=$(dirname "$TESTS")
 cd "$ROOT/doc/examples" || exit 1
 
 is 'every example is looked at here' "$(printf '%s ' *)" \
-	'Dockerfile compose.yaml kubernetes.yaml r2-cleanup.service r2-cleanup.timer r2-sync.service start.sh '
+	'Dockerfile compose.yaml github-actions.yaml kubernetes.yaml r2-cleanup.service r2-cleanup.timer r2-sync.service runpod.json start.sh '
 
 # takes WORD…: with --help before "--" or at the end r2 shows a help only when it knows every option and value.
 takes() {
@@ -54,6 +54,36 @@ ok '… process 1' takes_json 1 < <(dockerfile ENTRYPOINT | jq -c '.[1:]')
 is '… ends with --, so that CMD is the program' "$(dockerfile ENTRYPOINT | jq -r '.[-1]')" --
 is '… CMD is an array' "$(dockerfile CMD | jq -r type)" array
 ok '… HEALTHCHECK' takes_json 1 < <(dockerfile 'HEALTHCHECK .* CMD' | jq -c '.[1:]')
+
+# Each variable of ours that an example sets is one that the program, or the README, knows.
+variables() { grep -ohE '\b(R2|COMFYUI)_[A-Z_]+\b' "$@" | sort -u; }
+is 'variables: the program knows them' "$(variables ./* | sed 's/_FILE$//' | while read -r v; do
+	cat "$ROOT"/lib/*.c "$ROOT"/applets/*.c | grep -qF "\"$v\"" || echo "$v"; done | grep -vxE 'R2_ENV|ENABLE_R2_SYNC')" ''
+
+ok 'runpod.json: fields of the template, and their kinds' jq -e '
+	(keys - ["category", "containerDiskInGb", "dockerEntrypoint", "dockerStartCmd", "env", "imageName", "isPublic", "isServerless", "name", "ports",
+		"readme", "volumeInGb", "volumeMountPath"] | length == 0)
+	and ([.name, .imageName, .volumeMountPath, .env[], .ports[], .dockerStartCmd[]] | all(type == "string"))
+	and ([.containerDiskInGb, .volumeInGb] | all(type == "number"))' runpod.json >/dev/null
+ok '… process 1' takes_json 1 < <(jq -c '.dockerEntrypoint[1:]' runpod.json)
+is '… no secret stands in it' "$(jq -r '.env | to_entries[] | select(.key | test("KEY")) | .value' runpod.json | grep -vE '^\{\{ RUNPOD_SECRET_[a-z0-9_]+ \}\}$')" ''
+
+python3 -c 'import sys, yaml
+job = yaml.safe_load(open(sys.argv[1]))["jobs"]["build"]
+assert job["runs-on"] and all(len({"run", "uses"} & set(s)) == 1 for s in job["steps"])
+print(*(s["run"] for s in job["steps"] if "run" in s), sep="\n")' github-actions.yaml >"$T/run.sh"
+ok 'github-actions.yaml: its steps; bash takes them' bash -n "$T/run.sh"
+takes_lines() {
+	local words l n=0
+	while read -r l; do
+		eval "words=($(sed 's/\$[A-Z_]*/x/g' <<<"${l#r2 }"))"
+		takes "${words[@]}" || { echo "not taken: $l" >&2; return 1; }
+		n=$((n + 1))
+	done < <(grep '^r2 ' "$T/run.sh")
+	[ $n -ge 3 ]
+}
+ok '… and r2 its lines' takes_lines
+ok '… keys come from secrets, and only where r2 runs' [ "$(grep -c 'KEY.*secrets\.R2_' github-actions.yaml)" = 2 ]
 
 for u in r2-sync.service r2-cleanup.service r2-cleanup.timer; do
 	sed -e "s|/usr/local/bin/r2|$R2|" -e '/^Documentation=/d' $u >"$T/$u"
