@@ -327,6 +327,7 @@ man: $(PAGES:%=$(B)/man/%)
 $(B)/mkcures: LINK_musl += -fno-lto
 $(B)/mkcures: $(B)/musl/doc/mkcures.o $(B)/musl/libr2.a $(B)/musl/libbearssl.a
 	$(Q)$(LINK_musl)
+
 cures: $(B)/mkcures
 	@sed -i '/^| code | cause/,$$d' doc/troubleshooting.md
 	@$< >>doc/troubleshooting.md
