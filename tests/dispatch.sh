@@ -65,7 +65,7 @@ for option in --summary --json --env-file --endpoint --bucket; do
 	ok "ls --help has $option" sh -c "'$R2' ls --help | grep -qe $option"
 done
 t "ls --help wins over missing configuration" 0 '…--summary…' '' env -u R2_SECRET_ACCESS_KEY -u R2_ENDPOINT "$R2" ls --help
-too_wide() { local a; for a in '' $("$R2" --list | sed 's/^r2-//'); do "$R2" help $a | grep '.\{80\}'; done; }
+too_wide() { local a; for a in '' $("$R2" --list | sed 's/^r2-//'); do "$R2" help ${a:+"$a"} | grep '.\{80\}'; done; }
 is "every help fits 80 columns" "$(too_wide)" ''
 t "upload without FILE: the help, status 1" 1 '…--prefix…' … r2 upload
 t "help nonsense" 2 '' '…nonsense…' r2 help nonsense
@@ -101,7 +101,7 @@ one_form() {
 	local a
 	for a in $("$R2" --list | sed 's/^r2-//'); do
 		"$R2" "$a" "$@" 2>err >out
-		[ $? = 2 ] && [ "$(lines <err)" = 1 ] && grep -q "^r2 $a: ..*" err && [ ! -s out ] || { echo "$a: $(cat err)"; return 1; }
+		if [ $? != 2 ] || [ "$(lines <err)" != 1 ] || ! grep -q "^r2 $a: ..*" err || [ -s out ]; then echo "$a: $(cat err)"; return 1; fi
 	done
 }
 ok "every command: an unknown option" one_form --nonsense

@@ -73,5 +73,10 @@ is "the map's names of doc/" "$(names | while read -r p; do [ -e "doc/$p" ] || e
 is '… and it has all of them' "$(cd doc && for p in *.md *.json; do names | grep -qxF "$p" || [ "$p" = performance.json ] || echo "$p"; done)" ''
 is 'make targets are such' "$(grep -ohE '`make [a-z-]+' "${PAGES[@]}" | cut -d' ' -f2 | sort -u | while read -r m; do
 	grep -qE "^([a-z-]+ )*$m( [a-z-]+)*:|^\\\$.*/$m:" Makefile || echo "$m"; done)" ''
+# What the binary is: word for word, but for its size, which may be a few pages off, and for dates of what it was built from.
+facts() { bench/facts | grep '^| [a-z]' | grep -v '^| \(bytes\|it says\)'; }
+is 'make facts: README has the rows' "$(facts | grep -vxFf README.md)" ''
+size=$(sed -n 's/^| bytes, .* | \([0-9]*\) |$/\1/p' README.md)
+ok '… and its size, within 5 %' [ "$(($(stat -c %s "$R2") * 100 / ${size:-1}))" -ge 95 -a "$(($(stat -c %s "$R2") * 100 / ${size:-1}))" -le 105 ]
 ok 'README: under 250 lines' [ "$(wc -l <README.md)" -lt 250 ]
 finish
