@@ -78,5 +78,11 @@ facts() { bench/facts | grep '^| [a-z]' | grep -v '^| \(bytes\|it says\)'; }
 is 'make facts: README has the rows' "$(facts | grep -vxFf README.md)" ''
 size=$(sed -n 's/^| bytes, .* | \([0-9]*\) |$/\1/p' README.md)
 ok '… and its size, within 5 %' [ "$(($(stat -c %s "$R2") * 100 / ${size:-1}))" -ge 95 -a "$(($(stat -c %s "$R2") * 100 / ${size:-1}))" -le 105 ]
+is "… and those of the Makefile's head stand in README or CONTRIBUTING" "$(sed -n '/^VERSION/q; s/^#//p' Makefile | grep -oE 'make [a-z-]{3,}' | cut -d' ' -f2 |
+	grep -vxE 'deps|clean|distclean|uninstall|units|performance' | sort -u | while read -r m; do cat README.md doc/CONTRIBUTING.md | grep -qE "make (demo.*)?$m" || echo "$m"; done)" ''
+# doc/threats.md names the test of each promise in brackets.
+tests_named() { grep -oE '\[[a-z_]+(\.sh|\.py)?(, [a-z_]+(\.sh|\.py)?)*\]' doc/threats.md | tr -d '[],' | tr ' ' '\n' | sort -u; }
+ok 'threats.md names tests' [ "$(tests_named | wc -l)" -ge 10 ]
+is '… that are there' "$(tests_named | while read -r n; do [ -e "tests/$n" ] || [ -e "tests/$n.c" ] || echo "$n"; done)" ''
 ok 'README: under 250 lines' [ "$(wc -l <README.md)" -lt 250 ]
 finish
