@@ -177,7 +177,7 @@ fetch(struct piece *x, struct s3 *s, uint64_t len, struct err *e)
 	struct err ignored;
 	int attempts = 0, rc;
 	struct s3_get g = {.key = d->key, .from = x->at, .len = st->lay.nranges > 1 ? x->from + len - x->at : 0,
-		.if_match = *d->object.etag ? d->object.etag : NULL, .data = arrived, .arg = x, .attempts = &attempts};
+		.coded = __atomic_load_n(&d->object.coded, __ATOMIC_RELAXED), .if_match = *d->object.etag ? d->object.etag : NULL, .data = arrived, .arg = x, .attempts = &attempts};
 
 	rc = s3_get(s, &g, &o, e);
 	/* Also of what failed; and that it cannot be recorded is then no news. */
@@ -188,6 +188,8 @@ fetch(struct piece *x, struct s3 *s, uint64_t len, struct err *e)
 	/* Only the object's own reply tells this, not a listing. */
 	if (rc == 0 && o.opaque)
 		st->kind.check = CHECK_NOTHING;
+	if (rc == 0)
+		__atomic_store_n(&d->object.coded, o.coded, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&st->lock);
 	if (rc == 0 && (o.size != st->lay.size || x->at != x->from + len))
 		return download_replaced(e);

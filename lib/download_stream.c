@@ -116,7 +116,7 @@ fetch(struct pool_job *j, struct s3 *s)
 	struct s3_object_info o;
 	struct err e = {0};
 	int attempts = 0, rc;
-	struct s3_get g = {.key = d->key, .from = x->from, .len = x->len, .if_match = d->object.etag, .data = keep, .arg = x,
+	struct s3_get g = {.key = d->key, .from = x->from, .len = x->len, .coded = d->object.coded, .if_match = d->object.etag, .data = keep, .arg = x,
 		.attempts = &attempts};
 
 	rc = s3_get(s, &g, &o, &e);
@@ -210,6 +210,7 @@ download_stream(struct s3 *s, struct pool *pool, struct download_stream *d, stru
 	if (d->started)
 		d->started(d);
 	begin_sums(&x, &k);
+	g.coded = d->object.coded;
 	g.if_match = *d->object.etag ? d->object.etag : NULL;
 	/* Without an ETag nothing would keep two versions apart. */
 	if (g.if_match && pool->max > 1 && d->object.size > CHUNK)

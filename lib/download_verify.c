@@ -4,7 +4,7 @@
 int
 download_learn(struct download_kind *k, struct s3 *s, const char *key, const struct s3_object_info *o, struct err *e)
 {
-	struct s3_object_info part;
+	struct s3_object_info part = {.coded = o->coded};
 	int parts;
 
 	*k = (struct download_kind){0};
@@ -51,7 +51,7 @@ static int
 same_by_number(const struct download_state *st, struct s3 *s, struct err *e)
 {
 	struct download_sum sum;
-	struct s3_object_info part;
+	struct s3_object_info part = {.coded = st->d->object.coded};
 	uint64_t at = 0;
 	int parts;
 

@@ -315,8 +315,9 @@ head_reply(struct s3 *s, struct s3_call *c, const struct http_reply *rp, struct 
 int
 s3_head(struct s3 *s, const char *key, struct s3_object_info *o, struct err *e)
 {
-	struct s3_call c = {.method = "HEAD", .key = key, .reply = head_reply, .arg = o};
+	struct s3_call c = {.method = "HEAD", .key = key, .coded = &o->coded, .reply = head_reply, .arg = o};
 
+	o->coded = 0;
 	return s3_call(s, &c, e);
 }
 

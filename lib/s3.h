@@ -74,6 +74,7 @@ struct s3_object_info {
 	int64_t modified;              /* seconds since 1970, 0 when not said */
 	char etag[S3_ETAG_CAP];        /* without quotes, "" when not said */
 	int opaque;                    /* encrypted with a key of the client's or of KMS: the ETag is no MD5, whatever it looks like */
+	int coded;                     /* see struct s3_get */
 	char content_type[128];
 	int nmeta;                     /* x-amz-meta-* fields, in meta as "name: value\n" lines */
 	char meta[2048];
@@ -148,10 +149,13 @@ int s3_list_parts(struct s3 *s, const char *key, const char *upload_id,
 
 /* GetObject. data is called with what arrives, in order; not 0 ends it. A connection that is lost in the middle is replaced and the
    rest asked for (If-Match, Range), so data never sees a byte twice. o: the object as the first reply described it; o->size is
-   the whole object's. ERR_HTTP 412: the object is no longer the one of if_match. */
+   the whole object's. ERR_HTTP 412: the object is no longer the one of if_match.
+   The bytes are the stored ones: where a server undoes an object's Content-Encoding on the way, as Cloudflare's edge does, they are asked
+   for once more, so encoded. coded, in g: that is known to be necessary; in o: it was. */
 struct s3_get {
 	const char *key;
 	uint64_t from, len;            /* len 0: to the end */
+	int coded;
 	const char *if_match;          /* ETag without quotes, or NULL */
 	int (*data)(void *arg, const void *p, size_t n, struct err *e);
 	void *arg;
@@ -160,7 +164,7 @@ struct s3_get {
 int s3_get(struct s3 *s, const struct s3_get *g, struct s3_object_info *o, struct err *e);
 
 /* HeadObject of one part (partNumber=1): its size in o->size and the number of parts in *parts; *parts is 0 when the server does
-   not say (then o->size is the object's). */
+   not say (then o->size is the object's). o->coded must be set. */
 int s3_head_part(struct s3 *s, const char *key, int number, struct s3_object_info *o, int *parts, struct err *e);
 
 /* A URL that GETs key for seconds (1–604,800) without any other right. Asks nobody. -1 (ERR_USAGE) when it does not fit. */

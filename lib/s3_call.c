@@ -295,8 +295,9 @@ sign(struct wire *w, const struct s3 *s, const struct s3_call *c, struct err *e)
 	struct sigv4_request r = {c->method, path, w->target + query, w->fields, 0, payload, now};
 	if (!buf_ok(&p) || !buf_ok(&t) || authorize(w, s->store, &r) < 0)
 		return fail(e, ERR_USAGE, "the request is too long: shorten the key, the prefix or the metadata");
-	/* Without this Cloudflare's edge may compress a reply and drop its length (rclone/rclone#8137). */
-	add(w, "accept-encoding", "identity");
+	/* Else Cloudflare's edge may compress a reply and drop its length (rclone/rclone#8137); but what is stored compressed it
+	   decompresses for whoever does not accept that. */
+	add(w, "accept-encoding", c->coded && *c->coded ? "gzip, br" : "identity");
 	add(w, "if-none-match", c->if_none_match);
 	add(w, "if-match", c->if_match);
 	add(w, "range", c->range);
@@ -347,6 +348,11 @@ attempt(struct s3 *s, struct s3_call *c, struct http_reply *rp, struct err *e)
 	c->attempts += rp->resent;
 	__atomic_store_n(&s->store->answered, 1, __ATOMIC_RELAXED);
 	read_clock(s->store, rp);
+	if (rp->status / 100 == 2 && rp->length < 0 && c->coded && !*c->coded) {
+		*c->coded = 1;
+		http_finish(&s->http);
+		return attempt(s, c, rp, e);
+	}
 	if (rp->status / 100 == 2)
 		return c->reply ? c->reply(s, c, rp, e) : 0;
 	return refused(s, c, rp, e);

@@ -16,6 +16,9 @@ struct s3_call {
 	/* Sent, not signed, as proxies may touch such fields; NULL: not sent. reply may change the text of range for
 	   the next attempt. */
 	const char *if_none_match, *if_match, *range, *cache_control;
+	/* Of a request for an object, else NULL: the encoding that the object is stored with is asked for. Set, and the request sent again, by a
+	   reply without a length. */
+	int *coded;
 	const struct http_body *body;    /* or NULL */
 	const char *payload;             /* x-amz-content-sha256; NULL: that of an empty body */
 	int is_write;                    /* the next attempt keeps R2's distance for one key */

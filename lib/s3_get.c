@@ -156,6 +156,7 @@ get_reply(struct s3 *s, struct s3_call *c, const struct http_reply *rp, struct e
 		return replaced(e);
 	if (x->described && ((x->o->size != UINT64_MAX && o.size != x->o->size) || strcmp(o.etag, x->o->etag)))
 		return replaced(e);
+	o.coded = *c->coded;
 	*x->o = o;
 	x->described = 1;
 	if (!c->if_match && *o.etag)
@@ -174,8 +175,8 @@ int
 s3_get(struct s3 *s, const struct s3_get *g, struct s3_object_info *o, struct err *e)
 {
 	struct get x = {.g = g, .o = o, .at = g->from};
-	struct s3_call c = {.method = "GET", .key = g->key, .reply = get_reply, .arg = &x};
-	int rc;
+	int coded = g->coded, rc;
+	struct s3_call c = {.method = "GET", .key = g->key, .coded = &coded, .reply = get_reply, .arg = &x};
 
 	if (g->if_match)
 		pin(&x, &c, g->if_match);
@@ -218,7 +219,8 @@ s3_head_part(struct s3 *s, const char *key, int number, struct s3_object_info *o
 	char text[16];
 	struct pair query = {"partNumber", text};
 	struct head_part h = {o, parts};
-	struct s3_call c = {.method = "HEAD", .key = key, .query = &query, .nquery = 1, .reply = head_part_reply, .arg = &h};
+	struct s3_call c = {.method = "HEAD", .key = key, .query = &query, .nquery = 1, .coded = &o->coded, .reply = head_part_reply,
+		.arg = &h};
 
 	snprintf(text, sizeof text, "%d", number);
 	return s3_call(s, &c, e);

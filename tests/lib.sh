@@ -129,9 +129,9 @@ s3() {
 		--user "$R2_ACCESS_KEY_ID:$R2_SECRET_ACCESS_KEY" -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' \
 		"$@" "$R2_ENDPOINT/${S3_BUCKET:-$R2_BUCKET}$what"
 }
-s3_put() { s3 PUT "$1" -f -T "$2" -o /dev/null; }
+s3_put() { s3 PUT "$1" -f -T "$2" -o /dev/null "${@:3}"; }
 s3_get() { s3 GET "$1" -f; }
-s3_head() { s3 HEAD "$1" -I | tr -d '\r'; }
+s3_head() { s3 HEAD "$1" -I "${@:2}" | tr -d '\r'; }
 s3_status() { s3 HEAD "$1" -I -o /dev/null -w '%{http_code}'; }
 # Many objects in one go: s3_fill 'KEY[0001-2500]' FILE
 s3_fill() {
