@@ -8,6 +8,7 @@
 #include "json.h"
 #include "log.h"
 #include "path.h"
+#include "retry.h"
 
 /* The steps in the order in which a request meets them. */
 enum step { STEP_CONFIG, STEP_NAME, STEP_CONNECT, STEP_TLS, STEP_CLOCK, STEP_SIGNATURE, STEP_BUCKET, STEP_RIGHTS, STEP_DONE };
@@ -154,6 +155,8 @@ probe_put(struct client *c, const char *key, struct err *e)
 static int
 probe_condition(struct client *c, const char *key, struct err *e)
 {
+	/* Else it is refused for coming too soon, whatever the store makes of conditions. */
+	usleep(RETRY_WRITE_FLOOR_MS * 1000);
 	if (put(c, key, 1, NULL, e) == 0)
 		return fail(e, ERR_PROTO, "the store replaces an object although it was told not to: --if-exists skip, rename and fail, "
 			"and sync, cannot keep two writers apart there");

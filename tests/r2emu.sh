@@ -143,6 +143,7 @@ print(*sorted((int(dict(r["headers"])["content-length"]) >> 20 for r in rows if 
 is '… in parts of one size' "$(parts_sent)" '32 32 6'
 r2 get -q "$P/stream" got
 ok '… and back' cmp got stream
+t '--test --write, which writes to a key twice' 0 '…ok   condition…' '…Connection OK…' r2 upload --test --write --retries 1
 r2 upload -q --key "$P/again" one
 set_ rate 600000
 t 'a write too soon is tried again' 1 '' '…Attempt 1/2 failed: TooManyRequests…' r2 upload --retries 2 --key "$P/again" two
