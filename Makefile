@@ -60,7 +60,7 @@ COV_UNITS  := $(TESTS:tests/%.c=$(B)/cov/%)
 TSAN_UNITS := $(foreach t,pool http http_send net download upload watch walk ledger sync log progress,$(B)/tsan/t_$t)
 FUZZ       := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(sort $(wildcard tests/fuzz/*.c)))
 # Shell tests: what may be executed, but for those that have a target of their own.
-SCRIPTS    := $(filter-out tests/lib.sh tests/demo.sh tests/dist.sh tests/interop.sh tests/tsan.sh,$(sort $(shell find tests -maxdepth 1 -name '*.sh' -perm -100 2>/dev/null)))
+SCRIPTS    := $(filter-out tests/lib.sh tests/demo.sh tests/dist.sh tests/interop.sh tests/tsan.sh tests/aws_ls.sh,$(sort $(shell find tests -maxdepth 1 -name '*.sh' -perm -100 2>/dev/null)))
 
 MACHINE    := $(shell $(CC) -dumpmachine 2>/dev/null)
 MUSL_LIB   := $(if $(ARCH),$(dir $(LIBC)),/usr/lib/$(MACHINE:-gnu=-musl))
@@ -217,8 +217,8 @@ demo:
 	@tests/demo.sh
 
 interop: deps-test
-	@+$(AGAIN) r2
-	@TEST_TIMEOUT=2400 tests/run $(INTEROP:%='tests/interop.sh %')
+	@+$(AGAIN) r2 $(B)/musl/t_sweep
+	@TEST_TIMEOUT=2400 tests/interop.sh $(INTEROP)
 
 coverage: deps-test
 	@+$(AGAIN) $(COV_UNITS) $(B)/cov/r2

@@ -7,6 +7,10 @@ export AWS_ACCESS_KEY_ID=$R2_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY=$R2_SECRET_ACCE
 export AWS_ENDPOINT_URL=$R2_ENDPOINT AWS_DEFAULT_REGION=us-east-1 AWS_EC2_METADATA_DISABLED=true AWS_CONFIG_FILE=/dev/null
 server_is moto || AWS_DEFAULT_REGION=auto
 
+# A bucket of its own: others write to the common one while it is listed twice.
+R2_BUCKET=aws-ls-$$
+s3 PUT '' --aws-sigv4 "aws:amz:$AWS_DEFAULT_REGION:s3" -f -o /dev/null || { not_ok 'a bucket of its own'; finish; }
+
 cd "$T" || exit 1
 : >empty
 printf x >one
