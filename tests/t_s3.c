@@ -170,6 +170,24 @@ test_refused(void)
 	check_str(e.code, "");
 }
 
+/* What a server says goes to people's terminals: nothing of it acts there. */
+static void
+test_error_text(void)
+{
+	static const char says[] = "\033[2J\rup\xe2\x80\xae";
+	struct s3_error x = {0};
+	struct err e;
+
+	s3_error_element(&x, "Code", says, strlen(says), &e);
+	check_str(x.code, "\\x1b[2J\\rup\\u202e");
+	s3_error_element(&x, "Message", says, strlen(says), &e);
+	check_str(x.message, x.code);
+	s3_error_element(&x, "RequestId", says, strlen(says), &e);
+	check_str(x.request_id, x.code);
+	s3_error_element(&x, "Resource", "other", 5, &e);
+	check_str(x.message, x.code);
+}
+
 /* ---- a server with a clock of its own, and what it answers, the last for ever */
 static char answers[2][512];
 static char dates[4][17];      /* x-amz-date of each request */
@@ -401,5 +419,6 @@ main(void)
 	test_part_size();
 	test_cures();
 	test_refused();
+	test_error_text();
 	return test_end();
 }
