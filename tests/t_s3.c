@@ -225,12 +225,14 @@ no_entry(void *arg, const struct s3_entry *x, struct err *e)
 	return 0;
 }
 
-/* One call, one attempt being allowed, of a server that plays so. */
+static int tries = 1;          /* that are allowed */
+
+/* One call of a server that plays so. */
 static int
 ask(void (*play)(struct scene *s), int (*call)(struct s3 *s, struct err *e), struct err *e)
 {
 	static struct config cfg = {
-		.host = "127.0.0.1", .bucket = "runpod", .region = "auto", .key_id = "k", .secret = "s", .timeout_ms = 20000, .retries = 1,
+		.host = "127.0.0.1", .bucket = "runpod", .region = "auto", .key_id = "k", .secret = "s", .timeout_ms = 20000,
 	};
 	static struct scene server;
 	struct s3_store store;
@@ -240,6 +242,7 @@ ask(void (*play)(struct scene *s), int (*call)(struct s3 *s, struct err *e), str
 	*e = (struct err){0};
 	scene_open(&server, play);
 	cfg.port = server.port;
+	cfg.retries = tries;
 	snprintf(cfg.host_field, sizeof cfg.host_field, "127.0.0.1:%d", server.port);
 	if (s3_store_open(&store, &cfg, e) < 0)
 		return -1;
@@ -408,9 +411,84 @@ test_delete_many(void)
 	check_str(remained, "");
 }
 
+/* ---- an object, and another version of it */
+static char fetched[64];
+
+/* Each request on a connection of its own, which ends with the answer. */
+static void
+play_versions(struct scene *s)
+{
+	int fd;
+
+	for (int i = 0; (fd = hear(s)) >= 0; i = 1) {
+		if (read_request(s, fd))
+			say(fd, answers[i]);
+		hang_up(fd);
+	}
+}
+
+static int
+keep_data(void *arg, const void *p, size_t n, struct err *e)
+{
+	struct buf *b = arg;
+
+	(void)e;
+	buf_put(b, p, n);
+	return 0;
+}
+
+static int
+fetch(struct s3 *s, const char *if_match, struct err *e)
+{
+	struct s3_object_info o;
+	struct buf b = BUF(fetched);
+
+	buf_reset(&b);
+	return s3_get(s, &(struct s3_get){.key = "k", .if_match = if_match, .data = keep_data, .arg = &b}, &o, e);
+}
+
+static int
+fetch_any(struct s3 *s, struct err *e)
+{
+	return fetch(s, NULL, e);
+}
+
+static int
+fetch_known(struct s3 *s, struct err *e)
+{
+	return fetch(s, "one", e);
+}
+
+/* No server's word is needed that it does not mix them. */
+static void
+test_versions(void)
+{
+	struct err e;
+
+	tries = 2;
+	strcpy(answers[0], OK "ETag: \"one\"\r\nContent-Length: 10\r\n\r\nfirst");
+	strcpy(answers[1], "HTTP/1.1 206 Partial Content\r\nETag: \"one\"\r\nContent-Range: bytes 5-9/10\r\nContent-Length: 5\r\n\r\nlater");
+	check_int(ask(play_versions, fetch_any, &e), 0);
+	check_str(fetched, "firstlater");
+	check_int(ask(play_versions, fetch_known, &e), 0);
+	check_str(fetched, "firstlater");
+	memcpy(strstr(answers[1], "one"), "two", 3);
+	check_int(ask(play_versions, fetch_any, &e), -1);
+	check_int(e.status, 412);
+	check_str(fetched, "first");
+	check_int(ask(play_versions, fetch_known, &e), -1);
+	check_int(e.status, 412);
+	memcpy(strstr(answers[0], "one"), "two", 3);
+	check_int(ask(play_versions, fetch_known, &e), -1);
+	check_int(e.status, 412);
+	check_str(fetched, "");
+	tries = 1;
+}
+
 int
 main(void)
 {
+	test_versions();
 	test_delete_many();
 	test_clock();
 	test_retry_after();
