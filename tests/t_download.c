@@ -24,6 +24,7 @@ old_renameat2(long number, int from, const char *name, int to, const char *other
 #undef syscall
 #include "download_etag.h"
 #include "download_layout.h"
+#include "download_state.h"
 #include "test.h"
 
 #define MIB (1024 * 1024ULL)
@@ -466,6 +467,50 @@ test_old_rename(int root)
 	old_rename = 0;
 }
 
+/* An object of no bytes has come: may it be called fetched? */
+static void
+test_verify(void)
+{
+	static const struct {
+		enum download_check check;
+		unsigned parts;
+		int right, resumed;           /* is the ETag that of no bytes; was some of it there from another run */
+		int rc;
+		enum download_proof proof;
+	} cases[] = {
+		{CHECK_WHOLE, 0, 1, 0, 0, DOWNLOAD_MD5}, {CHECK_WHOLE, 0, 1, 1, 0, DOWNLOAD_MD5},
+		{CHECK_WHOLE, 0, 0, 0, -1, 0}, {CHECK_WHOLE, 0, 0, 1, -1, 0},
+		{CHECK_PARTS, 1, 1, 0, 0, DOWNLOAD_PARTS_MD5}, {CHECK_PARTS, 1, 1, 1, 0, DOWNLOAD_PARTS_MD5},
+		{CHECK_PARTS, 1, 0, 0, -1, 0}, {CHECK_PARTS, 1, 0, 1, -1, 0},
+		/* Of parts whose size nobody knows there is no proof: what this run has brought is taken, what was there is not. */
+		{CHECK_PARTS, 3, 0, 0, 0, DOWNLOAD_NO_PART_SIZE}, {CHECK_PARTS, 3, 0, 1, -1, 0},
+		{CHECK_NOTHING, 0, 0, 0, 0, DOWNLOAD_NO_MD5}, {CHECK_NOTHING, 0, 0, 1, -1, 0},
+	};
+	struct config cfg = {.host = "a.example"};
+	struct s3_store store = {.cfg = &cfg};
+	struct s3 s = {.store = &store};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct download d = {.object.etag = "x", .resumed = (uint64_t)cases[i].resumed};
+		struct download_state st = {.d = &d, .kind = {.check = cases[i].check, .etag.parts = cases[i].parts}, .lay.nranges = 1};
+		struct err e = {0};
+		int rc;
+
+		download_sum_init(&st.sum, cases[i].parts);
+		if (cases[i].right) {
+			struct download_sum right = st.sum;
+
+			download_sum_end(&right);
+			hash_md5_out(cases[i].parts ? &right.outer : &right.inner, st.kind.etag.md5);
+		}
+		rc = download_verify(&st, &s, &e);
+		if (rc != cases[i].rc || (rc < 0 ? e.kind != ERR_CORRUPT : d.proof != cases[i].proof))
+			fprintf(stderr, "  case %zu\n", i);
+		check_int(rc, cases[i].rc);
+		check(rc < 0 ? e.kind == ERR_CORRUPT : d.proof == cases[i].proof);
+	}
+}
+
 int
 main(void)
 {
@@ -480,6 +525,7 @@ main(void)
 	test_part_sizes();
 	test_sum();
 	test_layout();
+	test_verify();
 	test_names();
 	test_places(root);
 	test_temp(root);
