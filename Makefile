@@ -14,6 +14,7 @@
 #   make soak    r2 sync behind a proxy that breaks things, for SOAK seconds (600)
 #   make fuzz    [SECONDS=60] [TARGET=NAME]: libFuzzer on what reads other people's bytes; finds go to tests/fuzz/finds
 #   make dist        build/dist: four machines' programs, packages, wheels, source, SHA256SUMS; make dist-test tries them under qemu
+#   make mutants [WORDS=]: seeded bugs of tests/mutants.txt, each of which a test must see
 #   make clean       keeps downloads; make distclean does not
 # BEARSSL_SRC=DIR takes another BearSSL tree, V=1 shows the commands, WERROR=-Werror makes warnings errors.
 VERSION     = 0.1.0
@@ -249,6 +250,10 @@ soak: deps-test
 	@+$(AGAIN) r2
 	@tests/server with radosgw python3 tests/soak.py
 
+# WORDS: only rows with one of these in their file, bug or tests. No test is run as often as here, so not a part of make test.
+mutants: deps-test
+	@tests/server with r2emu tests/mutants.py $(WORDS)
+
 # What bench/ and tests/counts.sh measure with.
 BENCH_TOOLS = $(addprefix $(B)/bench/,launch sink far limit)
 $(B)/bench/sink: $(wildcard bench/sink*.c) bench/sink.h
@@ -355,7 +360,7 @@ distclean:
 	rm -rf r2 $(B)
 
 FORCE:
-.PHONY: all man cures picture facts units fuzz fuzz-programs deps deps-test test check demo interop dist dist-test coverage tsan stress soak bench profile performance install uninstall clean distclean failures matrix FORCE
+.PHONY: all man cures picture facts units fuzz fuzz-programs deps deps-test test check demo interop dist dist-test coverage tsan stress soak bench profile performance install uninstall clean distclean failures matrix mutants FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(wildcard $O/*/*/*.d $(B)/fuzz/tests/fuzz/*.d)
