@@ -63,7 +63,7 @@ for k in a.keep final/c '[d]'; do ok "… $k stays" s3_is "$P/out/2025-01-01/$k"
 s3_put "$P/one/2025-01-01/x" x
 s3_put "$P/two/deep/2025-01-01/x" x
 t '--prefix, several' 0 'Deleted 2 files …' '' r2 cleanup --days 30 --prefix "$P/one" --prefix "$P/two/deep"
-s3_put "$P/one/2025-01-01/x" x
+s3_put "$P/one/2025-01-01/y" x
 R2_PREFIX=/$P/one/ t 'R2_PREFIX, as upload takes it' 0 'Deleted 1 files …' '' r2 cleanup --days 30
 S3_BUCKET=$R2_BUCKET2 s3_put "2025-01-01/$P" x
 S3_BUCKET=$R2_BUCKET2 s3_put "outputs/2025-01-01/$P" x

@@ -121,13 +121,13 @@ url_encode() {
 	done
 }
 
-# A signed request that does not come from r2: s3 METHOD KEY|?QUERY [CURL-OPTION…]. Without Expect: R2 never answers 100, and curl would
-# wait a second for that with each body.
+# A signed request that does not come from r2: s3 METHOD KEY|?QUERY [CURL-OPTION…]. R2 never answers 100, for which curl would wait a
+# second with each body (and a field that is taken away it signs nevertheless).
 s3() {
 	local method=$1 what=$2; shift 2
 	case $what in '?'*) ;; *) what=/$(url_encode "$what") ;; esac
 	curl -s --cacert "$R2_CA_FILE" --path-as-is -X "$method" --aws-sigv4 aws:amz:auto:s3 \
-		--user "$R2_ACCESS_KEY_ID:$R2_SECRET_ACCESS_KEY" -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' -H Expect: \
+		--user "$R2_ACCESS_KEY_ID:$R2_SECRET_ACCESS_KEY" -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' --expect100-timeout 0.001 \
 		"$@" "$R2_ENDPOINT/${S3_BUCKET:-$R2_BUCKET}$what"
 }
 s3_put() { s3 PUT "$1" -f -T "$2" -o /dev/null "${@:3}"; }
@@ -137,7 +137,7 @@ s3_status() { s3 HEAD "$1" -I -o /dev/null -w '%{http_code}'; }
 # Many objects in one go: s3_fill 'KEY[0001-2500]' FILE
 s3_fill() {
 	curl -sf -Z --no-progress-meter --cacert "$R2_CA_FILE" --aws-sigv4 aws:amz:auto:s3 --user "$R2_ACCESS_KEY_ID:$R2_SECRET_ACCESS_KEY" \
-		-H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' -H Expect: -T "$2" -o /dev/null "$R2_ENDPOINT/$R2_BUCKET/$1"
+		-H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' --expect100-timeout 0.001 -T "$2" -o /dev/null "$R2_ENDPOINT/$R2_BUCKET/$1"
 }
 # s3_is KEY FILE: the object has exactly the file's bytes.
 s3_is() { s3_get "$1" | cmp - "$2"; }
