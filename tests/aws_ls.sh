@@ -9,7 +9,7 @@ server_is moto || AWS_DEFAULT_REGION=auto
 
 # A bucket of its own: others write to the common one while it is listed twice.
 R2_BUCKET=aws-ls-$$
-s3 PUT '' --aws-sigv4 "aws:amz:$AWS_DEFAULT_REGION:s3" -f -o /dev/null || { not_ok 'a bucket of its own'; finish; }
+s3 PUT '' -H 'Content-Length: 0' --aws-sigv4 "aws:amz:$AWS_DEFAULT_REGION:s3" -f -o /dev/null || { not_ok 'a bucket of its own'; finish; }
 
 cd "$T" || exit 1
 : >empty
