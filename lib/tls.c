@@ -204,8 +204,8 @@ tls_free(struct tls *t)
 	free(t);
 }
 
-int
-tls_handshake(struct tls *t, struct net *n, const struct tls_params *p, struct err *e)
+static int
+shake_hands(struct tls *t, struct net *n, const struct tls_params *p, struct err *e)
 {
 	unsigned state;
 
@@ -234,6 +234,16 @@ tls_handshake(struct tls *t, struct net *n, const struct tls_params *p, struct e
 	if (state & BR_SSL_CLOSED)
 		return lost(t, "", e);
 	return t->established ? 0 : -1;
+}
+
+int
+tls_handshake(struct tls *t, struct net *n, const struct tls_params *p, struct err *e)
+{
+	int first = p->session && tls_session_await(p->session, n->stop), rc = shake_hands(t, n, p, e);
+
+	if (first)
+		tls_session_made(p->session);
+	return rc;
 }
 
 static int

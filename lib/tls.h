@@ -24,6 +24,8 @@ const char *tls_library(void);
 struct tls_session {
 	int lock;
 	int have;
+	int shaking;                /* somebody makes the first one */
+	int never;                  /* the server gives none */
 	unsigned char params[128];  /* tls_engine.c asserts that BearSSL's fit */
 };
 

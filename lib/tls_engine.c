@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 #include "cpu.h"
 #include "tls_engine.h"
 #include "tls_gcm.h"
@@ -208,6 +209,34 @@ session_unlock(struct tls_session *s)
 	__atomic_store_n(&s->lock, 0, __ATOMIC_RELEASE);
 }
 
+enum { AWAIT_MS = 500 };   /* a handshake takes 10 ms near by and 150 ms across an ocean */
+
+int
+tls_session_await(struct tls_session *s, const int *stop)
+{
+	const struct timespec ms = {0, 1000000};
+	int wait, mine;
+
+	for (int n = 0;; n++) {
+		session_lock(s);
+		wait = s->shaking && !s->have && !s->never && n < AWAIT_MS;
+		mine = !s->shaking && !s->have && !s->never;
+		s->shaking |= mine;
+		session_unlock(s);
+		if (!wait || (stop && __atomic_load_n(stop, __ATOMIC_RELAXED)))
+			return mine;
+		nanosleep(&ms, NULL);
+	}
+}
+
+void
+tls_session_made(struct tls_session *s)
+{
+	session_lock(s);
+	s->shaking = 0;
+	session_unlock(s);
+}
+
 int
 tls_session_offer(struct tls_session *s, br_ssl_engine_context *eng)
 {
@@ -232,6 +261,7 @@ tls_session_keep(struct tls_session *s, const br_ssl_engine_context *eng, int es
 	br_ssl_engine_get_session_parameters(eng, &sp);
 	session_lock(s);
 	s->have = established && sp.session_id_len > 0;
+	s->never = established && !s->have;
 	memcpy(s->params, &sp, sizeof sp);
 	session_unlock(s);
 	explicit_bzero(&sp, sizeof sp);

@@ -19,6 +19,12 @@ int tls_engine_seed(br_ssl_engine_context *eng, struct err *e);
 /* "TLS 1.2, ECDHE_ECDSA_WITH_AES_128_GCM_SHA256" */
 const char *tls_suite_name(unsigned id);
 
+/* Connections that begin together each pay for a whole handshake, nearly all of a small upload's processor time; behind the first one they
+   resume. Wait while another connection makes the first session, but not long, nor once *stop is set (NULL: never). 1: this connection makes
+   it, tls_session_made must follow, whatever came of it; else 0. */
+int tls_session_await(struct tls_session *s, const int *stop);
+void tls_session_made(struct tls_session *s);
+
 /* Offer the last session with this server: 1, or 0 when there is none. */
 int tls_session_offer(struct tls_session *s, br_ssl_engine_context *eng);
 /* After a handshake that succeeded, keep what was agreed for the next; after one that did not, forget. */

@@ -16,7 +16,7 @@ TABLE='
 work                     calls requests connections handshakes     up   down allocations memory
 start                       13        0           0          0      0      0           0    500
 upload 1                   135        1           1          1      5      1          20    850
-upload 100                3050      100           8          8    470     25         270   1850
+upload 100                3050      100           8          1    470     25         270   1850
 upload 6 parts            6200        8           6          1  30900      5          65   1700
 get 4 KiB                  130        2           1          1      2      6          20    850
 get 16 MiB                4100        3           2          1      3  16500          33   1050
