@@ -222,7 +222,7 @@ test_limits(void)
 
 	check_int(list(PAGES(just), "p/", 0), 0);
 	refused(PAGES(many), 0, 1, "more than 10000 keys");
-	refused(PAGES(large), 0, 1, "larger than 32 MiB");
+	refused(PAGES(large), 0, 1, "larger than 4 MiB");
 	free(many);
 	free(just);
 	free(large);
