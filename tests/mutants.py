@@ -131,6 +131,7 @@ def restore(row, since):
 		for name in names:
 			path = f'{folder}/{name}'
 			if os.stat(path).st_mtime >= since:
+				os.remove(path)      # somebody may be running it still
 				shutil.copy2(ROOT + path[len(TREE):], path)
 
 
