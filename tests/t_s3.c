@@ -232,7 +232,8 @@ static int
 ask(void (*play)(struct scene *s), int (*call)(struct s3 *s, struct err *e), struct err *e)
 {
 	static struct config cfg = {
-		.host = "127.0.0.1", .bucket = "runpod", .region = "auto", .key_id = "k", .secret = "s", .timeout_ms = 20000,
+		.host = "127.0.0.1", .bucket = "runpod", .region = "auto", .key_id = "k", .secret = "secret-of-this-test",
+		.token = "token-that-nobody-may-see", .timeout_ms = 20000,
 	};
 	static struct scene server;
 	struct s3_store store;
@@ -330,6 +331,46 @@ test_retry_after(void)
 		check_str(e.code, "SlowDown");
 		check(e.retry_after_s >= cases[i].least && e.retry_after_s <= cases[i].most);
 	}
+}
+
+static int
+delete_one(struct s3 *s, struct err *e)
+{
+	int marker = 0;
+
+	return s3_delete(s, "k", &marker, e);
+}
+
+/* Only 2xx is success: an object that is elsewhere has not been deleted. */
+static void
+test_status(void)
+{
+	static const struct { const char *status; int rc; } rows[] = {
+		{"200 OK", 0}, {"204 No Content", 0}, {"301 Moved Permanently", -1}, {"302 Found", -1}, {"304 Not Modified", -1},
+		{"307 Temporary Redirect", -1}, {"400 Bad Request", -1}, {"600 Unheard", -1},
+	};
+	struct err e;
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		answer(answers[0], rows[i].status, 0, "Location: https://elsewhere.example/\r\n", "");
+		check_int(ask(play_answers, delete_one, &e), rows[i].rc);
+		if (rows[i].rc < 0)
+			check_int(e.status, atoi(rows[i].status));
+	}
+}
+
+/* A server that repeats what it was sent, or knows, in its refusal: each word that begins like a secret is struck out. */
+static void
+test_repeated_secrets(void)
+{
+	struct err e;
+
+	answer(answers[0], "403 Forbidden", 0, "", "<Error><Code>secret-of-this-test</Code><Message>secret-of-this-test, token-that-nobody-may-see; "
+		"x=secret-of-this-tes&amp;y Signature=0123456789abcdef end</Message></Error>");
+	check_int(ask(play_answers, delete_one, &e), -1);
+	check_str(e.msg, "******************** *******************, *************************; x=******************&y "
+		"Signature=**************** end (status 403, bucket runpod, key k)");
+	check_str(e.code, "*******************");
 }
 
 /* ---- DeleteObjects */
@@ -489,6 +530,8 @@ int
 main(void)
 {
 	test_versions();
+	test_status();
+	test_repeated_secrets();
 	test_delete_many();
 	test_clock();
 	test_retry_after();
