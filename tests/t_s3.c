@@ -8,6 +8,7 @@
 #include "s3_error.h"
 #include "retry.h"
 #include "upload.h"
+#include "upload_parts.h"
 
 static ssize_t
 read_pattern(void *arg, uint64_t off, void *p, size_t n, struct err *e)
@@ -526,9 +527,90 @@ test_versions(void)
 	tries = 1;
 }
 
+/* ---- an upload in parts, whose two parts are of no bytes */
+#define EMPTY_MD5 "d41d8cd98f00b204e9800998ecf8427e"
+#define OF_TWO "5873dd45edd01f09c1ef2e7819369e8e-2"
+#define COMPLETE_SAYS(x) "<CompleteMultipartUploadResult>" x "</CompleteMultipartUploadResult>"
+
+static char completed[S3_ETAG_CAP];
+
+static int
+complete(struct s3 *s, struct err *e)
+{
+	static const struct s3_part parts[] = {{.number = 1, .etag = EMPTY_MD5}, {.number = 2, .etag = EMPTY_MD5}};
+	struct parts_complete c = {{.key = "k", .upload_id = "id", .parts = parts, .nparts = 2}, 10};
+
+	completed[0] = '\0';
+	return parts_complete(s, &c, completed, e);
+}
+
+/* The answer to Complete, then that to HEAD. */
+static int
+complete_once(const char *status, const char *xml, const char *etag, int size, struct err *e)
+{
+	answer(answers[0], status, 0, "Connection: close\r\n", xml);
+	snprintf(answers[1], sizeof answers[1], OK "ETag: \"%s\"\r\nContent-Length: %d\r\n\r\n", etag, size);
+	return ask(play_versions, complete, e);
+}
+
+/* It is stored when the server says so, or has it, and it is what the parts make. */
+static void
+test_complete(void)
+{
+	struct err e;
+
+	check_int(complete_once("200 OK", COMPLETE_SAYS("<ETag>&quot;" OF_TWO "&quot;</ETag>"), "", 0, &e), 0);
+	check_str(completed, OF_TWO);
+	check_int(complete_once("200 OK", COMPLETE_SAYS(""), "", 0, &e), 0);
+	check_str(completed, OF_TWO);
+	check_int(complete_once("200 OK", COMPLETE_SAYS("<ETag>&quot;" EMPTY_MD5 "-2&quot;</ETag>"), OF_TWO, 10, &e), -1);
+	check_int(e.kind, ERR_CORRUPT);
+	/* A 200 that is an error; a 500, an answer that is lost: the object itself is asked. */
+	for (int i = 0; i < 3; i++) {
+		const char *status = i == 1 ? "500 Internal Server Error" : "200 OK";
+		const char *xml = i == 2 ? "<CompleteMultipart" : "<Error><Code>InternalError</Code><Message>of the server</Message></Error>";
+
+		check_int(complete_once(status, xml, OF_TWO, 10, &e), 0);
+		check_int(complete_once(status, xml, OF_TWO, 11, &e), -1);
+		check_int(complete_once(status, xml, EMPTY_MD5, 10, &e), -1);
+		check_str(completed, "");
+	}
+	/* Refused: whatever stands there is somebody else's. */
+	check_int(complete_once("412 Precondition Failed", "", OF_TWO, 10, &e), -1);
+	check_int(e.status, 412);
+}
+
+static int
+no_part(void *arg, const struct s3_part *p, struct err *e)
+{
+	(void)arg, (void)p, (void)e;
+	return 0;
+}
+
+static int
+list_parts(struct s3 *s, struct err *e)
+{
+	return s3_list_parts(s, "k", "id", no_part, NULL, e);
+}
+
+static void
+test_endless_parts(void)
+{
+	struct err e;
+
+	answer(answers[0], "200 OK", 0, "", "<ListPartsResult><IsTruncated>true</IsTruncated><NextPartNumberMarker>1</NextPartNumberMarker></ListPartsResult>");
+	memcpy(answers[1], answers[0], sizeof answers[1]);
+	check_int(ask(play_answers, list_parts, &e), -1);
+	check_int(e.kind, ERR_PROTO);
+	answer(answers[1], "200 OK", 0, "", "<ListPartsResult><IsTruncated>false</IsTruncated></ListPartsResult>");
+	check_int(ask(play_answers, list_parts, &e), 0);
+}
+
 int
 main(void)
 {
+	test_complete();
+	test_endless_parts();
 	test_versions();
 	test_status();
 	test_repeated_secrets();
