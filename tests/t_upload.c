@@ -724,7 +724,39 @@ test_smaller_parts(void)
 	check_int(created, 2);
 	check_int(run_of(-1, UPLOAD_PART_SIZE), 1);
 	check_int(unfinished, 0);
-	check_int(rmdir(journals), 0);
+}
+
+/* What was cut off is gone on with only as far as file, journal and server agree. */
+static void
+test_resume(void)
+{
+	struct upload u = {.plan = {.path = path, .key = "k.png"}};
+	struct upload_options o = {.threshold = 0, .part_size = 40 * MIB, .finished = finished};
+
+	begin_with(NULL);
+	check_int(run_of(5, 40 * MIB), 0);
+	parts[2] = (struct s3_part){0};
+	strcpy(parts[3].etag, "another");
+	parts[4].size--;
+	check_int(run_of(-1, 40 * MIB), 2);
+	check_int(parts_sent, 8);
+	check_int(created, 1);
+	/* Another state of the file. */
+	begin_with(NULL);
+	check_int(run_of(5, 40 * MIB), 0);
+	check_int(utimensat(AT_FDCWD, path, (struct timespec[2]){{1, 0}, {1, 0}}, 0), 0);
+	check_int(run_of(-1, 40 * MIB), 0);
+	check(strstr(noted, "changed since"));
+	check_int(created, 2);
+	check_int(unfinished, 0);
+	/* Without a journal nobody could go on: what was sent is taken back. */
+	begin_with(NULL);
+	parts_left = 5;
+	upload_submit(&pool, &o, &u);
+	pool_wait(&pool, 0);
+	check_int(result.kind, ERR_NET);
+	check_int(unfinished, 0);
+	check(!strstr(result.msg, "go on"));
 }
 
 int
@@ -748,6 +780,8 @@ main(void)
 	}
 	check(mkdtemp(journals) != NULL);
 	test_smaller_parts();
+	test_resume();
+	check_int(rmdir(journals), 0);
 	pool_close(&pool);
 	unlink(path);
 	return test_end();
