@@ -759,6 +759,31 @@ test_resume(void)
 	check(!strstr(result.msg, "go on"));
 }
 
+/* The last moment of a file that --move removes: not if it changed, be it in the same second. */
+static void
+test_remove(void)
+{
+	struct upload_source s;
+	struct stat st;
+	struct err e = {0};
+
+	write_file("seen");
+	check_int(source_open(&s, path, 0, &e), 0);
+	check_int(source_changed(&s), 0);
+	st = s.was;
+	st.st_mtim.tv_nsec = (st.st_mtim.tv_nsec + 1) % 1000000000;
+	check_int(utimensat(AT_FDCWD, path, (struct timespec[2]){st.st_atim, st.st_mtim}, 0), 0);
+	check_int(source_changed(&s), 1);
+	check_int(source_remove(&s, path, 0, &e), -1);
+	check_int(e.kind, ERR_CHANGED);
+	check_int(stat(path, &st), 0);
+	source_close(&s);
+	check_int(source_open(&s, path, 0, &e), 0);
+	check_int(source_remove(&s, path, 0, &e), 0);
+	check_int(stat(path, &st), -1);
+	source_close(&s);
+}
+
 int
 main(void)
 {
@@ -783,6 +808,6 @@ main(void)
 	test_resume();
 	check_int(rmdir(journals), 0);
 	pool_close(&pool);
-	unlink(path);
+	test_remove();
 	return test_end();
 }
