@@ -470,8 +470,10 @@ s3_call(struct s3 *s, struct s3_call *c, struct err *e)
 		rc = attempt(s, c, &rp, e);
 		http_finish(&s->http);
 		if (rc < 0) {
+			pthread_mutex_lock(&s->store->keys);
 			keep_secrets(s->store->cfg, e->msg);
 			keep_secrets(s->store->cfg, e->code);
+			pthread_mutex_unlock(&s->store->keys);
 		}
 		wait = rc < 0 && go ? next_wait(s, c, &t, e) : -1;
 		if (go)
