@@ -1,4 +1,3 @@
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -206,8 +205,11 @@ write_probes(struct client *c, const char **first, struct err *e)
 	int failed = 0;
 
 	path_key_join(&b, c->cfg.prefix, "", ".r2-probe-");
-	if (getrandom(random, sizeof random, 0) != sizeof random)
-		return fail_errno(e, "no random numbers: getrandom") ? 1 : 0;
+	if (getrandom(random, sizeof random, 0) != sizeof random) {
+		*first = probes[0].name;
+		fail_errno(e, "no random numbers: getrandom");
+		return 1;
+	}
 	enc_hex(&b, random, sizeof random);
 	for (size_t i = 0; i < sizeof probes / sizeof *probes; i++) {
 		const struct probe *p = &probes[i];
