@@ -234,6 +234,8 @@ drop_piece(struct piece *p)
 static int
 send_all(struct stream *st, struct piece *p, struct err *e)
 {
+	int whole;
+
 	if (in_worker(st, begin) < 0) {
 		drop_piece(p);
 		return -1;
@@ -244,12 +246,10 @@ send_all(struct stream *st, struct piece *p, struct err *e)
 		p = next_piece(st, e);
 	}
 	pool_wait(st->u->pool, 0);
-	if (!p || p->src.body.len > 0) {
-		drop_piece(p);
-		return -1;
-	}
+	/* A part may have failed after the input had ended. */
+	whole = p && p->src.body.len == 0 && !has_failed(st);
 	drop_piece(p);
-	return in_worker(st, complete);
+	return whole ? in_worker(st, complete) : -1;
 }
 
 static void

@@ -437,6 +437,13 @@ tail -c +1001 small >tail.bin
 # head reads ahead, but puts a file's offset back to where it stopped.
 t 'standard input that is a file, from where it stands' 0 '' "$stored" head_off
 ok '… the object' is_object k tail.bin
+# The last part fails when the input has ended already.
+one_part() { head -c 5242880 big | r2 upload --key k --part-size 5M --retries 1 -; }
+drop k
+bad 'part status 0 code=403 s3=AccessDenied'
+t 'standard input whose only part is refused' 1 '' '…AccessDenied…Complete: 0/1' one_part
+is '… is not completed' "$(requests complete)" 0
+is '… and leaves nothing behind' "$(unfinished)" 0
 
 # What describes the object arrives as it was asked for.
 head_of() { curl -sI --aws-sigv4 aws:amz:auto:s3 --user id:secret "$HTTP/$B/$1" | tr -d '\r' | grep -i "^$2:"; }
