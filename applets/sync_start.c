@@ -39,7 +39,7 @@ take_signals(struct daemon *d, struct err *e)
 	}
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	d->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-	return d->signal_fd < 0 ? fail_errno(e, "signalfd") : 0;
+	return d->signal_fd < 0 ? fail_errno(e, "%s: cannot wait for signals: signalfd", d->dir) : 0;
 }
 
 /* The directory of path into out, or "" for none. */

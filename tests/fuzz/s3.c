@@ -1,5 +1,6 @@
 /* What the server answers to each operation but listings: errors, multipart, deletions, lifecycle, objects. Nothing it says makes a success of what
    was none. */
+#include <strings.h>
 #include "path.h"
 #include "store.h"
 #include "xml.h"
@@ -184,6 +185,16 @@ read_body(void *arg, uint64_t off, void *p, size_t n, struct err *e)
 	return (ssize_t)n;
 }
 
+/* The n bytes at text, some of them hexadecimal digits of either case, are in the reply. */
+static int
+says(const struct wire_reply *r, const char *text, size_t n)
+{
+	for (size_t i = 0; i + n <= r->n; i++)
+		if (!strncasecmp((const char *)r->p + i, text, n))
+			return 1;
+	return 0;
+}
+
 /* As to a TLS store (how & 4) the body goes without SHA-256: then only what the answer says proves it, its CRC32C or MD5. */
 static int
 put(unsigned how, struct err *e)
@@ -197,7 +208,7 @@ put(unsigned how, struct err *e)
 	rc = s3_put(&client, &p, &r, e);
 	must(rc < 0 || r.proof != S3_PROOF_NONE);
 	for (size_t i = 0; i < wire.replies; i++)
-		said |= (memmem(wire.reply[i].p, wire.reply[i].n, crc32c[how & 1], 8) ? 1 : 0) | (memmem(wire.reply[i].p, wire.reply[i].n, md5[how & 1], 32) ? 2 : 0);
+		said |= (memmem(wire.reply[i].p, wire.reply[i].n, crc32c[how & 1], 8) ? 1 : 0) | says(&wire.reply[i], md5[how & 1], 32) << 1;
 	must(rc < 0 || r.proof != S3_PROOF_CRC32C || said & 1);
 	must(rc < 0 || !(how & 4) || r.proof != S3_PROOF_MD5 || said & 2 || strstr(wire.request, "content-md5: "));
 	events = mix(events, r.etag, strlen(r.etag));
