@@ -130,14 +130,15 @@ s3() {
 		--user "$R2_ACCESS_KEY_ID:$R2_SECRET_ACCESS_KEY" -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' --expect100-timeout 0.001 \
 		"$@" "$R2_ENDPOINT/${S3_BUCKET:-$R2_BUCKET}$what"
 }
-s3_put() { s3 PUT "$1" -f -T "$2" -o /dev/null "${@:3}"; }
+# R2 takes one write of a key a second: a user of curl would try again, too.
+s3_put() { s3 PUT "$1" -f --retry 4 -T "$2" -o /dev/null "${@:3}"; }
 s3_get() { s3 GET "$1" -f; }
 s3_head() { s3 HEAD "$1" -I "${@:2}" | tr -d '\r'; }
 s3_status() { s3 HEAD "$1" -I -o /dev/null -w '%{http_code}'; }
 # Many objects in one go: s3_fill 'KEY[0001-2500]' FILE
 s3_fill() {
 	curl -sf -Z --no-progress-meter --cacert "$R2_CA_FILE" --aws-sigv4 aws:amz:auto:s3 --user "$R2_ACCESS_KEY_ID:$R2_SECRET_ACCESS_KEY" \
-		-H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' --expect100-timeout 0.001 -T "$2" -o /dev/null "$R2_ENDPOINT/$R2_BUCKET/$1"
+		-H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' --expect100-timeout 0.001 --retry 4 -T "$2" -o /dev/null "$R2_ENDPOINT/$R2_BUCKET/$1"
 }
 # s3_is KEY FILE: the object has exactly the file's bytes.
 s3_is() { s3_get "$1" | cmp - "$2"; }
