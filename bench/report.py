@@ -184,7 +184,8 @@ def into(doc, found):
     begin, end = "<!-- tables -->\n", "<!-- /tables -->"
     head, rest = text.split(begin)
     judged = targets(found["works"], found["settings"]["peers"])
-    new = "\n".join([heading(found), *tables(found), "", "### Targets", "", "```", *judged, "```", ""])
+    charts = [f"![{name}](performance-{name}.svg)" for name in ("peers", "growth")]
+    new = "\n".join([*charts, "", heading(found), *tables(found), "", "### Targets", "", "```", *judged, "```", ""])
     with open(doc, "w") as f:
         f.write(head + begin + new + end + rest.split(end)[1])
 

@@ -263,7 +263,7 @@ for what in fifo broken loop; do ok "… $what is left out with a word" grep -q 
 deep=$(printf 'd%.0s' {1..250})
 mkdir deep
 echo x >deep/x
-(cd -P deep && for _ in {1..17}; do mkdir "$deep" && cd -P "$deep"; done) 2>/dev/null
+(cd -P deep && for _ in {1..17}; do mkdir "$deep" && cd -P "$deep" || exit; done) 2>/dev/null
 t '-r: what cannot be looked at counts as not uploaded' 1 '' '…ERROR - Left out: …the path is too long…Complete: 1/2' up -r --prefix "$P/deep" deep
 t '-r: several trees and files' 0 '' '…' up -r --prefix "$P/several" tree/a/b kept.bin
 is '… keys' "$(s3_keys "$P/several/" | sort)" "$(printf "$P/several/%s\n" two.PNG c/three.tmp kept.bin | sort)"
