@@ -55,10 +55,15 @@ def ahead():
     return AHEAD if delay else 1
 
 
-def listen(port, backlog=128):
+def bound(port):
     s = socket.socket()
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     s.bind(("127.0.0.1", port))
+    return s
+
+
+def listen(port, backlog=128):
+    s = bound(port)
     s.listen(backlog)
     s.setblocking(False)
     return s
@@ -380,6 +385,7 @@ if len(sys.argv) > 2:
     HOST, PORT = "127.0.0.1", http.port
 listener, control = listen(0), listen(0)
 port = listener.getsockname()[1]
+keeper = bound(port)     # while nothing listens there, no other program gets the port
 watch(listener, selectors.EVENT_READ, "listener")
 watch(control, selectors.EVENT_READ, "control")
 print(port, control.getsockname()[1], flush=True)

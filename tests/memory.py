@@ -176,7 +176,11 @@ def idle(env, directory):
     end, once = time.monotonic() + 20, {}
     # The last worker may still be on its way back to its bench.
     while True:
+        # It stands still, so that no mapping goes while it is read.
+        p.send_signal(signal.SIGSTOP)
+        os.waitpid(p.pid, os.WUNTRACED)
         found = collections.Counter(x for x in scan(p.pid, wanted()) if x[1] != "environment")
+        p.send_signal(signal.SIGCONT)
         once = {what: n for (what, _), n in found.items()}
         if (set(once) and all(n == 1 and what.startswith(("secret[", "token[", "login[")) for what, n in once.items())) or time.monotonic() > end:
             break
