@@ -232,8 +232,13 @@ if ! server_is moto; then
 fi
 t "--test, no such bucket" 1 … "…${failed}…NoSuchBucket…no-such-bucket…" probe --bucket no-such-bucket
 t "--test, a name that does not resolve" 1 … "…${failed}…nope.invalid…" probe --endpoint https://nope.invalid
-closed=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+# Kept, so that no other test's server gets it; but nobody listens there.
+python3 -c 'import socket, time; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1], flush=True); time.sleep(600)' >closed.port &
+keeper=$!
+until [ -s closed.port ]; do kill -0 $keeper || exit 1; sleep 0.05; done
+read -r closed <closed.port
 t "--test, nobody listens" 1 … "…${failed}…127.0.0.1…$closed…" probe --endpoint "https://127.0.0.1:$closed"
+kill $keeper
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=other -keyout other.key -out other.pem 2>/dev/null
 t "--test, another CA" 1 … "…${failed}…--ca-file…" probe --ca-file "$T/other.pem"
 t "--test, the built-in roots" 1 … "…${failed}…--ca-file…" env -u R2_CA_FILE "$R2" upload --test --retries 1
