@@ -309,7 +309,7 @@ endif
 dist:
 	@B=$(B) BEARSSL_SRC=$(BEARSSL_SRC) .ci/deps build dist
 	@+$(AGAIN) r2 man $(DIST_ARCHS:%=$(B)/%/r2)
-	@VERSION=$(VERSION) B=$(B) BEARSSL_SRC=$(BEARSSL_SRC) dist/pack && cat $(B)/dist/SHA256SUMS
+	@VERSION=$(VERSION) B=$(B) BEARSSL_SRC=$(BEARSSL_SRC) .ci/dist/pack && cat $(B)/dist/SHA256SUMS
 
 dist-test: dist
 	@B=$(B) BEARSSL_SRC=$(BEARSSL_SRC) .ci/deps build server dist-test

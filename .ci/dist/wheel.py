@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """A wheel that carries the program: pip puts it beside the other commands, and nothing else is in it.
-usage: dist/wheel.py VERSION ARCH PROGRAM LICENSE DIR      ARCH: amd64 arm64 armv7 riscv64; prints the file's name
+usage: .ci/dist/wheel.py VERSION ARCH PROGRAM LICENSE DIR      ARCH: amd64 arm64 armv7 riscv64; prints the file's name
 The same input and SOURCE_DATE_EPOCH give the same bytes."""
 import base64
 import hashlib

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """What is in the programs, as SPDX 2.3 in JSON.
-usage: dist/sbom.py VERSION [NAME=VALUE]... PROGRAM...      needs bearssl, bearssl_sha256, musl, musl_sha256, roots, roots_sha256, gcc"""
+usage: .ci/dist/sbom.py VERSION [NAME=VALUE]... PROGRAM...      needs bearssl, bearssl_sha256, musl, musl_sha256, roots, roots_sha256, gcc"""
 import datetime
 import hashlib
 import json
