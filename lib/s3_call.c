@@ -124,6 +124,16 @@ s3_call_bucket(const struct s3 *s, const struct s3_call *c)
 	return c->bucket ? c->bucket : s->store->cfg->bucket;
 }
 
+struct s3_refusal
+s3_call_refusal(const struct s3 *s, const struct s3_call *c, int status)
+{
+	struct s3_refusal r = {.status = status, .bucket = s3_call_bucket(s, c), .key = c->key};
+
+	for (size_t i = 0; i < c->nquery; i++)
+		r.of_upload |= !strcmp(c->query[i].name, "uploadId");
+	return r;
+}
+
 void
 s3_call_field(struct s3_call *c, const char *name, const char *value)
 {
@@ -186,7 +196,7 @@ refused(struct s3 *s, const struct s3_call *c, const struct http_reply *rp, stru
 {
 	struct s3_error x = {0};
 	struct xml xml = {.element = s3_error_element, .arg = &x};
-	struct s3_refusal r = {rp->status, s3_call_bucket(s, c), c->key, http_field(rp, "location")};
+	struct s3_refusal r = s3_call_refusal(s, c, rp->status);
 	struct err ignored;
 	char part[2048];
 	size_t total = 0;
@@ -202,6 +212,7 @@ refused(struct s3 *s, const struct s3_call *c, const struct http_reply *rp, stru
 	if (!*x.request_id)
 		keep_field(x.request_id, sizeof x.request_id, rp, "cf-ray");
 	e->retry_after_s = retry_after(rp);
+	r.location = http_field(rp, "location");
 	return s3_refused(e, &r, &x);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 /* One signed request, tried until it has an answer that counts. For the s3*.c files only. */
 #include "s3.h"
+#include "s3_error.h"
 #include "xml.h"
 
 enum { S3_CALL_FIELDS = 13 + S3_META_MAX };
@@ -49,6 +50,8 @@ void s3_call_text(const struct s3 *s, struct s3_call *c, struct s3_text *t, cons
 
 /* The bucket that c is for. */
 const char *s3_call_bucket(const struct s3 *s, const struct s3_call *c);
+/* What a refusal of c with that status begins with. */
+struct s3_refusal s3_call_refusal(const struct s3 *s, const struct s3_call *c, int status);
 /* Append a signed field. The strings must live as long as the call. */
 void s3_call_field(struct s3_call *c, const char *name, const char *value);
 

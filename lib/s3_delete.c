@@ -120,7 +120,7 @@ many_reply(struct s3 *s, struct s3_call *c, const struct http_reply *rp, struct 
 {
 	struct many *m = c->arg;
 	struct xml x = {.element = many_element, .arg = m};
-	struct s3_refusal r = {rp->status, s3_call_bucket(s, c), NULL, NULL};
+	struct s3_refusal r = {.status = rp->status, .bucket = s3_call_bucket(s, c)};
 
 	memset(&m->error, 0, sizeof m->error);
 	if (m->why)
@@ -167,7 +167,7 @@ tell(const struct many *m, const char *bucket)
 {
 	for (int i = 0; i < m->d->n && m->failed; i++)
 		if (*m->why[i].code) {
-			struct s3_refusal r = {200, bucket, NULL, NULL};
+			struct s3_refusal r = {.status = 200, .bucket = bucket};
 			struct err why = {0};
 
 			s3_refused(&why, &r, &m->why[i]);

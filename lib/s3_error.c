@@ -134,6 +134,8 @@ s3_refused(struct err *e, const struct s3_refusal *r, const struct s3_error *x)
 	struct s3_cure cure;
 	int after = e->retry_after_s;
 
+	if (r->of_upload && !strcmp(code, "NoSuchKey"))
+		code = "NoSuchUpload";
 	buf_fmt(&b, "%s", *code ? code : "the server refused");
 	if (*x->message)
 		buf_fmt(&b, ": %s", x->message);

@@ -30,6 +30,7 @@ struct s3_refusal {
 	int status;
 	const char *bucket, *key;   /* key "" or NULL when the request was for the bucket */
 	const char *location;       /* of a redirect, or NULL */
+	int of_upload;              /* the request was for an unfinished upload (uploadId): NoSuchKey means that this is gone, as Ceph says while it completes one */
 };
 
 /* Fill *e (ERR_HTTP, status, code) with one line: code, the server's text, bucket and key, request id, cause and

@@ -22,7 +22,7 @@ int
 s3_read_xml(struct s3 *s, const struct s3_call *c, struct xml *x, struct err *e)
 {
 	struct watched w = {.element = x->element, .arg = x->arg};
-	struct s3_refusal r = {200, s3_call_bucket(s, c), c->key, NULL};
+	struct s3_refusal r = s3_call_refusal(s, c, 200);
 	char part[4096];
 	size_t total = 0;
 	ssize_t n;

@@ -25,7 +25,7 @@ OPERATION: put part create complete abort listparts uploads head get list delete
   length value=TEXT      that Content-Length
   header NAME=VALUE      one more field
   body                   the answer's body is what the fault's line says after "text=" (%xx decoded)
-  gone                   the multipart upload has been dropped: 404 NoSuchUpload
+  gone [s3=CODE]         the multipart upload has been dropped: 404 NoSuchUpload; Ceph says NoSuchKey while it is being completed
   replace                the object becomes another one before the answer
   clock seconds=N        a Date so far from now
   page keys=N            of a listing, so many keys
@@ -312,7 +312,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def upload(self):
         u = uploads.get(self.query["uploadId"])
         if not u or u["where"] != self.where:
-            self.refuse(404, "NoSuchUpload")
+            self.refuse(404, self.fault and self.fault.args.get("s3") or "NoSuchUpload")
             return None
         return u
 

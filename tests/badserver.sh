@@ -236,14 +236,17 @@ is '… all' "$(requests part)" 5
 is '… to the same upload' "$(requests create)" 0
 ok '… the object' is_object k big
 
-drop k
-bad "${three[@]}"
-cut_off 4 part-wait "${direct[@]}" -j 1 big
-bad 'listparts gone'
-t 'kill -9, and the server dropped the upload: starts again and says so' 0 '…"resumed":0…' "…dropped…starts again…$stored" parts --json
-is '… all' "$(requests part)" 5
-ok '… the object' is_object k big
-is '… nothing is left' "$(unfinished)" 0
+for gone in gone 'gone s3=NoSuchKey'; do
+	drop k
+	bad "${three[@]}"
+	cut_off 4 part-wait "${direct[@]}" -j 1 big
+	bad "listparts $gone"
+	t "kill -9, and the server dropped the upload ($gone): starts again and says so" 0 '…"resumed":0…' \
+		"…dropped…starts again…$stored" parts --json
+	is '… all' "$(requests part)" 5
+	ok '… the object' is_object k big
+	is '… nothing is left' "$(unfinished)" 0
+done
 
 drop k
 bad "${three[@]}"

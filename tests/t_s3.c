@@ -140,7 +140,7 @@ static void
 test_refused(void)
 {
 	struct s3_error x = {.message = "Access Denied.", .request_id = "tx1"}, none = {0};
-	struct s3_refusal r = {403, "pics", "a\nb", NULL};
+	struct s3_refusal r = {.status = 403, .bucket = "pics", .key = "a\nb"};
 	struct err e = {.retry_after_s = 7};
 
 	strcpy(x.code, "AccessDenied");
@@ -160,8 +160,13 @@ test_refused(void)
 	r.status = 404;
 	s3_refused(&e, &r, &none);
 	check_str(e.code, "NoSuchKey");
+	/* Ceph of an upload that is just being completed. */
+	r.of_upload = 1;
+	s3_refused(&e, &r, &none);
+	check_str(e.code, "NoSuchUpload");
+	check(strstr(e.msg, "the unfinished upload is gone") != NULL);
 	/* A wrong endpoint: the redirect is reported, never followed. */
-	r = (struct s3_refusal){301, "pics", "", "https://elsewhere.example/"};
+	r = (struct s3_refusal){.status = 301, .bucket = "pics", .key = "", .location = "https://elsewhere.example/"};
 	s3_refused(&e, &r, &none);
 	check_str(e.code, "PermanentRedirect");
 	check(strstr(e.msg, "redirected to https://elsewhere.example/") != NULL);
