@@ -1,7 +1,7 @@
 # r2box: one static binary, ./r2. What is built on the way stands in build/.
 #   make deps        bring what the build needs: Debian packages, BearSSL's source
 #   make             ./r2
-#   make man         build/man/*.1; make cures: the tables of doc/troubleshooting.md; make picture: doc/demo.svg
+#   make man         build/man/*.1; make tables: those of doc/troubleshooting.md and doc/options.md; make picture: doc/demo.svg
 #   make ARCH=arm64  build/arm64/r2, for another machine; or armv7, riscv64 (.ci/deps build dist brings the compilers)
 #   make install     [DESTDIR=] [PREFIX=/usr/local], with manual and completion; make uninstall
 #   make test        bring what the tests need, run all of them; make units: only build the unit programs
@@ -328,14 +328,17 @@ $(PAGES:%=$(B)/man/%): $(B)/mkman $(wildcard doc/man/*)
 
 man: $(PAGES:%=$(B)/man/%)
 
-# The tables of doc/troubleshooting.md, from those that the messages are made of; tests/documents.sh compares.
-$(B)/mkcures: LINK_musl += -fno-lto
-$(B)/mkcures: $(B)/musl/doc/mkcures.o $(B)/musl/libr2.a $(B)/musl/libbearssl.a
+# The tables of two pages, from those that messages and help are made of; tests/documents.sh compares.
+$(B)/mktables: LINK_musl += -fno-lto
+$(B)/mktables: $(B)/musl/doc/mktables.o $(patsubst %.c,$(B)/musl/%.o,$(filter-out applets/main.c,$(APPLETS))) \
+		$(B)/musl/libr2.a $(B)/musl/libbearssl.a
 	$(Q)$(LINK_musl)
 
-cures: $(B)/mkcures
+tables: $(B)/mktables
 	@sed -i '/^| code | cause/,$$d' doc/troubleshooting.md
-	@$< >>doc/troubleshooting.md
+	@$< cures >>doc/troubleshooting.md
+	@sed -i '/^## /,$$d' doc/options.md
+	@$< options | tail -n +2 >>doc/options.md
 
 # The README's picture, from a real run.
 picture: deps-test
@@ -360,7 +363,7 @@ distclean:
 	rm -rf r2 $(B)
 
 FORCE:
-.PHONY: all man cures picture facts units fuzz fuzz-programs deps deps-test test check demo interop dist dist-test coverage tsan stress soak bench profile performance install uninstall clean distclean failures matrix mutants FORCE
+.PHONY: all man tables picture facts units fuzz fuzz-programs deps deps-test test check demo interop dist dist-test coverage tsan stress soak bench profile performance install uninstall clean distclean failures matrix mutants FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(wildcard $O/*/*/*.d $(B)/fuzz/tests/fuzz/*.d)

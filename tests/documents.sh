@@ -8,9 +8,9 @@ PAGES=(README.md doc/*.md)
 none() { ! grep .; }
 
 # Messages: the page's tables are those that the program speaks from.
-ok 'make build/mkcures' make -s --no-print-directory build/mkcures
-build/mkcures >"$T/cures"
-is 'doc/troubleshooting.md has the table of messages (make cures)' "$(sed -n '/^| code | cause/,$p' doc/troubleshooting.md)" "$(cat "$T/cures")"
+ok 'make build/mktables' make -s --no-print-directory build/mktables
+build/mktables cures >"$T/cures"
+is 'doc/troubleshooting.md has the table of messages (make tables)' "$(sed -n '/^| code | cause/,$p' doc/troubleshooting.md)" "$(cat "$T/cures")"
 ok '… at least 70 rows' [ "$(grep -c '^| ' "$T/cures")" -ge 70 ]
 rows() { sed -n '/^## When it does not work/,/^## /s/^\(| `[^`]*` |.*\)/\1/p' README.md; }
 ok 'README has some of them' [ "$(rows | wc -l)" -ge 6 ]
@@ -20,6 +20,11 @@ quoted() { sed -n '/^## Before/,/^## Codes/s/^| `\([^`]*\)` |.*/\1/p' doc/troubl
 ok 'the other messages: some' [ "$(quoted | wc -l)" -ge 10 ]
 unsaid() { quoted | while read -r m; do cat lib/*.c applets/*.c | grep -qF -- "$m" || echo "$m"; done; }
 is '… and the program has each' "$(unsaid)" ''
+
+# Options: the page's tables are those that the help is printed from.
+build/mktables options >"$T/options"
+is 'doc/options.md has every option (make tables)' "$(sed -n '/^## /,$p' doc/options.md)" "$(tail -n +2 "$T/options")"
+ok '… at least 90 of them' [ "$(grep -c '^| `-' "$T/options")" -ge 90 ]
 
 # Variables: what the sources look up, and what README's table and r2(1) have.
 variables() {
