@@ -3,7 +3,6 @@
 #include "path.h"
 #include "retry.h"
 #include "s3_call.h"
-#include "s3_error.h"
 #include "xml.h"
 
 static int

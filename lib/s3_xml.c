@@ -1,5 +1,4 @@
 #include "s3_call.h"
-#include "s3_error.h"
 
 enum { XML_BODY_MAX = 16 << 20 };   /* a thousand rows with the longest keys, encoded, are 4 MiB */
 
