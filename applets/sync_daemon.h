@@ -81,12 +81,11 @@ int sync_daemon_start(struct daemon *d, struct err *e);
 
 /* Which paths are ours; for watch. */
 int sync_wanted(void *daemon, const char *rel, int is_dir);
+/* The file at rel below DIR, for opening it. */
+void sync_path(const struct daemon *d, const char *rel, char *out, size_t cap);
 /* What watch tells. */
 void sync_changed(void *daemon, const char *rel, const struct stat *st);
 void sync_vanished(void *daemon, const char *rel, int is_dir);
-
-/* The file at rel below DIR, for opening it. */
-void sync_path(const struct daemon *d, const char *rel, char *out, size_t cap);
 
 /* --delete-after, for a file whose verified object the ledger knows: it goes once the ledger is synced, and it is old enough. */
 void sync_consider_removal(struct daemon *d, const char *rel, const struct stat *st);

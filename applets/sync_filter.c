@@ -9,6 +9,14 @@ static const char *const defaults[] = {
 	"*.png", "*.jpg", "*.jpeg", "*.webp", "*.mp4", "*.webm", "*.gif", "*.wav", "*.mp3", "*.flac",
 };
 
+void
+sync_path(const struct daemon *d, const char *rel, char *out, size_t cap)
+{
+	struct buf b = {out, 0, cap, 0};
+
+	buf_fmt(&b, "%s/%s", strcmp(d->dir, "/") ? d->dir : "", rel);
+}
+
 static int
 matches(const char *pattern, const char *rel)
 {

@@ -10,14 +10,6 @@ enum {
 	SWEEP_MS = 1000,         /* after a directory is gone; then more may have gone, too */
 };
 
-void
-sync_path(const struct daemon *d, const char *rel, char *out, size_t cap)
-{
-	struct buf b = {out, 0, cap, 0};
-
-	buf_fmt(&b, "%s/%s", strcmp(d->dir, "/") ? d->dir : "", rel);
-}
-
 static int
 is_before(const struct timespec *a, const struct timespec *b)
 {

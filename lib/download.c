@@ -13,14 +13,6 @@
 /* Reasons to start again, each once. */
 enum { AGAIN_REPLACED = 1, AGAIN_SUSPECT = 2 };
 
-int
-download_replaced(struct err *e)
-{
-	fail(e, ERR_HTTP, "the object was replaced while it was being fetched");
-	e->status = 412;
-	return -1;
-}
-
 void
 download_fail(struct download_state *st, const struct err *e)
 {

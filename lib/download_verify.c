@@ -2,6 +2,14 @@
 #include "download_state.h"
 
 int
+download_replaced(struct err *e)
+{
+	fail(e, ERR_HTTP, "the object was replaced while it was being fetched");
+	e->status = 412;
+	return -1;
+}
+
+int
 download_learn(struct download_kind *k, struct s3 *s, const char *key, const struct s3_object_info *o, struct err *e)
 {
 	struct s3_object_info part = {.coded = o->coded};

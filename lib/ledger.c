@@ -13,28 +13,6 @@ ledger_file_of(const struct stat *st)
 		st->st_ino ^ ctime_ns * 0x9E3779B97F4A7C15u};
 }
 
-uint64_t
-ledger_print(const struct ledger *l, const struct ledger_file *f)
-{
-	const uint64_t words[3] = {f->size, (uint64_t)f->mtime_ns, f->inode};
-
-	return ledger_index_hash(&l->index, words, sizeof words);
-}
-
-int
-ledger_enter(struct ledger *l, const struct ledger_view *v, uint64_t at)
-{
-	uint64_t path = ledger_index_hash(&l->index, v->path, v->path_len);
-	struct ledger_slot s = {path, ledger_print(l, &v->file), at * 2 + (v->kind == LEDGER_KIND_DONE)}, *old;
-
-	if (v->kind != LEDGER_KIND_FORGOTTEN)
-		return ledger_index_put(&l->index, &s);
-	old = ledger_index_find(&l->index, path);
-	if (old)
-		ledger_index_drop(&l->index, old);
-	return 0;
-}
-
 const char *
 ledger_warning(const struct ledger *l)
 {

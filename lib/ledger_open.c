@@ -7,18 +7,26 @@
 #include "ledger_state.h"
 #include "private.h"
 
-int
-ledger_oops(const struct ledger *l, struct err *e)
+uint64_t
+ledger_print(const struct ledger *l, const struct ledger_file *f)
 {
-	char shown[ENC_SHOW_CAP];
+	const uint64_t words[3] = {f->size, (uint64_t)f->mtime_ns, f->inode};
 
-	return fail_errno(e, "ledger %s", enc_show(shown, sizeof shown, l->path));
+	return ledger_index_hash(&l->index, words, sizeof words);
 }
 
 int
-ledger_new_name(const struct ledger *l, char out[PATH_MAX])
+ledger_enter(struct ledger *l, const struct ledger_view *v, uint64_t at)
 {
-	return snprintf(out, PATH_MAX, "%s~", l->path) < PATH_MAX ? 0 : -1;
+	uint64_t path = ledger_index_hash(&l->index, v->path, v->path_len);
+	struct ledger_slot s = {path, ledger_print(l, &v->file), at * 2 + (v->kind == LEDGER_KIND_DONE)}, *old;
+
+	if (v->kind != LEDGER_KIND_FORGOTTEN)
+		return ledger_index_put(&l->index, &s);
+	old = ledger_index_find(&l->index, path);
+	if (old)
+		ledger_index_drop(&l->index, old);
+	return 0;
 }
 
 static int

@@ -15,6 +15,20 @@ enum {
 };
 
 int
+ledger_oops(const struct ledger *l, struct err *e)
+{
+	char shown[ENC_SHOW_CAP];
+
+	return fail_errno(e, "ledger %s", enc_show(shown, sizeof shown, l->path));
+}
+
+int
+ledger_new_name(const struct ledger *l, char out[PATH_MAX])
+{
+	return snprintf(out, PATH_MAX, "%s~", l->path) < PATH_MAX ? 0 : -1;
+}
+
+int
 ledger_write_tail(struct ledger *l)
 {
 	l->failing = 1;
