@@ -90,7 +90,7 @@ def main(out):
             rows += ["$ " + command] + run(command)
         last = "r2 upload --limit-rate 100M model.safetensors"
         rows += ["$ " + last] + run(last, SHOWN)
-    rows = [r[:COLUMNS] for r in rows]
+    rows = [r[i:i + COLUMNS] for r in rows for i in range(0, len(r), COLUMNS)]   # as a terminal does
     with open(out, "w", encoding="utf-8") as f:
         f.write(svg(rows))
 
