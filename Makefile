@@ -1,5 +1,5 @@
 # r2box: one static binary, ./r2. What is built on the way stands in build/.
-#   make deps        bring what the build needs: Debian packages, BearSSL's source
+#   make deps        bring what the build needs: Debian packages, the sources of BearSSL and musl
 #   make             ./r2
 #   make man         build/man/*.1; make tables: those of doc/troubleshooting.md and doc/options.md; make picture: doc/demo.svg
 #   make ARCH=arm64  build/arm64/r2, for another machine; or armv7, riscv64 (.ci/deps build dist brings the compilers)
@@ -16,15 +16,16 @@
 #   make dist        build/dist: four machines' programs, packages, wheels, source, SHA256SUMS; make dist-test tries them under qemu
 #   make mutants [WORDS=]: seeded bugs of tests/mutants.txt, each of which a test must see
 #   make clean       keeps downloads; make distclean does not
-# BEARSSL_SRC=DIR takes another BearSSL tree, V=1 shows the commands, WERROR=-Werror makes warnings errors.
+# BEARSSL_SRC=DIR and MUSL_SRC=DIR take other trees of theirs, V=1 shows the commands, WERROR=-Werror makes warnings errors.
 VERSION     = 0.1.0
 PREFIX      = /usr/local
 B           = build
 BEARSSL_SRC = $(B)/bearssl
+MUSL_SRC    = $(B)/musl-src
 ROOTS       = /usr/share/ca-certificates/mozilla
 ARCH        =
 CC          = $(CROSS)gcc
-MUSL_CC     = $(if $(ARCH),$(CC) -nostdinc -isystem $(MUSL_INC) -isystem $(shell $(CC) -print-file-name=include),musl-gcc)
+MUSL_CC     = $(CC) -nostdinc -isystem $O/libc/include -isystem $(CC_INC)
 AR          = $(CROSS)gcc-ar
 WARN        = -std=c11 -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wconversion
 INTEROP     = r2emu minio versitygw moto
@@ -40,7 +41,7 @@ endif
 Q          := $(if $(V),,@)
 AGAIN       = $(MAKE) --no-print-directory $(if $(V),,-s)
 
-# What stands for one machine: $O. For another one than this, there is a compiler of Debian's, and we build musl.
+# What stands for one machine: $O. For another one than this, there is a compiler of Debian's.
 TRIPLE_arm64   = aarch64-linux-gnu
 TRIPLE_armv7   = arm-linux-gnueabihf
 TRIPLE_riscv64 = riscv64-linux-gnu
@@ -48,7 +49,7 @@ $(if $(filter-out arm64 armv7 riscv64,$(ARCH)),$(error ARCH=$(ARCH): arm64, armv
 CROSS      := $(ARCH:%=$(TRIPLE_$(ARCH))-)
 O          := $(B)$(ARCH:%=/%)
 R2         := $(ARCH:%=$O/)r2
-LIBC       := $(ARCH:%=$O/libc/lib/libc.a)
+LIBC       := $O/libc/lib/libc.a
 
 LIB        := $(sort $(wildcard lib/*.c))
 APPLETS    := $(sort $(wildcard applets/*.c))
@@ -64,10 +65,8 @@ FUZZ       := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(sort $(wildcard tests/fuzz
 SCRIPTS    := $(filter-out tests/lib.sh tests/demo.sh tests/dist.sh tests/interop.sh tests/tsan.sh tests/aws_ls.sh,$(sort $(shell find tests -maxdepth 1 -name '*.sh' -perm -100 2>/dev/null)))
 
 MACHINE    := $(shell $(CC) -dumpmachine 2>/dev/null)
-MUSL_LIB   := $(if $(ARCH),$(dir $(LIBC)),/usr/lib/$(MACHINE:-gnu=-musl))
-MUSL_INC    = $O/libc/include
-MUSL_SRC    = $(B)/musl-src
-MUSL       := musl $(if $(ARCH),$(shell cat $(MUSL_SRC)/VERSION 2>&1),$(shell $(MUSL_LIB)/libc.so 2>&1 | sed -n "s/^Version //p"))
+CC_INC     := $(shell $(CC) -print-file-name=include 2>/dev/null)
+MUSL       := musl $(shell cat $(MUSL_SRC)/VERSION 2>&1)
 CPPFLAGS    = -D_GNU_SOURCE -DR2_VERSION='"$(VERSION)"' -DR2_LIBC='"$(MUSL)"' -DR2_ARCH='"$(firstword $(subst -, ,$(MACHINE)))"' \
               -Ilib -I$(B) -isystem $(BEARSSL_SRC)/inc -ffile-prefix-map=$(CURDIR)=.
 BR_CPPFLAGS = -w -fstack-protector -I$(BEARSSL_SRC)/inc -I$(BEARSSL_SRC)/src -ffile-prefix-map=$(CURDIR)=.
@@ -75,6 +74,7 @@ BR_CPPFLAGS = -w -fstack-protector -I$(BEARSSL_SRC)/inc -I$(BEARSSL_SRC)/src -ff
 # The builds of the same sources: musl is the one that is shipped, asan the one that is tested hardest; cov and tsan are asked for.
 CC_musl     = $(MUSL_CC) -Os -flto=auto -ffat-lto-objects -fPIE -fstack-protector -ffunction-sections -fdata-sections \
               -fno-asynchronous-unwind-tables -fno-ident $(X86_CFLAGS)
+LIBC_musl   = $(LIBC)
 X86_CFLAGS  = $(if $(filter x86_64-%,$(MACHINE)),-malign-data=abi)
 CC_asan     = $(CC) -O1 -g -fno-omit-frame-pointer -fsanitize=address -pthread
 CC_fuzz     = clang -O1 -g -fno-omit-frame-pointer -fsanitize=address,fuzzer-no-link -pthread
@@ -88,14 +88,14 @@ PROFILE     = -fprofile-instr-generate=$(CURDIR)/$(B)/cov/profile/%m%c.profraw
 # Packed relocations (lib/start.c): of Debian 12's linkers, x86's alone knows them.
 X86_LDFLAGS = $(if $(filter x86_64-%,$(MACHINE)),-Wl$(comma)-z$(comma)pack-relative-relocs$(comma)--wrap=__libc_start_main)
 comma      := ,
-# Debian's musl-gcc always links Scrt1.o and a dynamic linker: a static PIE has to be put together by hand.
+# By itself the compiler links glibc: a static PIE with musl is put together by hand.
 CRT         = $(shell $(CC) -print-file-name=crt$1S.o)
 STRIP       = ,-s
 LINK_musl   = $(CC) -nostdlib -nostartfiles -static-pie -Wl,--no-dynamic-linker,--gc-sections,--build-id=none$(STRIP) \
               -Wl,-z,relro,-z,now,-z,noexecstack,-z,noseparate-code $(X86_LDFLAGS) \
-              -flto-partition=one -L$(MUSL_LIB) -o $@ $(MUSL_LIB)/rcrt1.o $(MUSL_LIB)/crti.o \
+              -flto-partition=one -L$O/libc/lib -o $@ $O/libc/lib/rcrt1.o $O/libc/lib/crti.o \
               $(call CRT,begin) $(filter %.o %.a,$^) -Wl,--start-group -lc -lgcc -lgcc_eh -Wl,--end-group \
-              $(call CRT,end) $(MUSL_LIB)/crtn.o
+              $(call CRT,end) $O/libc/lib/crtn.o
 LINK_asan   = $(CC_asan) $(UBSAN) -o $@ $(filter %.o %.a,$^)
 LINK_cov    = $(CC_cov) $(PROFILE) -o $@ $(filter %.o %.a,$^)
 LINK_tsan   = $(CC_tsan) -o $@ $(filter %.o %.a,$^)
@@ -109,7 +109,7 @@ $(R2): $(APPLETS:%.c=$O/musl/%.o) $O/musl/libr2.a $O/musl/libbearssl.a
 
 # One build, $1: objects of our sources, the two archives, the unit programs. $2: more flags for ours alone.
 define BUILD
-$O/$1/%.o: %.c $O/flags $(LIBC)
+$O/$1/%.o: %.c $O/flags $(LIBC_$1)
 	@mkdir -p $$(@D) && echo '  $1 $$<'
 	$$(Q)$$(CC_$1) $2 $$(WARN) $$(WERROR) $$(CPPFLAGS) -MMD -MP -c -o $$@ $$<
 
@@ -122,7 +122,7 @@ $O/$1/libr2.a: $(LIB:%.c=$O/$1/%.o)
 	$$(Q)rm -f $$@ && $$(AR) rcsD $$@ $$^
 
 # BearSSL's base names are unique; its sources never change, so one command compiles them all.
-$O/$1/libbearssl.a: $(BEARSSL_SRC)/inc/bearssl.h $O/flags-bearssl $(LIBC)
+$O/$1/libbearssl.a: $(BEARSSL_SRC)/inc/bearssl.h $O/flags-bearssl $(LIBC_$1)
 	@rm -rf $O/$1/bearssl && mkdir -p $O/$1/bearssl && echo '  $1 BearSSL'
 	$$(Q)find $(BEARSSL_SRC)/src -name '*.c' | sort | xargs -P $(JOBS) -n 1 \
 		sh -c '$$(CC_$1) $$(BR_CPPFLAGS) -c -o $O/$1/bearssl/$$$$(basename $$$$0 .c).o $$$$0'
@@ -152,23 +152,22 @@ $(FUZZ): $(B)/fuzz/%: $(B)/fuzz/tests/fuzz/%.o $(B)/fuzz/libr2.a $(B)/musl/libbe
 $(B)/asan/r2-fail: $(B)/asan/tests/fail_calls.o $(APPLETS:%.c=$(B)/asan/%.o) $(B)/asan/libr2.a $(B)/asan/libbearssl.a
 	$(Q)$(LINK_asan) $$(nm $< | sed -n 's/.* T __wrap_/-Wl,--wrap=/p')
 
-ifdef ARCH
-# Its own make and its own source; our variables are none of its business.
-$(LIBC): $(MUSL_SRC)/configure
-	@rm -rf $O/libc $O/libc.d && mkdir -p $O/libc.d && echo '  $(ARCH) musl'
+# musl by its own make; our variables are none of its business. Small: its time goes into waiting for the system.
+MUSL_CFLAGS = -Oz -fPIE -fno-ident
+$(LIBC): $(MUSL_SRC)/configure $O/flags-libc
+	@rm -rf $O/libc $O/libc.d && mkdir -p $O/libc.d && echo '  libc musl'
 	$(Q)unset MAKEFLAGS MAKEOVERRIDES MAKELEVEL && cd $O/libc.d && { $(abspath $(MUSL_SRC))/configure --target=$(MACHINE) \
-		--prefix=$(abspath $O/libc) --disable-shared --disable-wrapper CROSS_COMPILE=$(CROSS) \
-		CFLAGS='-fPIE -ffile-prefix-map=$(CURDIR)=.' && make -j$(JOBS) install; } >log 2>&1 || { tail log >&2; exit 1; }
+		--prefix=$(abspath $O/libc) --disable-shared --disable-wrapper CC='$(CC)' CROSS_COMPILE=$(CROSS) \
+		CFLAGS='$(MUSL_CFLAGS) -ffile-prefix-map=$(abspath $(MUSL_SRC))=musl' && make -j$(JOBS) install; } >log 2>&1 || { tail log >&2; exit 1; }
 
+ifdef ARCH
 # What is made of it is of this machine.
 $(B)/roots.h: FORCE
 	@+$(AGAIN) ARCH= $@
 else
 # Mozilla's roots as constants, by BearSSL's own tool; it drops silently what it cannot read, so count.
 $(B)/brssl: $(B)/musl/libbearssl.a
-	$(Q)rm -rf $@.d && mkdir -p $@.d && for f in $(BEARSSL_SRC)/tools/*.c; do \
-		$(CC_musl) $(BR_CPPFLAGS) -c -o $@.d/$$(basename $$f .c).o $$f || exit 1; done
-	$(Q)$(CC_musl) -static -no-pie -o $@ $@.d/*.o $<
+	$(Q)$(CC) $(BR_CPPFLAGS) -fno-lto -o $@ $(BEARSSL_SRC)/tools/*.c $<
 
 $(B)/roots.h: $(B)/brssl lib/roots.awk $(ROOTS)
 	@echo '  roots $(ROOTS)'
@@ -184,24 +183,26 @@ endif
 # Other flags build anew: their text is a file, rewritten only when it differs.
 remember    = $(if $(subst =$(file <$1),,=$2),$(shell mkdir -p $O)$(file >$1,$2))
 MISSING    := $(if $(wildcard $(BEARSSL_SRC)/inc/bearssl.h),,BearSSL) \
-              $(if $(shell command -v $(firstword $(MUSL_CC))),,$(firstword $(MUSL_CC))) \
-              $(if $(ARCH),$(if $(wildcard $(MUSL_SRC)/configure),,musl)) $(if $(wildcard $(ROOTS)),,ca-certificates)
+              $(if $(CC_INC),,$(CC)) \
+              $(if $(wildcard $(MUSL_SRC)/configure),,musl) $(if $(wildcard $(ROOTS)),,ca-certificates)
 ifeq ($(strip $(MISSING)),)
 $(call remember,$O/flags,$(CC_musl) $(CC_asan) $(CC_fuzz) $(UBSAN) $(CC_cov) $(PROFILE) $(CC_tsan) $(WARN) $(CPPFLAGS) $(LINK_musl))
 $(call remember,$O/flags-bearssl,$(CC_musl) $(CC_asan) $(CC_cov) $(CC_tsan) $(BR_CPPFLAGS))
+$(call remember,$O/flags-libc,$(CC) $(MUSL_CFLAGS))
 else
 $O/flags: FORCE
 	@echo 'Missing: $(strip $(MISSING)). Run "$(if $(ARCH),.ci/deps build dist,make deps)" first.' >&2; exit 1
-$(BEARSSL_SRC)/inc/bearssl.h $(ROOTS) $O/flags-bearssl $(if $(ARCH),$(MUSL_SRC)/configure): $O/flags
+$(BEARSSL_SRC)/inc/bearssl.h $(ROOTS) $O/flags-bearssl $O/flags-libc $(MUSL_SRC)/configure: $O/flags
 endif
 
 units: $(UNITS)
 
+SOURCES     = B=$(B) BEARSSL_SRC=$(BEARSSL_SRC) MUSL_SRC=$(MUSL_SRC)
 deps:
-	@B=$(B) BEARSSL_SRC=$(BEARSSL_SRC) .ci/deps build
+	@$(SOURCES) .ci/deps build
 
 deps-test:
-	@B=$(B) BEARSSL_SRC=$(BEARSSL_SRC) .ci/deps build server test
+	@$(SOURCES) .ci/deps build server test
 
 # Parts that come one after the other, however many jobs there are: what is installed is seen by a new make.
 test: deps-test
@@ -213,7 +214,7 @@ check: deps-test
 	@CC='$(CC)' MUSL_CC='$(MUSL_CC)' WARN="$(WARN)" CPPFLAGS="$(subst ",\",$(CPPFLAGS))" .ci/check
 
 demo:
-	@B=$(B) BEARSSL_SRC=$(BEARSSL_SRC) .ci/deps build server
+	@$(SOURCES) .ci/deps build server
 	@+$(AGAIN) r2
 	@tests/demo.sh
 
@@ -261,10 +262,7 @@ $(B)/bench/far: bench/far.c
 $(B)/bench/sink $(B)/bench/far:
 	@mkdir -p $(@D) && echo '  bench $(@F)'
 	$(Q)$(CC) -O2 $(WARN) $(WERROR) -D_GNU_SOURCE -pthread -o $@ $(filter %.c,$^) $(if $(filter %sink,$@),-lssl -lcrypto)
-$(B)/bench/launch: bench/launch.c
-	@mkdir -p $(@D) && echo '  bench $(@F)'
-	$(Q)$(MUSL_CC) -static -Os $(WARN) $(WERROR) -D_GNU_SOURCE -o $@ $<
-$(B)/bench/limit: $(B)/musl/bench/limit.o $(B)/musl/libr2.a $(B)/musl/libbearssl.a
+$(B)/bench/launch $(B)/bench/limit: $(B)/bench/%: $(B)/musl/bench/%.o $(B)/musl/libr2.a $(B)/musl/libbearssl.a
 	@mkdir -p $(@D) && echo '  bench $(@F)'
 	$(Q)$(LINK_musl)
 # r2 itself, counting its allocations; and with its symbols, for profiles.
@@ -284,7 +282,7 @@ bench: deps-test
 
 # What costs what, in percent; and doc/performance.* from the figures that make bench left.
 profile:
-	@B=$(B) BEARSSL_SRC=$(BEARSSL_SRC) .ci/deps build server test bench
+	@$(SOURCES) .ci/deps build server test bench
 	@+$(AGAIN) $(B)/bench/r2-symbols $(B)/bench/sink
 	@bench/profile
 performance:
@@ -307,12 +305,12 @@ $(DIST_ARCHS:%=units-%): $(B)/roots.h FORCE
 endif
 
 dist:
-	@B=$(B) BEARSSL_SRC=$(BEARSSL_SRC) .ci/deps build dist
+	@$(SOURCES) .ci/deps build dist
 	@+$(AGAIN) r2 man $(DIST_ARCHS:%=$(B)/%/r2)
-	@VERSION=$(VERSION) B=$(B) BEARSSL_SRC=$(BEARSSL_SRC) .ci/dist/pack && cat $(B)/dist/SHA256SUMS
+	@VERSION=$(VERSION) $(SOURCES) .ci/dist/pack && cat $(B)/dist/SHA256SUMS
 
 dist-test: dist
-	@B=$(B) BEARSSL_SRC=$(BEARSSL_SRC) .ci/deps build server dist-test
+	@$(SOURCES) .ci/deps build server dist-test
 	@+$(AGAIN) $(DIST_UNITS:%=$(B)/musl/t_%) $(DIST_ARCHS:%=units-%)
 	@DIST_UNITS='$(DIST_UNITS)' TEST_TIMEOUT=2400 tests/run tests/dist.sh
 

@@ -165,7 +165,7 @@ t "… as long as one" 1 '' '' r2 ls "$(printf %01024d 0)"
 t "--by-date of it" 1 '…' '' r2 ls --by-date "$(printf %01024d 0)"
 
 # Memory does not grow with the listing: 50,000 keys, in KiB.
-musl-gcc -static -Os -D_GNU_SOURCE -o launch "$TESTS/../bench/launch.c"
+cc -static -Os -D_GNU_SOURCE -o launch "$TESTS/../bench/launch.c"
 peak() { ./launch samples "$R2" ls "$@" many-50000/ >out; cut -d' ' -f3 samples; }
 for how in '-r' '--by-date' '--cost' '--by-date --cost' '-r --json' '-r --top 100' '--by-date --json'; do
 	# shellcheck disable=SC2086

@@ -66,7 +66,7 @@ def copy_tree(programs):
 	os.makedirs(TREE + '/build/musl')
 	for name in ('Makefile', 'lib', 'applets', 'tests', 'bench', 'doc'):
 		subprocess.run(['cp', '-a', f'{ROOT}/{name}', TREE], check=True)
-	for name in ('bearssl', 'roots.h', 'brssl', 'flags', 'flags-bearssl', 'musl/libbearssl.a', 'asan'):
+	for name in ('bearssl', 'musl-src', 'libc', 'flags-libc', 'roots.h', 'brssl', 'flags', 'flags-bearssl', 'musl/libbearssl.a', 'asan'):
 		subprocess.run(['cp', '-a', f'{ROOT}/build/{name}', f'{TREE}/build/{name}'], check=True)
 	stale = make('-q', *programs)
 	if stale.returncode:
