@@ -51,15 +51,16 @@ is 'the program, its links, nothing else' "$(cd "$image" && find . -mindepth 1 |
 	"$( (echo ./r2; "$R2" --list | sed 's|^|./|') | sort)"
 ok 'at most 450,000 bytes' [ "$(find "$image" -type f -printf '%s\n' | awk '{ n += $1 } END { print n + 0 }')" -le 450000 ]
 
-[ "$(id -u)" = 0 ] || { skip 'the image, run' 'needs root'; finish; }
+need_chroot
 need_server
+[ "$(id -u)" != 0 ] || CHROOT+=(--userspec=65532:65532)
 cp "$R2_CA_FILE" "$image/ca.pem"
 random_file "$image/image.png" 100000
 chmod 644 "$image/ca.pem" "$image/image.png"
 in_image() {
 	timeout 60 env -i R2_ENDPOINT="$R2_ENDPOINT" R2_BUCKET="$R2_BUCKET" R2_CA_FILE=/ca.pem R2_PREFIX="$P" \
 		R2_ACCESS_KEY_ID="$R2_ACCESS_KEY_ID" R2_SECRET_ACCESS_KEY="$R2_SECRET_ACCESS_KEY" \
-		"$(command -v chroot)" --userspec=65532:65532 "$image" "$@"
+		"${CHROOT[@]}" "$image" "$@"
 }
 t 'CMD: the help' 0 'usage: r2 …' '' in_image /r2 --help
 t 'an upload from the image, as its user' 0 '' '…Complete: 1/1' in_image /r2 upload --no-date image.png

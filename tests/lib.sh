@@ -8,6 +8,7 @@
 # An expectation is the whole text; "…" in it stands for anything, "TS" at the start of a log line for
 # "2025-12-29 10:10:00". STATUS may be a shell pattern ([12]). What the command said stays in $T/out and $T/err.
 # A test ends with `finish`. Environment: R2 (the program), R2_TEST_SERVER_DIR (a running server), TEST_TAG (before names).
+# R2_TEST_BASE and R2_TEST_TWICE are of chroot.sh, image.sh and dist.sh.
 
 set -u
 TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -19,7 +20,7 @@ PASSED=0 FAILED=0 STARTED=
 # Nothing from outside may decide a test.
 for name in $(compgen -e); do
 	case $name in
-	R2_TEST_SERVER_DIR | TEST_TAG) ;;
+	R2_TEST_SERVER_DIR | R2_TEST_BASE | R2_TEST_TWICE | TEST_TAG) ;;
 	R2_* | AWS_* | SSL_CERT_FILE | TZ | [Hh][Tt][Tt][Pp]*_[Pp][Rr][Oo][Xx][Yy] | [Nn][Oo]_[Pp][Rr][Oo][Xx][Yy]) unset "$name" ;;
 	esac
 done
@@ -100,6 +101,19 @@ need_server() {
 	# Keys of this run of this script only, so that runs can share a server.
 	# shellcheck disable=SC2034
 	P=$(basename "$0" .sh)-$$
+}
+
+# CHROOT: the words before ROOT COMMAND…, as root or as one in a user namespace of our own.
+# shellcheck disable=SC2034
+need_chroot() {
+	if [ "$(id -u)" = 0 ]; then
+		CHROOT=("$(command -v chroot)")
+	elif unshare -Ur true 2>/dev/null; then
+		CHROOT=("$(command -v unshare)" -Ur "$(command -v chroot)")
+	else
+		not_ok 'another root directory: needs root or user namespaces'
+		finish
+	fi
 }
 
 # server_is KIND…
