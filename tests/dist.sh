@@ -63,6 +63,8 @@ ok 'the source has what builds it' test -f "r2box-$VERSION/Makefile" -a -x "r2bo
 for deb in "$DIST"/*.deb; do
 	ok "lintian: ${deb##*/}" lintian --allow-root --fail-on error,warning "$deb"
 done
+is 'maintainer: who hands it out, else nobody, and no address that is somebody'"'"'s' "$(dpkg-deb -f "$DIST/r2box_${VERSION}_amd64.deb" Maintainer)" \
+	"${MAINTAINER:-The r2box authors <maintainers@r2box.invalid>}"
 dpkg-deb -x "$DIST/r2box_${VERSION}_amd64.deb" deb
 ok 'the package has the program' cmp deb/usr/bin/r2 "$DIST/r2-linux-amd64"
 is '… its links' "$(cd deb/usr/bin && find . -type l | sort)" "$("$R2" --list | sed 's|^|./|' | sort)"
