@@ -9,7 +9,8 @@
 #   make demo | interop | facts
 #   make bench       beside its peers (bench/run says how); make profile; make performance
 #   make coverage   what the tests reach of lib/; make tsan: races between threads; make stress: signals at random moments, STRESS seconds (300)
-#   make failures   each call to the system and for memory fails once, in every scenario; FULL=1: with every error, for every chain of callers
+#   make failures   each call to the system and for memory fails once, in every scenario, and under strace in r2 as it is shipped;
+#                   FULL=1: with every error, for every chain of callers
 #   make matrix  each fault for each command, as a table; ROWS='sync DNS': only what has these words
 #   make soak    r2 sync behind a proxy that breaks things, for SOAK seconds (600)
 #   make fuzz    [SECONDS=60] [TARGET=NAME]: libFuzzer on what reads other people's bytes; finds go to tests/fuzz/finds
@@ -241,8 +242,9 @@ fuzz: deps-test
 fuzz-programs: $(FUZZ)
 
 failures: deps-test
-	@+$(AGAIN) $(B)/asan/r2-fail
+	@+$(AGAIN) r2 $(B)/asan/r2-fail
 	@tests/server with r2emu python3 tests/failures.py $(if $(FULL),--full)
+	@tests/server with r2emu python3 tests/inject.py $(if $(FULL),--full)
 matrix: deps-test
 	@+$(AGAIN) r2
 	@tests/matrix.sh $(ROWS)

@@ -100,6 +100,7 @@ class Run:
         self.prefix = f"fail/{self.dir.name[-8:]}"
         self.error = self.everywhere = None
         self.store = STORE
+        self.command = [PROGRAM]
 
     def file(self, name, data):
         path = self.dir / name
@@ -113,7 +114,7 @@ class Run:
                 "ASAN_OPTIONS": "exitcode=99:allocator_may_return_null=1:detect_stack_use_after_return=1",
                 "UBSAN_OPTIONS": "print_stacktrace=1"}
         applet, *args = [os.fspath(a) for a in self.scenario.args(self)]
-        args = [PROGRAM, applet, "--timeout", "2", "--retries", "3", *args]
+        args = [*self.command, applet, "--timeout", "2", "--retries", "3", *args]
         given = self.scenario.input
         # Its own session: what it started ends with it.
         process = subprocess.Popen(args, stdin=subprocess.PIPE if given else subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -345,7 +346,7 @@ class LsUploads(Ls):
 
 
 class Cleanup(Scenario):
-    names = r"fail/|127\.0\.0\.1|memory|random|thread|descriptor|poll|socket|deleted"
+    names = r"fail/|127\.0\.0\.1|memory|random|thread|descriptor|poll|socket|standard|deleted"
     OLD, YOUNG = ("2020-01-01/a", "2020-01-02/b"), ("2999-01-01/c", "other/d")
 
     def prepare(self, run):
@@ -534,7 +535,13 @@ def one(scenario, plan):
         run.close()
 
 
-def main():
+def failures_of(scenario, full, seen=set()):
+    todo = list(plans(sites(scenario), full, seen))
+    return todo + [(every(call), 1, 0, ERRORS[call][0]) for call in ("fdatasync", "pwrite", "malloc", "calloc", "open", "socket")]
+
+
+def run_all(failures_of, one):
+    """The scenarios that the command line names, each with all that failures_of(scenario, full) says, one(scenario, it) for one; the exit status."""
     global WORK, ENV, STORE, VERBOSE
     args, jobs = sys.argv[1:], 6      # most of the time they wait
     full, VERBOSE = "--full" in args, "-v" in args
@@ -545,7 +552,7 @@ def main():
         del args[at:at + 2]
     ENV = server_env()
     STORE = Plain(ENV)
-    failed, seen = 0, set()
+    failed = 0
     for key, data in {"a.bin": SMALL, "big.bin": LARGE, "tree/x/a.bin": SMALL, "tree/b.bin": OTHER}.items():
         STORE.put("fail/-/" + key, data)
     for day in ("2020-01-01", "2020-01-02"):
@@ -556,8 +563,7 @@ def main():
             if args and scenario.name not in args:
                 continue
             begun = time.monotonic()
-            todo = list(plans(sites(scenario), full, seen))
-            todo += [(every(call), 1, 0, ERRORS[call][0]) for call in ("fdatasync", "pwrite", "malloc", "calloc", "open", "socket")]
+            todo = failures_of(scenario, full)
             wrong = [w for w in pool.map(lambda p: one(scenario, p), todo) if w]
             print(f"{'not ok' if wrong else 'ok'} - {scenario.name}: {len(todo)} failures" + (f", {len(wrong)} of them badly" if wrong else ""))
             for w in wrong:
@@ -570,4 +576,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_all(failures_of, one))
