@@ -362,6 +362,13 @@ ok '… the object' s3_is "$P/stream" <(head -c $((20 * M + 1)) stream)
 slowly() { { head -c 3000000 stream; sleep 0.3; tail -c +3000001 stream | head -c 4000000; } | r2 upload --key "$P/slow" --part-size 5M -; }
 t 'standard input that comes in bits' 0 '' '…Complete: 1/1' slowly
 ok '… the object' s3_is "$P/slow" <(head -c 7000000 stream)
+broken_input() {
+	cat stream >fifo &
+	strace -f -qq -o /dev/null -P "$T/fifo" -e trace=read -e inject=read:error=EIO:when=200 "$R2" upload --key "$P/sick" --part-size 5M - <fifo
+}
+mkfifo fifo
+t 'standard input that cannot be read to its end' 1 '' '…read standard input: …Complete: 0/1' broken_input
+is '… no object' "$(s3_status "$P/sick")" 404
 is '… no unfinished upload is left' "$(unfinished "$P/s")" 0
 
 # Limits.
