@@ -254,8 +254,8 @@ loop(struct daemon *d)
 		watch_look(d->watch, &w);
 		if (!d->ready && w.scanned)
 			became_ready(d);
-		/* Once means not to wait for a directory that cannot be read. */
-		if (d->set->once && d->phase == SYNC_RUNS && !w.scanning && !w.root_there)
+		/* Once means not to wait for a directory that cannot be read, nor for ever for descriptors. */
+		if (d->set->once && ((d->phase == SYNC_RUNS && !w.scanning && !w.root_there) || w.held_ms > d->set->drain_ms))
 			begin_drain(d, d->now, 0);
 		if (d->child.pid && d->child.ended && d->phase == SYNC_RUNS)
 			begin_drain(d, d->now + d->set->drain_ms, 1);
@@ -301,7 +301,7 @@ stop(struct daemon *d)
 	sync_files_step(d);
 	sync_each(d->sync, name_left, &left);
 	watch_look(d->watch, &w);
-	if (d->ready && w.missed) {
+	if (d->ready && (w.missed || w.held_ms)) {
 		sync_log(1, "Not all of %s could be looked at, as told above: there may be more", d->dir);
 		left++;
 	}

@@ -226,6 +226,7 @@ watch_look(const struct watch *w, struct watch_state *s)
 	*s = w->state;
 	s->scanning = is_scanning(w) || (w->there && w->rescan);
 	s->root_there = w->there;
+	s->held_ms = w->said_files ? w->now - w->held_since_ms : 0;
 	s->missed = w->missed || w->missed_before;
 	s->dirs = w->there ? w->table[BY_PLACE].n : 0;
 	s->polled = w->polled;

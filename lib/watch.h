@@ -51,6 +51,7 @@ struct watch_state {
 	int scanning;                /* a scan is under way or due: more may be told without any event */
 	int missed;                  /* since the last scan that was whole there was something that could not be read, or not be taken */
 	int root_there;
+	int64_t held_ms;             /* for so long a scan has been waiting for descriptors or memory; 0: none is */
 	size_t dirs, polled;         /* directories known; those of them that are scanned every few seconds for want of events */
 	uint64_t overflows, scans;
 };

@@ -152,8 +152,10 @@ cannot_open(struct watch *w, struct node *n, int wd)
 	if (err == EMFILE || err == ENFILE || err == ENOMEM) {
 		watch_queue(w, n, w->deep);
 		w->pause_until_ms = w->now + PAUSE_MS;
-		if (!w->said_files)
+		if (!w->said_files) {
+			w->held_since_ms = w->now;
 			watch_say(w, NULL, "cannot go on scanning, tries again every second: %s", strerror(err));
+		}
 		w->said_files = 1;
 	} else if (!n->parent) {
 		watch_root_lost(w, err);

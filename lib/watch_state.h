@@ -55,7 +55,7 @@ struct watch {
 	int said_limit, said_files;
 	int faults;                        /* met while reading at */
 	int missed, missed_before;         /* something could not be told: since the last whole scan began; before that, until one is finished */
-	int64_t now, began_ms, pause_until_ms, look_ms, next_poll_ms;
+	int64_t now, began_ms, held_since_ms, pause_until_ms, look_ms, next_poll_ms;
 	int64_t next_full_ms;              /* -1: never */
 	int64_t hold_ms, not_before_ms;    /* between two scans after overflows */
 	size_t polled;

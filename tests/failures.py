@@ -133,7 +133,7 @@ class Run:
         """What is not as it has to be."""
         said = [line for line in self.text.splitlines() if line.strip()]
         if self.hung:
-            if not self.scenario.may_wait or "waiting for it" not in self.text:
+            if not self.scenario.may_wait or not re.search("waiting for it|tries again every second", self.text):
                 yield "it hangs"
             return
         if "Sanitizer" in self.text or "runtime error:" in self.text:
@@ -426,7 +426,7 @@ class SyncDelete(Sync):
 
 
 class SyncCommand(Sync):
-    """The daemon, while a program writes. It waits for a directory that is away."""
+    """The daemon, while a program writes. It waits for a directory that is away, and for descriptors."""
     may_wait = True
     other = (126,)
 
@@ -439,7 +439,7 @@ class SyncCommand(Sync):
 
     def check(self, run, fine):
         yield from super().check(run, fine)
-        if fine:
+        if fine and run.error not in GONE:
             found = [k for k in run.store.list(run.prefix + "/") if k.endswith("/x/c.png")]
             if not found:
                 yield "status 0, but what the command wrote is not in the bucket"

@@ -72,6 +72,13 @@ kill -TERM $PID
 ok 'SIGTERM before COMMAND was started' wait_until 8 ended
 kill -9 $PID 2>/dev/null; wait $PID; is '… its status' $? 143
 ok '… and it never is' [ ! -e started ]
+new hungry
+for n in {9..24}; do
+	run timeout 20 bash -c "ulimit -n $n && exec '$R2' sync --once --drain 1 '$D'"
+	[[ $out != *'cannot go on scanning'* ]] || break
+done
+is '--once with too few descriptors ends' $rc 1
+ok '… and says so' like "$out" '…Stopped before the first look at all of …'
 new restored
 begin "$D"
 echo one >"$D/x.png"; touch -d '2025-12-29 10:00' "$D/x.png"
