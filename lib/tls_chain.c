@@ -102,6 +102,20 @@ static const br_x509_class chain_class = {
 	sizeof (struct tls_chain), chain_start, chain_cert, chain_append, chain_cert_end, chain_end, chain_key,
 };
 
+/* Of the host as address, as getaddrinfo(3) takes it: 127.1 and 0x7f000001 are addresses too, for which no name in a certificate counts.
+   0: it is a name. */
+static size_t
+address_of(const char *host, unsigned char addr[16])
+{
+	struct in_addr in;
+
+	if (inet_aton(host, &in)) {
+		memcpy(addr, &in, sizeof in);
+		return sizeof in;
+	}
+	return inet_pton(AF_INET6, host, addr) == 1 ? 16 : 0;
+}
+
 void
 tls_chain_init(struct tls_chain *c, const struct tls_params *p, const char *host)
 {
@@ -111,8 +125,7 @@ tls_chain_init(struct tls_chain *c, const struct tls_params *p, const char *host
 	c->vtable = &chain_class;
 	c->now = p->now ? p->now : time(NULL);
 	c->trust = p->trust;
-	c->host = (struct tls_cert_host){host, c->addr,
-		inet_pton(AF_INET, host, c->addr) == 1 ? 4 : inet_pton(AF_INET6, host, c->addr) == 1 ? 16 : 0};
+	c->host = (struct tls_cert_host){host, c->addr, address_of(host, c->addr)};
 	c->names[0] = (br_name_element){.oid = san_dns, .buf = c->san, .len = sizeof c->san};
 	c->names[1] = (br_name_element){.oid = common_name, .buf = c->cn, .len = sizeof c->cn};
 	memset(c->roots, 0, sizeof c->roots);

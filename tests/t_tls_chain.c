@@ -74,6 +74,9 @@ test_good(const struct tls_trust *trust)
 	check_int(verify(trust, "localhost", 1), 0);
 	check_int(verify(trust, "127.0.0.1", 7), 0);
 	check_int(verify(trust, "127.0.0.2", 4096), TLS_BAD_NAME);
+	check_int(verify(trust, "127.1", 4096), 0);
+	check_int(verify(trust, "0x7f000001", 4096), 0);
+	check_int(verify(trust, "127.2", 4096), TLS_BAD_NAME);
 	check_int(verify(trust, "c.test", 4096), BR_ERR_X509_BAD_SERVER_NAME);
 }
 
