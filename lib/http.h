@@ -15,6 +15,8 @@ enum {
 	HTTP_BLOCK_MAX = 32768,   /* a reply's whole header block */
 	HTTP_INTERIM_MAX = 16,    /* 1xx answers before the final one */
 	HTTP_TRAILER_MAX = 16384, /* bytes of trailer section */
+	HTTP_WORTH = 1024,        /* bytes of a body that are progress */
+	HTTP_PATIENCE = 20,       /* time-outs for so many of a body whose length the server does not know yet */
 };
 
 /* Where to connect. The strings and the trust must outlive the struct http. */
@@ -66,6 +68,8 @@ struct http {
 	int keep;                       /* the reply being read allows another exchange */
 	int state;                      /* where the reply's body stands; http.c's */
 	uint64_t left;                  /* bytes left of the body or chunk */
+	int64_t slow_ms;                /* waited for the body since HTTP_WORTH bytes of it had come, */
+	size_t slow;                    /* and what has come since; http_wire.c's */
 	size_t in_pos, in_len;          /* unread bytes of in */
 	size_t block_len;
 	size_t out_len;                 /* plain HTTP: bytes waiting in out */
@@ -86,7 +90,8 @@ int http_connect(struct http *h, struct err *e);
    ERR_PROTO, or what body->read said; the connection is closed. */
 int http_send(struct http *h, const struct http_request *rq, struct http_reply *rp, struct err *e);
 
-/* The reply's body, decoded: bytes, 0 at its end, -1 (ERR_NET for a body cut short, ERR_PROTO). */
+/* The reply's body, decoded: bytes, 0 at its end, -1 (ERR_NET for a body cut short, for silence of timeout_ms, and for fewer than
+   HTTP_WORTH bytes in that time: the caller's own time does not count; ERR_PROTO). */
 ssize_t http_read(struct http *h, void *p, size_t n, struct err *e);
 
 /* After the caller has read what it wants: keeps the connection when the body ended (or little enough is left

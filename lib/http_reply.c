@@ -154,6 +154,8 @@ begin_body(struct http *h, const char *method, struct http_reply *rp, struct err
 		return -1;
 	rp->has_body = strcmp(method, "HEAD") && rp->status != 204 && rp->status != 304;
 	h->left = 0;
+	h->slow_ms = 0;
+	h->slow = 0;
 	if (!rp->has_body) {
 		h->state = HTTP_DONE;
 		/* A 204 that announces a body may well send it. */

@@ -1,25 +1,53 @@
 #include <string.h>
 #include "http_wire.h"
+#include "net_race.h"
 
-ssize_t
-http_wire_read(struct http *h, void *p, size_t n, struct err *e)
+static ssize_t
+wire_read(struct http *h, void *p, size_t n, struct err *e)
 {
-	int limited = h->net.until_ms != 0;
 	ssize_t got;
 
-	/* A record counts when it is whole: else one of 16 KiB, a byte each minute, could take eleven days. */
-	if (h->tls) {
-		if (!limited)
-			net_limit(&h->net, 1);
-		got = tls_read(h->tls, p, n, e);
-		if (!limited)
-			net_limit(&h->net, 0);
-		return got;
-	}
+	if (h->tls)
+		return tls_read(h->tls, p, n, e);
 	while ((got = net_recv(&h->net, p, n, e)) == NET_AGAIN)
 		if (net_wait(&h->net, NET_IN, e) < 0)
 			return -1;
 	return got;
+}
+
+/* Bytes in dribs and drabs are no progress: an object would take for ever. A server that does not know the length may have begun its
+   answer before it has it: S3 sends white space while it puts parts together, for minutes. */
+static int
+too_slow(struct http *h, size_t got, int64_t ms, struct err *e)
+{
+	int64_t limit = (int64_t)h->net.timeout_ms * (h->state == HTTP_LENGTH ? 1 : HTTP_PATIENCE);
+
+	h->slow += got;
+	h->slow_ms += ms;
+	if (h->slow >= HTTP_WORTH) {
+		h->slow = 0;
+		h->slow_ms = 0;
+	}
+	if (h->slow_ms < limit)
+		return 0;
+	return fail(e, ERR_NET, "%s: no progress for %d.%d s but %zu bytes: timed out", h->net.peer, (int)(h->slow_ms / 1000),
+		(int)(h->slow_ms % 1000 / 100), h->slow);
+}
+
+ssize_t
+http_wire_read(struct http *h, void *p, size_t n, struct err *e)
+{
+	int64_t begun = net_now_ms();
+	ssize_t got;
+
+	/* All of the header has one limit. */
+	if (h->net.until_ms)
+		return wire_read(h, p, n, e);
+	/* A record counts when it is whole: else one of 16 KiB, a byte each minute, could take eleven days. */
+	net_limit(&h->net, 1);
+	got = wire_read(h, p, n, e);
+	net_limit(&h->net, 0);
+	return got > 0 && too_slow(h, (size_t)got, net_now_ms() - begun, e) ? -1 : got;
 }
 
 /* The header goes out whatever the peer does: an answer counts only after the question. Before each later send

@@ -21,7 +21,7 @@ The server's answer, but
   body text=TEXT            with another body
   cut bytes=N [rst=1]       its body ends after so many bytes, and so does the connection
   stall bytes=N             after so many bytes of it nothing comes any more
-  drip ms=N [bytes=N]       all of it byte by byte, or so many of them
+  drip ms=N [bytes=N] [head=1]   all of it byte by byte, or so many of them; head=1: but for the header
   interim n=N [ms=N]        after N answers 100, a while before each
   fields n=N                with N more fields
   endless [code=N]          with a body in chunks that goes on with spaces while anybody listens
@@ -264,7 +264,11 @@ class Connection:
         raise Over
 
     def do_drip(self, f, r):
-        data = r.head() + (b"" if self.method == "HEAD" else r.body)
+        head, data = r.head(), b"" if self.method == "HEAD" else r.body
+        if f.number("head"):
+            self.client.sendall(head)
+        else:
+            data = head + data
         n = min(len(data), f.number("bytes", len(data)))
         for i in range(n):
             self.client.sendall(data[i:i + 1])

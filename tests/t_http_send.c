@@ -1,6 +1,8 @@
 /* What is asked, on which connection, and what happens when either side breaks off. */
 #include "http_scene.h"
 
+static size_t dribbles;
+
 /* ---- what goes out */
 
 struct source {
@@ -615,6 +617,54 @@ play_wait(struct scene *s)
 	sit(s, fd);
 }
 
+/* A body of one byte after the other: so many, or until nobody listens. */
+static void
+play_dribble(struct scene *s)
+{
+	int fd = hear(s);
+
+	read_request(s, fd);
+	say(fd, s->bytes);
+	for (size_t i = 0; !dribbles || i < dribbles; i++) {
+		if (send(fd, strstr(s->bytes, "chunked") ? "1\r\n \r\n" : "x", strstr(s->bytes, "chunked") ? 6 : 1, MSG_NOSIGNAL) < 0)
+			break;
+		usleep(10000);
+	}
+	if (dribbles)
+		say(fd, "0\r\n\r\n");
+	close(fd);
+}
+
+static int
+dribble(const char *head, size_t n, int timeout_ms)
+{
+	int rc;
+
+	dribbles = n;
+	scene.bytes = head;
+	scene_open(&scene, play_dribble);
+	client(&scene);
+	h.server.timeout_ms = timeout_ms;
+	check_int(get(), 0);
+	rc = (int)drain(100);
+	if (rc < 0)
+		check_int(err.kind, ERR_NET);
+	http_close(&h);
+	scene_close(&scene);
+	return rc;
+}
+
+/* That bytes come is not enough: not of an object. Where the server does not know the length yet, it is for a while. */
+static void
+test_dribble(void)
+{
+	check_int(dribble(OK "Content-Length: 1000000\r\n\r\n", 0, 60), -1);
+	check(strstr(err.msg, "timed out"));
+	check_int(dribble(OK "Transfer-Encoding: chunked\r\n\r\n", 0, 60), -1);
+	check(strstr(err.msg, "timed out"));
+	check(dribble(OK "Transfer-Encoding: chunked\r\n\r\n", 120, 1000) >= 0);
+}
+
 static void
 test_time_out(void)
 {
@@ -676,5 +726,6 @@ main(void)
 	test_continue();
 	test_source();
 	test_time_out();
+	test_dribble();
 	return test_end();
 }
