@@ -24,6 +24,7 @@ struct s3_attempt {
 	long ms;
 	int number, of;           /* this attempt, and how many there may be */
 	int again;                /* it will be tried again */
+	int wait_ms;              /* … after so long */
 	const struct err *why;    /* NULL when it succeeded */
 };
 

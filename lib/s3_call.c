@@ -295,7 +295,7 @@ s3_call(struct s3 *s, struct s3_call *c, struct err *e)
 		wait = rc < 0 && go ? next_wait(s, c, &t, e) : -1;
 		if (go)
 			report(s, c, &(struct s3_attempt){.status = rp.status, .ms = now_ms() - t.start_ms, .number = t.n,
-				.again = wait >= 0}, rc < 0 ? e : NULL);
+				.again = wait >= 0, .wait_ms = wait}, rc < 0 ? e : NULL);
 		if (rc == 0 || wait < 0)
 			return rc;
 		if (pause_ms(s->store, wait))

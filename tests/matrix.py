@@ -36,6 +36,7 @@ def http_date(seconds):
     return email.utils.formatdate(time.time() + seconds, usegmt=True).replace(" ", "%20")
 
 
+LONG = rb"(SlowDown|ServiceUnavailable): the server asks to wait 300 s"
 BUSY = "SlowDown|ServiceUnavailable"     # a HEAD has no body that says which
 OK200 = "HTTP/1.1%20200%20OK%0d%0a"
 MATRIX = [
@@ -128,6 +129,7 @@ MATRIX = [
     Row("in chunks", "http any chunked 0"),
     Row("until the end of the connection", "http any eof 0"),
     Row("an answer byte by byte", "http any drip 0 ms=2 bytes=40"),
+    Row("a body byte by byte, for ever", "http any drip 0 ms=60 head=1", all=None, get="no progress for .* but .* bytes"),
     Row("a header of a byte a second", "http any drip 0 ms=700", all="no progress for 2.0 s"),
     Row("two answers, once", "http any twice 1"),
     Row("two answers", "http any twice 0"),
@@ -451,7 +453,7 @@ class Cell:
 
     def waits(self, p, pid):
         said = self.dir / "err"
-        wait("it says why it waits", lambda: re.search(BUSY.encode(), said.read_bytes()) or p.poll() is not None, 20)
+        wait("it says why it waits, and how long", lambda: re.search(LONG, said.read_bytes()) or p.poll() is not None, 20)
         try:
             p.wait(2)
             raise Failed(f"it did not wait, but ended with {p.returncode}")
@@ -477,7 +479,7 @@ class Cell:
             p.wait()
 
     def fails(self, p):
-        log, why = self.dir / "log", BUSY.encode() if self.want == WAITS else rb"FAILED: f.png: .*(?:" + self.want.encode() + rb")"
+        log, why = self.dir / "log", LONG if self.want == WAITS else rb"FAILED: f.png: .*(?:" + self.want.encode() + rb")"
         wait("the log says why", lambda: re.search(why, log.read_bytes()) or p.poll() is not None, LIMIT_S)
         self.check("it says that it has done it", b"Uploaded:" not in log.read_bytes())
 
