@@ -120,20 +120,22 @@ find_dir(const char *operand, char out[PATH_MAX], struct err *e)
 	return buf_ok(&b) ? 0 : fail(e, ERR_USAGE, "DIR: the path is too long");
 }
 
-/* As mkdir -p, which the old script called. */
+/* As mkdir -p, which the old script called: 1 when it was not there. --once alone would only find it empty: a name that is mistyped. */
 static int
 make_dir(const char *dir, struct err *e)
 {
 	char path[PATH_MAX];
 	struct stat st;
 
+	if (set.once && !set.command && access(dir, F_OK) < 0)
+		return fail_errno(e, "%s: nothing to upload", dir);
 	snprintf(path, sizeof path, "%s", dir);
 	for (char *p = path + 1; (p = strchr(p, '/')); *p++ = '/') {
 		*p = '\0';
 		mkdir(path, 0777);
 	}
 	if (mkdir(path, 0777) == 0)
-		return 0;
+		return 1;
 	if (stat(path, &st) < 0)
 		return fail_errno(e, "%s", dir);
 	return S_ISDIR(st.st_mode) ? 0 : fail(e, ERR_USAGE, "%s: is a file; a directory to watch is needed", dir);
@@ -162,7 +164,7 @@ watch_dir(struct daemon *d, struct err *e)
 	static char log[PATH_MAX];
 	int rc;
 
-	if (make_dir(d->dir, e) < 0)
+	if ((d->made = make_dir(d->dir, e)) < 0)
 		return -1;
 	if (!set.log && (rc = config_value(&client_args.config, "R2_LOG_FILE", log, sizeof log, e)) != 0) {
 		if (rc < 0)

@@ -13,6 +13,7 @@ enum {
 	METRICS_MS = 1000,           /* between two writings when something happens, */
 	METRICS_IDLE_MS = 15000,     /* and while something only waits */
 	SWEEP_SCANS = 5,             /* scans between two looks for what has gone, where nothing else tells */
+	HURRY_MS = 2000,             /* between two attempts of a drain that an outage holds up */
 	REPEAT_MS = 200,             /* a signal that comes again sooner is the same one */
 };
 
@@ -32,8 +33,16 @@ begin_drain(struct daemon *d, int64_t until, int scan)
 	d->drain_until = until;
 	notify_send("STOPPING=1");
 	sync_hurry(d->sync, d->now);
+	d->hurry_at = d->now + HURRY_MS;
 	if (scan)
 		watch_rescan(d->watch);
+}
+
+/* --once, and no COMMAND whose end is waited for. */
+static int
+only_once(const struct daemon *d)
+{
+	return d->set->once && !d->child.pid && d->phase == SYNC_RUNS;
 }
 
 /* The first whole scan is done: nothing that happens from now on can be missed. */
@@ -51,7 +60,7 @@ became_ready(struct daemon *d)
 	notify_send("READY=1\nSTATUS=Watching");
 	if (d->child.pid)
 		child_start(&d->child);
-	if (d->set->once && d->phase == SYNC_RUNS)
+	if (only_once(d))
 		begin_drain(d, -1, 0);
 }
 
@@ -172,7 +181,7 @@ wait_ms(struct daemon *d, int64_t watchdog_at)
 	at = sooner(at, d->delete_at);
 	at = sooner(at, d->sweep_at);
 	if (d->phase == SYNC_DRAINS)
-		at = sooner(at, d->drain_until);
+		at = sooner(sooner(at, d->drain_until), d->hurry_at > d->now ? d->hurry_at : -1);
 	if (watchdog_at)
 		at = sooner(at, watchdog_at);
 	sync_count(d->sync, &c);
@@ -214,7 +223,20 @@ wait_for_news(struct daemon *d, int64_t watchdog_at)
 		answer(d);
 }
 
-/* A drain is over when nothing is left that could still be done: what a writer holds open, and what has failed, is not. */
+/* While a drain has time, what failed for the network's sake is tried again and again: the outage may be over before the time is. */
+static int
+outlasts(struct daemon *d, const struct sync_counts *c)
+{
+	if (!c->outage || d->drain_until < 0)
+		return 0;
+	if (d->now >= d->hurry_at) {
+		d->hurry_at = d->now + HURRY_MS;
+		sync_hurry(d->sync, d->now);
+	}
+	return 1;
+}
+
+/* A drain is over when nothing is left that could still be done: what a writer holds open, and what was refused, is not. */
 static int
 drained(struct daemon *d)
 {
@@ -231,7 +253,7 @@ drained(struct daemon *d)
 		return 0;
 	if (sync_paused(d->sync))
 		return 1;
-	if (c.n[SYNC_QUIET] + c.n[SYNC_LOOKING] + c.n[SYNC_READY])
+	if (c.n[SYNC_QUIET] + c.n[SYNC_LOOKING] + c.n[SYNC_READY] || outlasts(d, &c))
 		return 0;
 	/* --once waits for writers too, but not for ever. */
 	if (d->set->once && c.n[SYNC_HELD] && d->drain_until < 0) {
@@ -239,6 +261,15 @@ drained(struct daemon *d)
 		return 0;
 	}
 	return !(d->set->once && c.n[SYNC_HELD]);
+}
+
+/* Once means not to wait for a directory that cannot be read, nor for ever for descriptors. */
+static int
+waits_in_vain(const struct daemon *d, const struct watch_state *w)
+{
+	if (!only_once(d) && !(d->set->once && d->phase == SYNC_DRAINS))
+		return 0;
+	return w->held_ms > d->set->drain_ms || (only_once(d) && !w->scanning && !w->root_there);
 }
 
 static void
@@ -254,8 +285,7 @@ loop(struct daemon *d)
 		watch_look(d->watch, &w);
 		if (!d->ready && w.scanned)
 			became_ready(d);
-		/* Once means not to wait for a directory that cannot be read, nor for ever for descriptors. */
-		if (d->set->once && ((d->phase == SYNC_RUNS && !w.scanning && !w.root_there) || w.held_ms > d->set->drain_ms))
+		if (waits_in_vain(d, &w))
 			begin_drain(d, d->now, 0);
 		if (d->child.pid && d->child.ended && d->phase == SYNC_RUNS)
 			begin_drain(d, d->now + d->set->drain_ms, 1);

@@ -37,6 +37,7 @@ struct doomed {
 struct daemon {
 	const struct sync_settings *set;
 	char dir[PATH_MAX];          /* absolute, as the user names it, no slash at the end but for "/" */
+	int made;                    /* it was not there */
 	char state[PATH_MAX];
 	char *own[3];                /* below dir: state directory, log, metrics; NULL: elsewhere */
 	char parts[PATH_MAX];        /* journals of uploads that were cut off */
@@ -66,6 +67,7 @@ struct daemon {
 	int ledger_failing;          /* said so */
 	enum { SYNC_RUNS, SYNC_DRAINS } phase;
 	int64_t drain_until;
+	int64_t hurry_at;            /* in a drain: when what waits for the network is tried again */
 
 	int64_t metrics_at;          /* when they were written last */
 	uint64_t metrics_sum;        /* of the counters then */

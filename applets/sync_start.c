@@ -155,6 +155,8 @@ sync_daemon_start(struct daemon *d, struct err *e)
 		return -1;
 	sync_log(0, "Starting R2 sync daemon");
 	sync_log(0, "Watching: %s", d->dir);
+	if (d->made)
+		sync_log(0, "%s was not there and has been made: is it the right one?", d->dir);
 	if (open_state(d, e) < 0)
 		return -1;
 	d->ask_fd = ask_listen(d->state, e);

@@ -233,6 +233,36 @@ def once(s):
     (s.root / "d").chmod(0o755)
 
 
+def once_without(s):
+    """--once where there is no directory, and beside a command."""
+    d = s.daemon("--once", directory=s.dir / "mistyped")
+    s.check("--once without the directory: status 1", d.end() == 1 and b"mistyped: nothing to upload: No such file" in d.log(), *s.tail())
+    s.check("it is not made", not (s.dir / "mistyped").exists())
+    d = s.daemon(directory=s.dir / "made")
+    d.says("made was not there and has been made")
+    s.check("a daemon makes it", d.stop() == 0, *s.tail())
+    d = s.daemon("--once", command=["sh", "-c", f"sleep 0.5; echo x >{s.root}/late.png; exit 4"])
+    s.check("--once waits for the command, and has its status", d.end() == 4, *s.tail())
+    s.equal("what the command made", limit=1)
+    s.check("a command that is not there: 127", s.daemon("--once", command=["no-such-command"]).end() == 127, *s.tail())
+
+
+def drain_outlasts(s):
+    """A drain that an outage holds up ends when the outage does, not before; one that lasts ends with the time."""
+    proxy = s.proxy()
+    proxy("outage", 100)
+    d = s.daemon("--retries", "1", "--drain", "60", command=["sh", "-c", f"echo x >{s.root}/a.png; echo y >{s.root}/b.png; exit 3"])
+    d.says("FAILED: ")
+    proxy("clear")
+    s.check("the command's status", d.end() == 3, *s.tail())
+    s.equal("what was made in an outage", limit=1)
+    proxy("outage", 100)
+    s.write("c.png")
+    d = s.daemon("--retries", "1", "--drain", "1")
+    d.says("FAILED: ")
+    s.check("the time is over before the outage", d.stop(limit=20) == 1 and b"NOT UPLOADED: c.png" in d.log(), *s.tail())
+
+
 def new_only(s):
     s.write("old.png")
     s.write("d/old.png")
@@ -316,7 +346,7 @@ def asked(s):
     code, out, err = s.ask("--health")
     s.check("a daemon that stands still is not healthy", code == 1, out, err)
     d.send(signal.SIGCONT)
-    proxy("outage", 0)
+    proxy("clear")
     s.equal("goes on")
     s.check("stopped: not healthy", d.stop() == 0 and s.ask("--health")[0] == 1)
 
@@ -549,7 +579,8 @@ def old_start(s):
 
 
 CASES = [ledger_damaged, killed, safe_to_delete, server_away, slow_server, cut_connections, killed_in_parts, stopped_under_load, second_signal,
-         drain_takes_what_settles, delete_after_careful, once, new_only, settle_zero, midnight, asked, refused, rotated, second_daemon,
+         drain_takes_what_settles, delete_after_careful, once, once_without, drain_outlasts,
+         new_only, settle_zero, midnight, asked, refused, rotated, second_daemon,
          bad_input, few_descriptors, command, command_keys, priority, notified, old_start]
 
 if __name__ == "__main__":
