@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 #include "doctor.h"
 #include "json.h"
@@ -72,6 +73,10 @@ show_tls(const struct client *c, struct buf *b)
 		return;
 	tls_info(c->s3.http.tls, &info);
 	buf_str(b, info.suite);
+	if (!info.until)
+		return;
+	buf_fmt(b, ", certificate by %s, %lld days left", *info.issuer ? info.issuer : "an unnamed issuer",
+		(long long)(info.until - time(NULL)) / 86400);
 }
 
 /* What there is to say of a step that holds. */

@@ -337,5 +337,5 @@ tls_close(struct tls *t)
 void
 tls_info(const struct tls *t, struct tls_info *info)
 {
-	*info = (struct tls_info){t->suite, t->resumed};
+	*info = (struct tls_info){t->suite, t->resumed, t->chain.leaf_until, t->chain.leaf_issuer};
 }

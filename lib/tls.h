@@ -69,5 +69,7 @@ void tls_close(struct tls *t);
 struct tls_info {
 	const char *suite;
 	int resumed;
+	int64_t until;             /* when the server's certificate ends, seconds since 1970; 0: a resumed session, which shows none */
+	const char *issuer;        /* who signed it, printable; "" when that is not known */
 };
 void tls_info(const struct tls *t, struct tls_info *info);

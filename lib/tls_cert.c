@@ -1,5 +1,6 @@
 #include <string.h>
 #include <strings.h>
+#include "enc.h"
 #include "tls_cert.h"
 #include "utc.h"
 
@@ -11,8 +12,9 @@ struct der {
 
 enum {
 	DER_BOOLEAN = 0x01, DER_OCTETS = 0x04, DER_OID = 0x06, DER_UTC_TIME = 0x17, DER_TIME = 0x18,
-	DER_SEQUENCE = 0x30, DER_DNS = 0x82, DER_IP_ADDRESS = 0x87, DER_VERSION = 0xa0, DER_EXTENSIONS = 0xa3,
+	DER_SEQUENCE = 0x30, DER_SET = 0x31, DER_DNS = 0x82, DER_IP_ADDRESS = 0x87, DER_VERSION = 0xa0, DER_EXTENSIONS = 0xa3,
 	DER_PERMITTED = 0xa0, DER_EXCLUDED = 0xa1,
+	COMMON_NAME = 3, ORGANIZATION = 10,                          /* of a name: the last byte of their OID 2.5.4.x */
 	KEY_PURPOSES = 0x25, ALT_NAMES = 0x11, CONSTRAINTS = 0x1e,   /* extensions: the last byte of their OID 2.5.29.x */
 };
 
@@ -289,6 +291,25 @@ tls_cert_issuer(const unsigned char *der, size_t n, const unsigned char **name)
 	skip_to_issuer(&d);
 	*name = d.p;
 	return der_next(&d, &in) == DER_SEQUENCE ? (size_t)(d.p - *name) : 0;
+}
+
+void
+tls_cert_issuer_text(const unsigned char *der, size_t n, struct buf *out)
+{
+	struct der d = {0}, set, pair, oid, text;
+
+	d.n = tls_cert_issuer(der, n, &d.p);
+	if (der_enter(&d, DER_SEQUENCE) <= 0)
+		return;
+	while (der_next(&d, &set) == DER_SET) {
+		if (der_next(&set, &pair) != DER_SEQUENCE || der_next(&pair, &oid) != DER_OID || der_next(&pair, &text) < 0)
+			continue;
+		if (oid.n != 3 || memcmp(oid.p, "\x55\x04", 2) || (oid.p[2] != COMMON_NAME && oid.p[2] != ORGANIZATION))
+			continue;
+		buf_str(out, out->len ? ", " : "");
+		enc_printable(out, (const char *)text.p, text.n);
+	}
+	buf_ellipsis(out);
 }
 
 int

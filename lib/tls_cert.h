@@ -3,6 +3,7 @@
    what is malformed never counts in the server's favour. */
 #include <stddef.h>
 #include <stdint.h>
+#include "buf.h"
 
 /* Error numbers as BearSSL's, and one of ours that it does not use. */
 enum { TLS_WRONG_USAGE = 28, TLS_MALFORMED = 41, TLS_BAD_NAME = 56, TLS_NOT_PERMITTED = 61 };
@@ -28,3 +29,5 @@ int tls_cert_dates(const unsigned char *der, size_t n, int64_t *not_before, int6
 /* Issuer's name in the certificate, of which the end may be missing: its length, *name pointing into der; 0 when it cannot
    be read. */
 size_t tls_cert_issuer(const unsigned char *der, size_t n, const unsigned char **name);
+/* For people: the issuer's organization and common name, printable, as far as there is room; nothing when it cannot be read. */
+void tls_cert_issuer_text(const unsigned char *der, size_t n, struct buf *out);

@@ -73,8 +73,15 @@ chain_cert_end(const br_x509_class **ctx)
 	int64_t from, to;
 
 	look(c);
-	c->count++;
-	if (!c->not_after && tls_cert_dates(c->cert, c->len, &from, &to) == 0 && (c->now < from || c->now > to)) {
+	if (tls_cert_dates(c->cert, c->len, &from, &to) < 0)
+		from = to = c->now;
+	if (c->count++ == 0) {
+		struct buf issuer = BUF(c->leaf_issuer);
+
+		c->leaf_until = to;
+		tls_cert_issuer_text(c->cert, c->len, &issuer);
+	}
+	if (!c->not_after && (c->now < from || c->now > to)) {
 		c->not_before = from;
 		c->not_after = to;
 	}

@@ -21,7 +21,9 @@ struct tls_chain {
 	int count;                     /* certificates so far */
 	int trusted;                   /* what comes now stands beyond the one that an anchor has signed */
 	int wrong;                     /* what BearSSL does not look at: 0 or an error number */
-	int64_t now, not_before, not_after;
+	int64_t now, not_before, not_after;   /* of the first one whose dates do not fit */
+	int64_t leaf_until;
+	char leaf_issuer[128];
 	br_x509_trust_anchor roots[TLS_ROOTS_OF_A_NAME];   /* those built in that bear the issuer's name; else zero: no anchor */
 	size_t left;                   /* of the certificate, what has not arrived */
 	size_t len;

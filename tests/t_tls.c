@@ -352,6 +352,8 @@ test_cert(void)
 	static const char issuer[] = "\x30\x1f\x31\x1d\x30\x1b\x06\x03\x55\x04\x03\x0c\x14r2box test authority";
 	const unsigned char *name;
 	unsigned char d[4096], *copy;
+	char text[64];
+	struct buf shown = BUF(text);
 	int64_t from = 0, to = 0;
 	size_t n = der("p256", d, sizeof d), i, len;
 
@@ -362,6 +364,8 @@ test_cert(void)
 	check_int(tls_cert_dates(d, n, &from, &to), 0);
 	check_int(to - from, 30 * 86400);
 	check(from <= time(NULL) && from > time(NULL) - 3600);
+	tls_cert_issuer_text(d, n, &shown);
+	check_str(text, "r2box test authority");
 	/* No prefix is read beyond its end (the sanitizer looks), or taken for the whole; the issuer stands in the first half. */
 	for (i = 0; i < n; i++) {
 		copy = malloc(i);
@@ -371,6 +375,7 @@ test_cert(void)
 		check(!len || !memcmp(name, issuer, len));
 		check_int(tls_cert_has_address(copy, i, v4, 4), 0);
 		check(tls_cert_dates(copy, i, &from, &to) < 0);
+		tls_cert_issuer_text(copy, i, &shown);
 		free(copy);
 	}
 	for (i = 0; i < n; i++) {
@@ -379,6 +384,9 @@ test_cert(void)
 		tls_cert_dates(d, n, &from, &to);
 		len = tls_cert_issuer(d, n, &name);
 		check(!len || (name > d && name + len <= d + n));
+		buf_reset(&shown);
+		tls_cert_issuer_text(d, n, &shown);
+		check(strlen(text) < sizeof text);
 		d[i] ^= 0x80;
 	}
 	n = der("names", d, sizeof d);

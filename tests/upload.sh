@@ -221,6 +221,9 @@ probe() { r2 upload --test --retries 1 "$@"; }
 failed='[R2] TS - ERROR - Connection failed: '
 t "--test" 0 … "$ready
 [R2] TS - INFO - Connection OK: $B" probe
+t "--test says whose certificate the server has, and for how long" 0 '…
+ok   TLS            TLS 1.2, ECDHE_…, certificate by localhost, … days left
+…' … probe
 t "--test with -v says what it did" 0 … '…GET…200…Connection OK…' probe -v
 # moto believes any secret.
 if ! server_is moto; then

@@ -8,7 +8,11 @@ issuer(const unsigned char *der, size_t n)
 {
 	const unsigned char *name = NULL;
 	size_t len = tls_cert_issuer(der, n, &name);
+	char text[40];
+	struct buf shown = BUF(text);
 
+	tls_cert_issuer_text(der, n, &shown);
+	must(len || !*text);
 	if (!len)
 		return;
 	must(name >= der && name + len <= der + n && len >= 2 && *name == 0x30);
