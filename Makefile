@@ -153,7 +153,7 @@ $(FUZZ): $(B)/fuzz/%: $(B)/fuzz/tests/fuzz/%.o $(B)/fuzz/libr2.a $(B)/musl/libbe
 $(B)/asan/r2-fail: $(B)/asan/tests/fail_calls.o $(APPLETS:%.c=$(B)/asan/%.o) $(B)/asan/libr2.a $(B)/asan/libbearssl.a
 	$(Q)$(LINK_asan) $$(nm $< | sed -n 's/.* T __wrap_/-Wl,--wrap=/p')
 
-# musl by its own make; our variables are none of its business. Small: its string functions are no faster by -O2.
+# musl by its own make; our variables are none of its business. Small: doc/performance.md has what -O2 would bring.
 MUSL_CFLAGS = -Oz -fPIE -fno-ident
 $(LIBC): $(MUSL_SRC)/configure $O/flags-libc
 	@rm -rf $O/libc $O/libc.d && mkdir -p $O/libc.d && echo '  libc musl'
