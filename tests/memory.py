@@ -7,6 +7,7 @@ TESTS = pathlib.Path(__file__).resolve().parent
 R2 = os.path.realpath(os.environ.get("R2", TESTS.parent / "r2"))
 SERVER = pathlib.Path(os.environ["R2_TEST_SERVER_DIR"])      # for its certificate
 ID, SECRET, TOKEN = "0123456789abcdef" * 2, hashlib.sha256(b"secret").hexdigest(), hashlib.shake_128(b"token").hexdigest(100)
+NEW_ID, NEW_SECRET, NEW_TOKEN = "fedcba9876543210" * 2, hashlib.shake_128(b"new secret").hexdigest(20), hashlib.shake_128(b"new token").hexdigest(80)
 PASSWORD = "pa55word-of-the-proxy"
 LOGIN = base64.b64encode(f"user:{PASSWORD}".encode()).decode()
 failed = 0
@@ -140,8 +141,8 @@ def check(name, fine, *why):
         print("   ", *why, file=sys.stderr)
 
 
-def wanted():
-    return {**pieces("secret", SECRET), **pieces("token", TOKEN), **pieces("password", PASSWORD), **pieces("login", LOGIN), **derived(SECRET),
+def wanted(secret=SECRET, token=TOKEN):
+    return {**pieces("secret", secret), **pieces("token", token), **pieces("password", PASSWORD), **pieces("login", LOGIN), **derived(secret),
             "Authorization": re.compile(rb"Credential=[0-9a-f]{32}|Signature=[0-9a-f]{64}")}
 
 
@@ -155,38 +156,74 @@ def core_limit():
     resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
-def daemon(env, directory):
-    """One that has uploaded with all its workers, and is idle."""
-    root = directory / "output"
-    root.mkdir()
-    for i in range(12):
-        (root / f"{i}.png").write_bytes(b"%d" % i)
-    p = subprocess.Popen([R2, "sync", "--settle", "0.1", "--log", "-", root], env=env, cwd=directory, stdout=subprocess.PIPE, text=True,
-                         preexec_fn=core_limit)
+def upload(p, root, names):
+    """All its workers do something."""
+    for name in names:
+        (root / f"{name}.png").write_bytes(name.encode())
     done = 0
     for line in p.stdout:
         done += "Uploaded: s3://" in line
-        if done == 12:
+        if done == len(names):
             break
-    return p
 
 
-def idle(env, directory):
-    p = daemon(env, directory)
-    end, once = time.monotonic() + 20, {}
-    # The last worker may still be on its way back to its bench.
+def daemon(env, directory):
+    root = directory / "output"
+    root.mkdir()
+    p = subprocess.Popen([R2, "sync", "--settle", "0.1", "--log", "-", root], env=env, cwd=directory, stdout=subprocess.PIPE, text=True,
+                         preexec_fn=core_limit)
+    upload(p, root, [f"old-{i}" for i in range(12)])
+    return p, root
+
+
+KEPT = ("secret[", "token[", "login[")
+
+
+def memory_of(p, wanted, fine):
+    """{what: how often}, when it is fine: the last worker may still be on its way back to its bench."""
+    end = time.monotonic() + 20
     while True:
         # It stands still, so that no mapping goes while it is read.
         p.send_signal(signal.SIGSTOP)
         os.waitpid(p.pid, os.WUNTRACED)
-        found = collections.Counter(x for x in scan(p.pid, wanted()) if x[1] != "environment")
+        found = collections.Counter(what for what, where in scan(p.pid, wanted) if where != "environment")
         p.send_signal(signal.SIGCONT)
-        once = {what: n for (what, _), n in found.items()}
-        if (set(once) and all(n == 1 and what.startswith(("secret[", "token[", "login[")) for what, n in once.items())) or time.monotonic() > end:
-            break
+        if fine(found) or time.monotonic() > end:
+            return found
         time.sleep(0.1)
-    check("sync, idle: key, token and the proxy's login are in one place each, and nothing else is",
-          set(once) == {x for x in wanted() if x.startswith(("secret[", "token[", "login["))} and set(once.values()) == {1}, found)
+
+
+def only_kept(wanted):
+    """The keys and the login are there, once each, and nothing else is."""
+    kept = {x for x in wanted if x.startswith(KEPT)}
+    return lambda found: set(found) == kept and set(found.values()) == {1}
+
+
+def renew(p, root, file):
+    """Other keys on SIGHUP, with which all workers sign. Of the old ones nothing is left."""
+    text = file.read_text()
+    for old, new in ((ID, NEW_ID), (SECRET, NEW_SECRET), (TOKEN, NEW_TOKEN)):
+        text = text.replace(old, new)
+    file.write_text(text)
+    p.send_signal(signal.SIGHUP)
+    for line in p.stdout:
+        if "Keys have been read again" in line:
+            break
+    upload(p, root, [f"new-{i}" for i in range(12)])
+    new = wanted(NEW_SECRET, NEW_TOKEN)
+    found = memory_of(p, new, only_kept(new))
+    check("sync, after SIGHUP with new keys: they are in one place each, and nothing else of them is", only_kept(new)(found), found)
+    old = {**pieces("secret", SECRET), **pieces("token", TOKEN), **derived(SECRET)}
+    found = memory_of(p, old, lambda found: not found)
+    check("… and nothing is left of the old ones", not found, found)
+
+
+def idle(env, directory):
+    p, root = daemon(env, directory)
+    fine = only_kept(wanted())
+    found = memory_of(p, wanted(), fine)
+    check("sync, idle: key, token and the proxy's login are in one place each, and nothing else is", fine(found), found)
+    renew(p, root, pathlib.Path(env["R2_ENV_FILE"]))
     p.send_signal(signal.SIGABRT)
     status = os.waitpid(p.pid, 0)[1]
     p.returncode, cores = 0, [x.name for x in directory.iterdir() if x.name.startswith("core")]
