@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 #include "enc.h"
 #include "get_files.h"
 #include "json.h"
@@ -210,9 +211,29 @@ submit(struct get_run *run, const char *key, const char *rel, const struct s3_en
 	pool_wait(&run->pool, QUEUE_MAX);
 }
 
+/* Directories that would be made for a key that is not there would stay behind: then it is asked for first. */
+static int
+is_missing(struct get_run *run, const char *key, const char *rel)
+{
+	struct s3_object_info none = {0};
+	struct err why;
+	struct outcome o = {.key = key, .file = rel, .status = "failed", .object = &none, .e = &why};
+
+	if (access(run->dir, F_OK) == 0 && !strchr(rel, '/'))
+		return 0;
+	if (s3_head(&run->client->s3, key, &none, &why) == 0)
+		return 0;
+	run->files++;
+	log_r2(LOG_ERROR, "Download failed: %s: %s", key, why.msg);
+	print_json(run, &o);
+	return 1;
+}
+
 int
 get_one(struct get_run *run, const char *key, const char *rel, struct err *e)
 {
+	if (is_missing(run, key, rel))
+		return 0;
 	if (open_dir(run, e) < 0)
 		return -1;
 	submit(run, key, rel, NULL);

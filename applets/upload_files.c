@@ -360,25 +360,42 @@ operand_twin(const struct upload_run *run, char **paths, int n, const char *key,
 		"--prefix in two calls", paths[i], paths[n], key);
 }
 
-/* Look at all files of the command line before the first is sent: wrong usage sends nothing. */
+/* The nth path stands there a second time, as two patterns of a shell make it: that is no other file. */
 static int
-check_operands(const struct upload_run *run, int n, char **paths, struct err *e)
+named_before(char **paths, int n)
+{
+	int i = 0;
+
+	while (i < n && strcmp(paths[i], paths[n]))
+		i++;
+	if (i < n)
+		log_r2(LOG_WARNING, "%s is named more than once: it is sent once", paths[n]);
+	return i < n;
+}
+
+/* Look at all files of the command line before the first is sent: wrong usage sends nothing. *n becomes the number of those that are sent. */
+static int
+check_operands(const struct upload_run *run, int *n, char **paths, struct err *e)
 {
 	struct nfc_set keys = {0};
 	struct upload_plan p;
-	int rc = 0;
+	int rc = 0, kept = 0, twin;
 
-	for (int i = 0; i < n && rc == 0; i++) {
+	for (int i = 0; i < *n && rc == 0; i++) {
+		paths[kept] = paths[i];
+		twin = 0;
 		if (!strcmp(paths[i], "-") && !run->options->key)
 			rc = fail(e, ERR_USAGE, "- (standard input) needs --key KEY");
 		else if (run->recursive && is_dir(paths[i]))
-			continue;
+			;
 		else if (upload_plan(&p, run->options, paths[i], NULL, e) < 0)
 			/* A key from the command line that cannot be is wrong usage; a file's odd name fails that file. */
 			rc = e->kind == ERR_USAGE && run->options->key ? -1 : 0;
-		else if (nfc_set_add(&keys, nfc_hash(p.key, strlen(p.key))) == 0)
-			rc = operand_twin(run, paths, i, p.key, e);
+		else if (nfc_set_add(&keys, nfc_hash(p.key, strlen(p.key))) == 0 && !(twin = named_before(paths, kept)))
+			rc = operand_twin(run, paths, kept, p.key, e);
+		kept += !twin;
 	}
+	*n = kept;
 	nfc_set_free(&keys);
 	return rc;
 }
@@ -429,7 +446,7 @@ upload_files(struct upload_run *run, int n, char **paths, struct err *e)
 	run->options->note = note;
 	run->options->resumed = resumed;
 	run->options->finished = finished;
-	if (check_operands(run, n, paths, e) < 0)
+	if (check_operands(run, &n, paths, e) < 0)
 		return -1;
 	log_r2(LOG_INFO, "R2 client ready: %s", run->client->cfg.bucket);
 	send_all(run, n, paths);

@@ -90,7 +90,7 @@ push(struct walk *w, int fd, size_t len, struct err *e)
 	if (fstat(fd, &st) < 0) {
 		left_out_errno(w, "cannot be looked at", e);
 	} else if (on_the_way(w, &st)) {
-		left_out(w, ERR_NONE, "left out: a loop, it leads back to a directory that it lies in", e);
+		left_out(w, ERR_NONE, "a loop, it leads back to a directory that it lies in", e);
 	} else if (!(dir = fdopendir(fd))) {
 		left_out_errno(w, "cannot be read", e);
 	}
@@ -162,12 +162,12 @@ not_there(struct walk *w, struct err *e)
 	struct stat st;
 
 	if (err == ELOOP)
-		return left_out(w, ERR_NONE, "left out: a symbolic link that leads to itself, or too many in a row", e);
+		return left_out(w, ERR_NONE, "a symbolic link that leads to itself, or too many in a row", e);
 	if (err != ENOENT)
 		return left_out_errno(w, "cannot be looked at", e);
 	if (fstatat(dirfd(top(w)->dir), w->path + top(w)->base, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
 		return 0;
-	return left_out(w, ERR_NONE, "left out: a symbolic link to nothing", e);
+	return left_out(w, ERR_NONE, "a symbolic link to nothing", e);
 }
 
 static int
@@ -188,11 +188,11 @@ static const char *
 special(mode_t mode)
 {
 	switch (mode & S_IFMT) {
-	case S_IFIFO: return "left out: a FIFO";
-	case S_IFSOCK: return "left out: a socket";
+	case S_IFIFO: return "a FIFO";
+	case S_IFSOCK: return "a socket";
 	case S_IFCHR:
-	case S_IFBLK: return "left out: a device";
-	default: return "left out: neither a file nor a directory";
+	case S_IFBLK: return "a device";
+	default: return "neither a file nor a directory";
 	}
 }
 
@@ -206,7 +206,7 @@ entry(struct walk *w, const struct dirent *d, struct walk_entry *x, struct err *
 	if (base + n >= PATH_MAX) {
 		memcpy(w->path + base, d->d_name, PATH_MAX - base);
 		w->path[PATH_MAX] = '\0';
-		return left_out(w, ERR_LOCAL, "left out: the path is too long", e);
+		return left_out(w, ERR_LOCAL, "the path is too long", e);
 	}
 	memcpy(w->path + base, d->d_name, n + 1);
 	if (d->d_type == DT_UNKNOWN || d->d_type == DT_LNK || d->d_type == DT_REG) {

@@ -40,6 +40,8 @@ t "a missing file among them" 1 '' "$ready
 $(log_of file3.txt 0.00 "$P/missing/$day/file3.txt")
 [R2] TS - INFO - Complete: 1/2" r2 upload --prefix "$P/missing" nope.png file3.txt
 t "-q: errors only" 1 '' '[R2] TS - ERROR - File not found: nope.png' upload -q nope.png file3.txt
+t "a FILE that is named twice is no other file" 0 '' "…WARNING - file1.png is named more than once…Complete: 2/2" \
+	r2 upload --prefix "$P/again" --no-date file1.png file3.txt file1.png file1.png
 t "no FILE: the help, status 1" 1 '…--prefix…' … r2 upload
 
 # Where it goes.
