@@ -1,9 +1,11 @@
-#include <string.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include "client.h"
 #include "log.h"
 #include "path.h"
 #include "retry.h"
+#include "utc.h"
 
 struct client_args client_args;
 
@@ -60,6 +62,9 @@ client_open(struct client *c, struct err *e)
 		return -1;
 	if (*c->cfg.warning)
 		log_r2(LOG_WARNING, "%s", c->cfg.warning);
+	if (utc_zone_missing())
+		log_r2(LOG_WARNING, "TZ=%s: there is no zone of this name here: dates and times are UTC (install tzdata, or write a rule such as "
+			"CET-1CEST,M3.5.0,M10.5.0/3)", getenv("TZ"));
 	if (s3_store_open(&c->store, &c->cfg, e) < 0)
 		return -1;
 	c->store.observe = client_observe;

@@ -1,5 +1,8 @@
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 #include "utc.h"
 
 enum { DAY = 86400 };
@@ -238,6 +241,39 @@ local(int64_t t, struct tm *tm)
 	memset(tm, 0, sizeof *tm);
 	tzset();   /* POSIX lets localtime_r go without it */
 	localtime_r(&c, tm);
+}
+
+/* In the places where musl looks for it. */
+static int
+zone_file(const char *name)
+{
+	static const char *const places[] = {"/usr/share/zoneinfo/", "/share/zoneinfo/", "/etc/zoneinfo/"};
+	char path[320];
+
+	if (*name == '/' || *name == '.')
+		return access(name, R_OK) == 0;
+	for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+		if (snprintf(path, sizeof path, "%s%s", places[i], name) < (int)sizeof path && access(path, R_OK) == 0)
+			return 1;
+	return 0;
+}
+
+int
+utc_zone_missing(void)
+{
+	static const char utc_itself[] = "UTC\0UTC0\0UCT\0GMT\0Zulu\0Universal\0Greenwich\0";
+	const char *tz = getenv("TZ"), *base;
+
+	tzset();
+	if (!tz || !*tz || strcmp(tzname[0], "UTC"))
+		return 0;
+	tz += *tz == ':';
+	base = strrchr(tz, '/') ? strrchr(tz, '/') + 1 : tz;
+	for (const char *s = utc_itself; *s; s += strlen(s) + 1)
+		if (!strcmp(base, s))
+			return 0;
+	/* "UTC-14" is a rule, and needs none. */
+	return strncmp(tz, "UTC", 3) && !zone_file(tz);
 }
 
 static char *

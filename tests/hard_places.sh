@@ -104,7 +104,7 @@ chown 54321 root/state
 t '… that can be written' 0 '…1 uploaded…' … in_root sync --settle 0.1 --once --log - --state /state /in
 ENDPOINT=https://r2.invalid:1 t 'no resolv.conf: a name' 1 '' '…r2.invalid…' in_root ls --retries 1
 is '… in one line' "$(wc -l <err)" 1
-ZONE=Europe/Berlin t 'a zone without its file: UTC' 0 '' "…Complete: 1/1" in_root upload in/image.png
+ZONE=Europe/Berlin t 'a zone without its file: UTC, and it says so' 0 '' "…WARNING - TZ=Europe/Berlin: …UTC…Complete: 1/1" in_root upload in/image.png
 is '… the folder' "$(s3_status "$P/root/$day/image.png")" 200
 ZONE=XYZ-14 t 'a zone that needs no file' 0 '' "…$(TZ=XYZ-14 date +%F)/image.png…" in_root upload -n in/image.png
 finish

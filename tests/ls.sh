@@ -70,6 +70,8 @@ stamp() { TZ=$1 r2 ls "$P/outputs/image.png" | cut -c1-19; }
 utc=$(date -ud "$(stamp UTC) UTC" +%s)
 ok "the time is that of the upload" [ $((before - utc)) -ge -5 ] && ok "… and recent" [ $((before - utc)) -lt 120 ]
 is "TZ=UTC-14: 14 hours later" "$(stamp UTC-14)" "$(date -ud "@$((utc + 50400))" '+%F %T')"
+is "a zone that nobody knows is said" "$(TZ=Mars/Olympus r2 ls "$P/outputs/image.png" 2>&1 >/dev/null | grep -c 'WARNING - TZ=Mars/Olympus: ')" 1
+is "… and those that are UTC are not" "$(for z in UTC0 Etc/UTC :UTC UTC-14 XYZ-14 '' America/New_York; do TZ=$z r2 ls "$P/outputs/image.png" 2>&1 >/dev/null; done)" ''
 is "TZ=America/New_York" "$(stamp America/New_York)" "$(TZ=America/New_York date -d "@$utc" '+%F %T')"
 
 # Names.
