@@ -156,30 +156,37 @@ finished(struct download *d, const struct err *e)
 	free(it);
 }
 
-/* path and what leads there, as mkdir -p makes it. What is in the way is told by whoever opens it. */
-static void
+/* path and what leads there, as mkdir -p makes it: 0, or the errno of what cannot be made. What is in the way is told by whoever opens it. */
+static int
 make_dirs(const char *path)
 {
 	char part[PATH_MAX];
+	int why = 0;
 
 	for (size_t i = 1; path[i - 1] && i < sizeof part; i++) {
 		if (path[i] && path[i] != '/')
 			continue;
 		memcpy(part, path, i);
 		part[i] = '\0';
-		mkdir(part, 0777);
+		if (mkdir(part, 0777) < 0 && errno != EEXIST && !why)
+			why = errno;
 	}
+	return why;
 }
 
 static int
 open_dir(struct get_run *run, struct err *e)
 {
 	char text[ENC_SHOW_CAP];
+	int why;
 
 	if (run->dir_fd >= 0)
 		return 0;
-	make_dirs(run->dir);
+	why = make_dirs(run->dir);
 	run->dir_fd = open(run->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	/* It is not there because it could not be made. */
+	if (run->dir_fd < 0 && errno == ENOENT && why)
+		errno = why;
 	if (run->dir_fd < 0 && errno == ENOTDIR)
 		return fail(e, ERR_LOCAL, "%s: is no directory, and one is needed", enc_show(text, sizeof text, run->dir));
 	return run->dir_fd < 0 ? fail_errno(e, "%s", enc_show(text, sizeof text, run->dir)) : 0;

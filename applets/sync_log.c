@@ -121,7 +121,7 @@ static int
 open_own(const char *path)
 {
 	const int flags = O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-	int fd = open(path, flags | O_NOFOLLOW, 0644);
+	int fd = open(path, flags | O_NOFOLLOW, 0644), why = errno;
 	struct stat st;
 
 	/* ELOOP, but EACCES in a directory with the sticky bit. */
@@ -134,6 +134,7 @@ open_own(const char *path)
 		errno = EMLINK;
 		return -1;
 	}
+	errno = why;
 	return fd;
 }
 

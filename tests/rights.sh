@@ -121,9 +121,14 @@ victim; mkdir elsewhere; mallory ln -s "$T/elsewhere" shared/d
 t 'get -r, a planted link for a directory: refused' 1 '' '…symbolic link, which is not followed…' r2 get -r got shared
 is '… nothing is behind it' "$(ls elsewhere)" ''
 
+mkdir -m 755 shut && chmod 755 "$T" && cp "$R2" r2-copy
+t 'get into a directory that cannot be made: why not' 1 '' '…ERROR - shut/a/b/: Permission denied' mallory ./r2-copy get got/key shut/a/b/
+
 # sync's own files.
 mkdir watched
 say() { r2 sync --once --settle 0 --prefix sync "$@" watched; }
+t 'sync --log in a directory of another user: why not' 0 '…WARNING: log file shut/log: Permission denied: standard output only…' '' \
+	mallory ./r2-copy sync --once --settle 0 --state open/state --log shut/log open
 victim; mallory ln -s "$T/victim" shared/log
 t 'sync --log, a planted link' 0 '…WARNING: log file shared/log: a symbolic link another user may have made: not followed: standard output only…' '' say --log shared/log
 unharmed '… what it leads to'
