@@ -171,6 +171,8 @@ run(int argc, char **argv, struct err *e)
 	}
 	if (write_too && !test)
 		return fail(e, ERR_USAGE, "--write goes with --test");
+	if (date && uo.no_date)
+		return fail(e, ERR_USAGE, "--date and --no-date: one of them");
 	if ((!test && check_options(argc, e) < 0) || client_open(&c, e) < 0)
 		rc = -1;
 	else if (test)

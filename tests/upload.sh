@@ -261,6 +261,7 @@ ok   condition
 ok   multipart
 ok   delete" "…Connection OK: $B" probe --write
 is "… leaves nothing behind" "$(s3_keys "${R2_PREFIX:-outputs}/.r2-probe")" ''
+t "--date with --no-date" 2 '' '…one of them' r2 upload --no-date --date 2025-12-29 -n file1.png
 t "--write alone" 2 '' '…--write goes with --test…' r2 upload --write file1.png
 t "--test uploads nothing" 0 … … r2 upload --test --prefix "$P/tested" file1.png
 is "… nothing at all" "$(s3_count "$P/tested")" 0
