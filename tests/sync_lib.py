@@ -1,7 +1,7 @@
 """What the tests of r2 sync stand on: the bucket as it is, the directory as it is, the daemon in between, and a runner of cases.
 A case is a function that takes a Scene; a module of cases ends with main(). Each says `ok - what` or `not ok - what` as tests/lib.sh does.
 Environment: R2 (the program), R2_TEST_SERVER_DIR (a running server of tests/server)."""
-import concurrent.futures, hashlib, json, os, pathlib, random, re, shlex, shutil, signal, socket, subprocess, sys, tempfile, threading, time
+import concurrent.futures, contextlib, hashlib, json, os, pathlib, random, re, shlex, shutil, signal, socket, subprocess, sys, tempfile, threading, time
 import traceback, urllib.parse, xml.etree.ElementTree as xml
 
 TESTS = pathlib.Path(__file__).resolve().parent
@@ -194,8 +194,10 @@ class Scene:
             dirs[:] = [d for d in dirs if not d.startswith(b".")]
             for name in names:
                 path = os.path.join(at, name)
-                if wanted(name) and os.path.isfile(path):
-                    found[os.path.relpath(path, root)] = (os.path.getsize(path), self.md5(path))
+                # --delete-after may be at it meanwhile.
+                with contextlib.suppress(FileNotFoundError):
+                    if wanted(name) and os.path.isfile(path):
+                        found[os.path.relpath(path, root)] = (os.path.getsize(path), self.md5(path))
         return found
 
     def objects(self):
