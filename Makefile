@@ -74,7 +74,7 @@ BR_CPPFLAGS = -w -fstack-protector -I$(BEARSSL_SRC)/inc -I$(BEARSSL_SRC)/src -ff
 
 # The builds of the same sources: musl is the one that is shipped, asan the one that is tested hardest; cov and tsan are asked for.
 CC_musl     = $(MUSL_CC) -Os -flto=auto -ffat-lto-objects -fPIE -fstack-protector -ffunction-sections -fdata-sections \
-              -fno-asynchronous-unwind-tables -fno-ident $(X86_CFLAGS)
+              -fno-asynchronous-unwind-tables -fno-unwind-tables -fno-ident $(X86_CFLAGS)
 LIBC_musl   = $(LIBC)
 X86_CFLAGS  = $(if $(filter x86_64-%,$(MACHINE)),-malign-data=abi)
 CC_asan     = $(CC) -O1 -g -fno-omit-frame-pointer -fsanitize=address -pthread
