@@ -64,12 +64,14 @@ say(int fine, const char *step, const char *detail)
 		printf(*detail ? "%s %-13s  %s\n" : "%s %s\n", mark, step, detail);
 }
 
+/* Before anything is asked for: some servers close the connection with their first answer. What goes wrong here is told by that question. */
 static void
-show_tls(const struct client *c, struct buf *b)
+look_at_tls(struct client *c, struct buf *b)
 {
 	struct tls_info info;
+	struct err ignored;
 
-	if (!c->s3.http.tls)
+	if (!c->cfg.tls || http_connect(&c->s3.http, &ignored) < 0)
 		return;
 	tls_info(c->s3.http.tls, &info);
 	buf_str(b, info.suite);
@@ -81,7 +83,7 @@ show_tls(const struct client *c, struct buf *b)
 
 /* What there is to say of a step that holds. */
 static void
-show(const struct client *c, enum step s, struct buf *b)
+show(const struct client *c, enum step s, const char *tls, struct buf *b)
 {
 	const struct config *cfg = &c->cfg;
 	long ahead = (long)c->store.ahead_s;
@@ -94,7 +96,7 @@ show(const struct client *c, enum step s, struct buf *b)
 	else if (s == STEP_CONNECT)
 		buf_fmt(b, "%s%s", c->s3.http.net.peer, cfg->proxy.port ? ", a proxy" : "");
 	else if (s == STEP_TLS)
-		show_tls(c, b);
+		buf_str(b, tls);
 	else if (s == STEP_CLOCK && labs(ahead) < 5)
 		buf_str(b, "as the server's");
 	else if (s == STEP_CLOCK)
@@ -104,7 +106,7 @@ show(const struct client *c, enum step s, struct buf *b)
 }
 
 static void
-report(const struct client *c, enum step bad)
+report(const struct client *c, enum step bad, const char *tls)
 {
 	for (enum step s = STEP_CONFIG; s < STEP_DONE && s <= bad; s++) {
 		char text[512];
@@ -113,7 +115,7 @@ report(const struct client *c, enum step bad)
 		if (s == STEP_TLS && !c->cfg.tls)
 			continue;
 		if (s != bad)
-			show(c, s, &b);
+			show(c, s, tls, &b);
 		say(s != bad, step_names[s], text);
 	}
 }
@@ -259,10 +261,14 @@ doctor(struct client *c, int write)
 	struct s3_list one = {.prefix = "", .max_keys = 1, .entry = one_key};
 	struct err e = {0};
 	const char *bad = NULL;
-	enum step at = s3_list(&c->s3, &one, &e) < 0 ? failed_step(c, &e) : STEP_DONE;
+	char text[256];
+	struct buf tls = BUF(text);
+	enum step at;
 
+	look_at_tls(c, &tls);
+	at = s3_list(&c->s3, &one, &e) < 0 ? failed_step(c, &e) : STEP_DONE;
 	log_r2(LOG_INFO, "R2 client ready: %s", c->cfg.bucket);
-	report(c, at);
+	report(c, at, text);
 	if (at != STEP_DONE)
 		bad = step_names[at];
 	else if (write)

@@ -261,7 +261,7 @@ zone_file(const char *name)
 int
 utc_zone_missing(void)
 {
-	static const char utc_itself[] = "UTC\0UTC0\0UCT\0GMT\0Zulu\0Universal\0Greenwich\0";
+	static const char *const utc_itself[] = {"UTC", "UTC0", "UCT", "GMT", "Zulu", "Universal", "Greenwich"};
 	const char *tz = getenv("TZ"), *base;
 
 	tzset();
@@ -269,8 +269,8 @@ utc_zone_missing(void)
 		return 0;
 	tz += *tz == ':';
 	base = strrchr(tz, '/') ? strrchr(tz, '/') + 1 : tz;
-	for (const char *s = utc_itself; *s; s += strlen(s) + 1)
-		if (!strcmp(base, s))
+	for (size_t i = 0; i < sizeof utc_itself / sizeof *utc_itself; i++)
+		if (!strcmp(base, utc_itself[i]))
 			return 0;
 	/* "UTC-14" is a rule, and needs none. */
 	return strncmp(tz, "UTC", 3) && !zone_file(tz);
