@@ -185,7 +185,7 @@ def into(doc, found):
     head, rest = text.split(begin)
     judged = targets(found["works"], found["settings"]["peers"])
     charts = [f"![{name}](performance-{name}.svg)" for name in ("peers", "growth")]
-    new = "\n".join([*charts, "", heading(found), *tables(found), "", "### Targets", "", "```", *judged, "```", ""])
+    new = "\n".join([*charts, "", heading(found), *tables(found), "", "### Targets", "", "```text", *judged, "```", ""])
     with open(doc, "w") as f:
         f.write(head + begin + new + end + rest.split(end)[1])
 
