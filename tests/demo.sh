@@ -50,7 +50,7 @@ show ls "$prefix/"
 
 # What the program is for: a directory that a job fills, and a daemon that may be killed at any time.
 out=$dir/output daemon=
-trap 'kill -9 $daemon 2>/dev/null; rm -rf "$dir"' EXIT
+trap 'kill -9 $daemon 2>/dev/null || :; rm -rf "$dir"' EXIT
 mkdir -p "$out"
 # A job: pictures and videos in new directories, written in pieces or under a temporary name.
 work() {

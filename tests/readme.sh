@@ -111,4 +111,9 @@ print(text + "." + base64.urlsafe_b64encode(mac).decode().rstrip("="))')
 t 'temporary keys: all three' 0 … '…Connection OK: runpod' temporary head.body "" r2 upload --test
 t '… with the lasting secret' 1 … '…SignatureDoesNotMatch…' temporary head.body "$R2_SECRET_ACCESS_KEY" r2 upload --test
 is 'each row was tried' "$(grep -cE '^\| `r2 ' "$ROOT/doc/keys.md")" 12
+
+# What make demo shows, on this server.
+demo() { (cd "$ROOT" && env -u R2_ENDPOINT R2_TEST_SERVER_DIR="${R2_TEST_SERVER_DIR:-$STARTED}" TMPDIR="$T" tests/demo.sh) >"$T/demo" 2>&1 || { tail -3 "$T/demo"; false; }; }
+ok 'the demo, to its end' demo
+is '… leaves nothing behind' "$(find "$T" -maxdepth 1 -name 'r2-demo.*')" ''
 finish
