@@ -33,6 +33,7 @@ end(struct download_state *st, const struct err *e)
 	download_dest_close(&st->dest);
 	free(st->helpers);
 	pthread_mutex_destroy(&st->lock);
+	pthread_mutex_destroy(&st->pen);
 	free(st);
 	d->finished(d, e);
 }
@@ -140,8 +141,8 @@ go(struct download_state *st)
 	int last, rc = 0;
 	struct err e;
 
-	if (!__atomic_load_n(&st->failed, __ATOMIC_RELAXED))
-		rc = download_hash_some(st, &e);
+	while (!__atomic_load_n(&st->failed, __ATOMIC_RELAXED) && (rc = download_hash_some(st, &e)) > 0)
+		;
 	pthread_mutex_lock(&st->lock);
 	last = --st->helping == 0;
 	pthread_mutex_unlock(&st->lock);
@@ -341,5 +342,6 @@ download_submit(struct pool *p, const struct download_options *o, struct downloa
 	}
 	*st = (struct download_state){.d = d, .o = o, .pool = p, .plan = {.run = plan}, .dest = {.dir = -1, .fd = -1}};
 	pthread_mutex_init(&st->lock, NULL);
+	pthread_mutex_init(&st->pen, NULL);
 	pool_submit(p, &st->plan);
 }

@@ -3,7 +3,7 @@
 #include "download_state.h"
 
 enum {
-	PIECE = 8 * 1024,             /* bytes of each lane hashed at once; eight times that is on the stack */
+	PIECE = 16 * 1024,            /* bytes of each lane hashed at once; eight times that is on the stack */
 	READ = 32 * 1024,
 	TURN = 1024 * 1024,           /* then it is looked which lanes are furthest behind now, so that all end together */
 	WORTH = 256 * 1024,           /* fewer are left to become more */
@@ -191,6 +191,7 @@ hash_group(struct download_state *st, struct group *g, struct err *e)
 	return rc;
 }
 
+/* One turn: the connection of who hashes must not wait, else the lane it brings is what everybody waits for at the end. */
 int
 download_hash_some(struct download_state *st, struct err *e)
 {
@@ -200,8 +201,8 @@ download_hash_some(struct download_state *st, struct err *e)
 	if (!st->lanes)
 		return 0;
 	pthread_mutex_lock(&st->lock);
-	while (rc == 0 && collect(st, &g, WORTH) && g.n)
-		rc = hash_group(st, &g, e);
+	if (collect(st, &g, WORTH) && g.n)
+		rc = hash_group(st, &g, e) < 0 ? -1 : 1;
 	pthread_mutex_unlock(&st->lock);
 	return rc;
 }

@@ -2,10 +2,16 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 #include "download_state.h"
 
-enum { STRIDE = 256 * 1024 };   /* a range's progress is recorded, and what came hashed, so often; a kill may lose as much */
+#define TMPFS 0x01021994   /* statfs(2) */
+
+enum {
+	ROOM = 128 * 1024,              /* written at once */
+	STRIDE = 256 * 1024,            /* a range's progress is recorded, and what came hashed, so often; a kill may lose as much */
+};
 
 /* Behind the data in the temporary file, then the progress of each range. It needs no sync and no checksum: a kill leaves
    what was written, and after a power cut the object's own MD5 tells. */
@@ -71,7 +77,21 @@ read_progress(struct download_state *st)
 	return 1;
 }
 
-/* An empty file with room for everything: a full disk is told at once. */
+/* For n bytes: a full disk is told at once. In memory the giving would take as long as the writing, which has many hands: there it is only
+   asked for. 0; -1 with errno. */
+static int
+make_room(int fd, uint64_t n)
+{
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS) {
+		errno = ENOSPC;
+		return fs.f_blocks && fs.f_bavail < n / (uint64_t)fs.f_bsize ? -1 : 0;
+	}
+	return fallocate(fd, 0, 0, (off_t)n) < 0 && errno != EOPNOTSUPP && errno != ENOSYS && errno != EINTR ? -1 : 0;
+}
+
+/* An empty file with room for everything. */
 static int
 begin_file(struct download_state *st, struct err *e)
 {
@@ -81,8 +101,7 @@ begin_file(struct download_state *st, struct err *e)
 	memset(st->progress, 0, st->lay.nranges * sizeof *st->progress);
 	if (ftruncate(st->dest.fd, 0) < 0)
 		return fail_errno(e, "write");
-	if (st->lay.nranges > 1 && fallocate(st->dest.fd, 0, 0, (off_t)end) < 0 && errno != EOPNOTSUPP && errno != ENOSYS &&
-	    errno != EINTR)
+	if (st->lay.nranges > 1 && make_room(st->dest.fd, end) < 0)
 		return fail_errno(e, "room for %llu bytes", (unsigned long long)st->lay.size);
 	if (!st->records)
 		return 0;
@@ -135,6 +154,7 @@ struct piece {
 	unsigned i;
 	uint64_t from, at;
 	uint64_t recorded;               /* st->progress[i] as the file has it */
+	char *room;                      /* of ROOM bytes; NULL where a piece of the stack will do */
 };
 
 static int
@@ -154,10 +174,15 @@ arrived(void *arg, const void *p, size_t n, struct err *e)
 	struct piece *x = arg;
 	struct download_state *st = x->st;
 	uint64_t before = x->at;
+	int rc;
 
 	if (__atomic_load_n(&st->failed, __ATOMIC_RELAXED))
 		return fail(e, ERR_STOPPED, "stopped");
-	if (write_at(st->dest.fd, p, n, x->at, e) < 0)
+	/* The kernel lets one at a time write to a file, and has the others spin. */
+	pthread_mutex_lock(&st->pen);
+	rc = write_at(st->dest.fd, p, n, x->at, e);
+	pthread_mutex_unlock(&st->pen);
+	if (rc < 0)
 		return -1;
 	x->at += n;
 	__atomic_store_n(&st->progress[x->i], x->at - x->from, __ATOMIC_RELEASE);
@@ -165,7 +190,7 @@ arrived(void *arg, const void *p, size_t n, struct err *e)
 		download_sum_update(&st->sum, p, n);
 	if (x->at / STRIDE == before / STRIDE)
 		return 0;
-	return record(x, e) < 0 ? -1 : download_hash_some(st, e);
+	return record(x, e) < 0 || download_hash_some(st, e) < 0 ? -1 : 0;
 }
 
 static int
@@ -177,7 +202,8 @@ fetch(struct piece *x, struct s3 *s, uint64_t len, struct err *e)
 	struct err ignored;
 	int attempts = 0, rc;
 	struct s3_get g = {.key = d->key, .from = x->at, .len = st->lay.nranges > 1 ? x->from + len - x->at : 0,
-		.coded = __atomic_load_n(&d->object.coded, __ATOMIC_RELAXED), .if_match = *d->object.etag ? d->object.etag : NULL, .data = arrived, .arg = x, .attempts = &attempts};
+		.coded = __atomic_load_n(&d->object.coded, __ATOMIC_RELAXED), .if_match = *d->object.etag ? d->object.etag : NULL, .data = arrived, .arg = x,
+		.room = x->room, .room_size = ROOM, .attempts = &attempts};
 
 	rc = s3_get(s, &g, &o, e);
 	/* Also of what failed; and that it cannot be recorded is then no news. */
@@ -204,8 +230,15 @@ download_range(struct download_state *st, struct s3 *s, unsigned i, struct err *
 {
 	struct piece x = {.st = st, .i = i, .recorded = st->progress[i]};
 	uint64_t len = download_layout_range(&st->lay, i, &x.from);
+	int rc;
 
 	x.at = x.from + st->progress[i];
 	/* An empty object is asked for too: only its reply says that it is there. */
-	return st->progress[i] < len || st->lay.size == 0 ? fetch(&x, s, len, e) : 0;
+	if (st->progress[i] == len && st->lay.size)
+		return 0;
+	if (st->lay.nranges > 1)
+		x.room = malloc(ROOM);
+	rc = fetch(&x, s, len, e);
+	free(x.room);
+	return rc;
 }

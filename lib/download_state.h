@@ -52,6 +52,7 @@ struct download_state {
 	struct download_sum sum;     /* of all, when there is one range: hashed as it arrives */
 	uint64_t *progress;          /* bytes at each range's beginning that are in the file; atomic */
 
+	pthread_mutex_t pen;         /* whose turn it is to write to the file */
 	pthread_mutex_t lock;        /* for what follows */
 	struct download_helper *helpers;
 	unsigned next;               /* ranges handed out so far */
@@ -71,8 +72,8 @@ void download_ranges_free(struct download_state *st);
 /* Fetch range i, or what it lacks. */
 int download_range(struct download_state *st, struct s3 *s, unsigned i, struct err *e);
 
-/* Hash what has come of several lanes, when that is worth while; all that is there to be hashed, when nothing else is to be done. -1
-   (ERR_LOCAL): it could not be read. */
+/* Hash some of what has come of several lanes, when that is worth while: 1, and 0 when it is not; or all that is there to be hashed, when
+   nothing else is to be done: 0. -1 (ERR_LOCAL): it could not be read. */
 int download_hash_some(struct download_state *st, struct err *e);
 int download_hash_rest(struct download_state *st, struct err *e);
 

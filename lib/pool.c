@@ -11,7 +11,7 @@
 #endif
 
 enum {
-	STACK = 256 * 1024,           /* a download that hashes takes about 145 KB of it */
+	STACK = 320 * 1024,           /* a download that hashes takes about 210 KB of it */
 	ONE = 256,                    /* one request in window_q8 */
 	NAP_NS = 1000000,             /* a smaller debt to the rate is left to grow: a system call costs as much */
 	BURST_NS = 50000000,          /* what the rate did not use for longer than this is lost */

@@ -160,6 +160,8 @@ struct s3_get {
 	const char *if_match;          /* ETag without quotes, or NULL */
 	int (*data)(void *arg, const void *p, size_t n, struct err *e);
 	void *arg;
+	char *room;                    /* where data's pieces are put together, of room_size bytes; NULL: on the stack, two TLS records */
+	size_t room_size;
 	int *attempts;                 /* counted up by the requests that were sent; may be NULL */
 };
 int s3_get(struct s3 *s, const struct s3_get *g, struct s3_object_info *o, struct err *e);

@@ -111,8 +111,11 @@ fill(struct s3 *s, char *p, size_t n, int *lost, struct err *e)
 	size_t len = 0;
 	ssize_t got = 1;
 
-	while (len < n && (got = http_read(&s->http, p + len, n - len, e)) > 0)
+	while (len < n && (got = http_read(&s->http, p + len, n - len, e)) > 0) {
 		len += (size_t)got;
+		if (s->store->moved)
+			s->store->moved(s->store->arg, (size_t)got);
+	}
 	*lost = got < 0;
 	return len;
 }
@@ -120,18 +123,16 @@ fill(struct s3 *s, char *p, size_t n, int *lost, struct err *e)
 static int
 deliver(struct s3 *s, struct get *x, uint64_t end, struct err *e)
 {
-	char piece[PIECE_MAX];
-	size_t want, n = 0;
+	char piece[PIECE_MAX], *room = x->g->room ? x->g->room : piece;
+	size_t most = x->g->room ? x->g->room_size : sizeof piece, want, n = 0;
 	int lost = 0;
 
 	do {
-		want = end - x->at < sizeof piece ? (size_t)(end - x->at) : sizeof piece;
-		n = want ? fill(s, piece, want, &lost, e) : 0;
-		if (n && s->store->moved)
-			s->store->moved(s->store->arg, n);
+		want = end - x->at < most ? (size_t)(end - x->at) : most;
+		n = want ? fill(s, room, want, &lost, e) : 0;
 		if (s3_stopped(s->store, e))
 			return -1;
-		if (n && x->g->data(x->g->arg, piece, n, e))
+		if (n && x->g->data(x->g->arg, room, n, e))
 			return -1;
 		x->at += n;
 	} while (n && n == want && !lost);

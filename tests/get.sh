@@ -312,7 +312,7 @@ ok "… the file" cmp outage.bin huge.bin
 
 # No room.
 if mkdir full && mount -t tmpfs -o size=16m tmpfs full 2>/dev/null; then
-	t "disk full" 1 '' '…No space left on device…Complete: 0/1' got "$P/big.bin" full/x
+	t "disk full, told at once" 1 '' '…room for … bytes…No space left on device…Complete: 0/1' got "$P/big.bin" full/x
 	is "… leaves nothing" "$(ls -A full)" ''
 	head -c 16000000 /dev/zero >full/filler
 	t "disk full, small" 1 '' '…No space left on device…' got "$P/small.bin" full/y
