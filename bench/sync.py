@@ -101,8 +101,9 @@ def latency(bench, count):
 
 
 def idle(bench, seconds):
+    """From when the connection is closed too, 20 s after the last request: that is the end of the work before."""
     with Daemon(bench, 0.2, 10) as d:
-        time.sleep(min(3, seconds))
+        time.sleep(min(23, seconds))
         before, used = wakeups(d.pid), cpu(d.pid)
         time.sleep(seconds)
         return {"wakeups": wakeups(d.pid) - before, "cpu": cpu(d.pid) - used, "rss": memory(d.pid)}
