@@ -1,189 +1,11 @@
-#include <stdlib.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-#include "json.h"
+#include <sys/stat.h>
 #include "log.h"
 #include "nfc.h"
-#include "transfer.h"
 #include "upload_files.h"
 #include "walk.h"
-
-enum { QUEUE_MAX = 256 };   /* files planned ahead: bounds the memory of a walk */
-
-/* One file; freed when it is finished. */
-struct item {
-	struct upload u;
-	struct upload_run *run;
-	struct turn *turn;       /* NULL: lines come as they come */
-	struct timespec started;
-	char path[];
-};
-
-static double
-mib(uint64_t bytes)
-{
-	return (double)bytes / 1048576;
-}
-
-static const char *
-shown_name(const char *path)
-{
-	return strcmp(path, "-") ? path_base(path) : "standard input";
-}
-
-static long
-ms_since(const struct timespec *t)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (long)(now.tv_sec - t->tv_sec) * 1000 + (now.tv_nsec - t->tv_nsec) / 1000000;
-}
-
-static struct item *
-item_of(const struct upload *u)
-{
-	return u->arg;
-}
-
-#define say(it, ...) turns_log(&(it)->run->turns, (it)->turn, __VA_ARGS__)
-
-static void
-print_json(const struct item *it, const char *status, const struct err *e)
-{
-	const struct upload_result *r = &it->u.r;
-	struct json j;
-
-	if (!client_args.json)
-		return;
-	json_begin(&j);
-	json_string(&j, "file", it->path);
-	json_string(&j, "status", status);
-	json_string(&j, "bucket", it->run->client->cfg.bucket);
-	json_string(&j, "key", *r->key ? r->key : it->u.plan.key);
-	json_number(&j, "size", *r->key ? r->size : it->u.plan.size);
-	if (*r->etag)
-		json_string(&j, "etag", r->etag);
-	json_seconds(&j, "seconds", it->started.tv_sec ? ms_since(&it->started) : 0);
-	json_number(&j, "attempts", (uint64_t)r->attempts);
-	json_number(&j, "resumed", r->resumed);
-	if (e)
-		json_string(&j, "error", e->msg);
-	turns_print(&it->run->turns, it->turn, json_text(&j));
-}
-
-static void
-started(struct upload *u)
-{
-	struct item *it = item_of(u);
-
-	clock_gettime(CLOCK_MONOTONIC, &it->started);
-	say(it, LOG_INFO, "Uploading: %s (%.2f MB)", shown_name(u->plan.path), mib(u->plan.size));
-}
-
-static void
-part(struct upload *u, int number, int percent)
-{
-	if (percent >= 0)
-		say(item_of(u), LOG_INFO, "  Part %d: %d%%", number, percent);
-	else
-		say(item_of(u), LOG_INFO, "  Part %d", number);
-}
-
-static void
-resumed(struct upload *u)
-{
-	say(item_of(u), LOG_INFO, "%s: goes on: %.2f MB are there already", shown_name(u->plan.path), mib(u->r.resumed));
-	progress_adjust(&transfer_progress, (int64_t)u->r.resumed);
-}
-
-static void
-note(struct upload *u, const char *text)
-{
-	say(item_of(u), LOG_WARNING, "%s: %s", shown_name(u->plan.path), text);
-}
-
-static const char *
-log_outcome(const struct upload *u, const char *bucket)
-{
-	if (u->r.outcome == UPLOAD_SKIPPED) {
-		say(item_of(u), LOG_INFO, "Skipped: s3://%s/%s (there already)", bucket, u->r.key);
-		return "skipped";
-	}
-	say(item_of(u), LOG_INFO, "Uploaded: s3://%s/%s", bucket, u->r.key);
-	return u->r.outcome == UPLOAD_SAME ? "same" : "uploaded";
-}
-
-static void
-free_item(struct item *it)
-{
-	turns_done(&it->run->turns, it->turn);
-	free(it);
-}
-
-static void
-finished(struct upload *u, const struct err *e)
-{
-	struct item *it = item_of(u);
-	struct upload_run *run = it->run;
-	const char *status = "failed";
-
-	if (e) {
-		say(it, LOG_ERROR, "Upload failed: %s: %s", shown_name(u->plan.path), e->msg);
-	} else {
-		status = log_outcome(u, run->client->cfg.bucket);
-		__atomic_add_fetch(&run->done, 1, __ATOMIC_RELAXED);
-	}
-	progress_file_done(&transfer_progress);
-	print_json(it, status, e);
-	free_item(it);
-}
-
-static struct item *
-new_item(struct upload_run *run, const char *path)
-{
-	size_t n = strlen(path) + 1;
-	struct item *it = calloc(1, sizeof *it + n);
-
-	if (it) {
-		memcpy(it->path, path, n);
-		it->run = run;
-		it->u.arg = it;
-	}
-	return it;
-}
-
-/* What could not even be planned. */
-static void
-refuse(struct item *it, const struct err *e)
-{
-	say(it, LOG_ERROR, "%s", e->msg);
-	print_json(it, "failed", e);
-	free_item(it);
-}
-
-static void
-send_item(struct item *it)
-{
-	struct upload_run *run = it->run;
-
-	it->u.plan.path = it->path;
-	if (run->dry_run) {
-		say(it, LOG_INFO, "Would upload: %s (%.2f MB) to s3://%s/%s", shown_name(it->path), mib(it->u.plan.size),
-			run->client->cfg.bucket, it->u.plan.key);
-		print_json(it, "planned", NULL);
-		run->done++;
-		free_item(it);
-		return;
-	}
-	progress_total(&transfer_progress, it->u.plan.size, 1);
-	if (!strcmp(it->path, "-") && !it->u.plan.size)
-		upload_stream(&run->pool, run->options, &it->u);
-	else
-		upload_submit(&run->pool, run->options, &it->u);
-	pool_wait(&run->pool, QUEUE_MAX);
-}
 
 static int
 in_shard(const struct upload_run *run, const char *rel)
@@ -287,19 +109,16 @@ static void
 walk_file(struct tree *t, const struct walk_entry *x)
 {
 	struct upload_run *run = t->run;
-	struct item *it;
+	struct upload_item *it;
 	struct err e = {0};
 	int fresh = 1;
 
 	if (!wanted(run, x->rel))
 		return;
-	run->files++;
-	if (!(it = new_item(run, x->path))) {
-		log_r2(LOG_ERROR, "%s: out of memory", x->path);
+	if (!(it = upload_item_new(run, x->path)))
 		return;
-	}
 	if (upload_plan(&it->u.plan, run->options, it->path, run->flat ? path_base(x->rel) : x->rel, &e) < 0) {
-		refuse(it, &e);
+		upload_item_refuse(it, &e);
 		return;
 	}
 	it->u.plan.named = (size_t)(x->rel - x->path);
@@ -312,9 +131,9 @@ walk_file(struct tree *t, const struct walk_entry *x)
 	else if (fresh < 0)
 		fail(&e, ERR_LOCAL, "%s: out of memory", x->path);
 	if (fresh > 0)
-		send_item(it);
+		upload_item_send(it);
 	else
-		refuse(it, &e);
+		upload_item_refuse(it, &e);
 }
 
 static void
@@ -403,21 +222,18 @@ check_operands(const struct upload_run *run, int *n, char **paths, struct err *e
 static void
 send_operand(struct upload_run *run, const char *path, struct nfc_set *keys)
 {
-	struct item *it = new_item(run, path);
+	struct upload_item *it = upload_item_new(run, path);
 	struct err e = {0};
 
-	run->files++;
-	if (!it) {
-		log_r2(LOG_ERROR, "%s: out of memory", path);
+	if (!it)
 		return;
-	}
 	it->turn = turns_take(&run->turns);
 	if (upload_plan(&it->u.plan, run->options, it->path, NULL, &e) < 0)
-		refuse(it, &e);
+		upload_item_refuse(it, &e);
 	else if (nfc_set_add(keys, nfc_hash(it->u.plan.key, strlen(it->u.plan.key))) >= 0)
-		send_item(it);
+		upload_item_send(it);
 	else
-		refuse(it, (fail(&e, ERR_LOCAL, "%s: out of memory", path), &e));
+		upload_item_refuse(it, (fail(&e, ERR_LOCAL, "%s: out of memory", path), &e));
 }
 
 static void
@@ -441,11 +257,7 @@ send_all(struct upload_run *run, int n, char **paths)
 int
 upload_files(struct upload_run *run, int n, char **paths, struct err *e)
 {
-	run->options->started = started;
-	run->options->part = part;
-	run->options->note = note;
-	run->options->resumed = resumed;
-	run->options->finished = finished;
+	upload_item_hooks(run->options);
 	if (check_operands(run, &n, paths, e) < 0)
 		return -1;
 	log_r2(LOG_INFO, "R2 client ready: %s", run->client->cfg.bucket);
