@@ -1,80 +1,13 @@
-#include <errno.h>
-#include <string.h>
 #include <stdio.h>
-#include <unistd.h>
+#include <string.h>
 #include "hash.h"
-#include "mime.h"
 #include "upload_parts.h"
-#include "utc.h"
 
 enum {
 	SENDS_MAX = 5,      /* a file that changes under every one of them is reported */
 	SHORT_HASH = 8,     /* hex digits that --if-exists rename inserts */
 	LOOK_FIRST = 1024 * 1024,   /* bytes from which on asking what is there is cheaper than sending in vain */
 };
-
-static const char *
-kind_of(mode_t mode)
-{
-	return S_ISDIR(mode) ? "a directory (-r uploads what is below it)" : S_ISFIFO(mode) ? "a FIFO, not a file"
-		: S_ISSOCK(mode) ? "a socket, not a file" : "a device, not a file";
-}
-
-static int
-plan_key(struct upload_plan *p, const struct upload_options *o, const char *name, const struct stat *st, struct err *e)
-{
-	char date[UTC_DATE_CAP] = "";
-	struct buf b = BUF(p->key);
-
-	if (o->key) {
-		buf_str(&b, o->key);
-	} else {
-		if (o->date && strcmp(o->date, "mtime"))
-			snprintf(date, sizeof date, "%s", o->date);
-		else if (!o->no_date)
-			utc_local_date(o->date ? st->st_mtim.tv_sec : o->now, date);
-		path_key_join(&b, o->prefix, date, name ? name : path_base(p->path));
-	}
-	if (!buf_ok(&b))
-		return fail(e, ERR_USAGE, "the key would be longer than %d bytes: shorten the prefix or the file's name",
-			PATH_KEY_MAX);
-	return path_key_check(p->key, e);
-}
-
-int
-upload_plan(struct upload_plan *p, const struct upload_options *o, const char *path, const char *name, struct err *e)
-{
-	char shown[ENC_SHOW_CAP];
-	struct stat st = {0};
-
-	*p = (struct upload_plan){.path = path};
-	if (!strcmp(path, "-")) {
-		if (fstat(STDIN_FILENO, &st) == 0 && S_ISREG(st.st_mode) && lseek(STDIN_FILENO, 0, SEEK_CUR) == 0)
-			p->size = (uint64_t)st.st_size;
-		return plan_key(p, o, name, &st, e);
-	}
-	if (stat(path, &st) < 0)
-		return errno == ENOENT || errno == ENOTDIR ? fail(e, ERR_LOCAL, "File not found: %s", path)
-			: fail_errno(e, "%s", enc_show(shown, sizeof shown, path));
-	if (!S_ISREG(st.st_mode))
-		return fail(e, ERR_LOCAL, "%s: is %s", enc_show(shown, sizeof shown, path), kind_of(st.st_mode));
-	p->size = (uint64_t)st.st_size;
-	if (p->size > S3_OBJECT_MAX)
-		return fail(e, ERR_LOCAL, "%s: %llu bytes: larger than the 5 TiB that fit one object: split it",
-			enc_show(shown, sizeof shown, path), (unsigned long long)p->size);
-	return plan_key(p, o, name, &st, e);
-}
-
-uint64_t
-upload_part_size(uint64_t size, uint64_t asked)
-{
-	const uint64_t mib = 1024 * 1024;
-	uint64_t least = (size + S3_PARTS_MAX - 1) / S3_PARTS_MAX;
-
-	if (least <= asked)
-		return asked;
-	return (least + mib - 1) / mib * mib;
-}
 
 /* "a/b.png" → "a/b-1a2b3c4d.png": the first digits of the content's MD5, which are those of a plain ETag too. */
 static int
@@ -94,33 +27,17 @@ renamed(char key[PATH_KEY_MAX + 1], const char *planned, const struct http_body 
 	return buf_ok(&b) ? 0 : fail(e, ERR_USAGE, "the renamed key would be longer than %d bytes", PATH_KEY_MAX);
 }
 
-const char *
-upload_if_match(const struct upload *u)
-{
-	return u->o->if_exists != UPLOAD_OVERWRITE && *u->own ? u->own : NULL;
-}
-
-int
-upload_if_absent(const struct upload *u)
-{
-	return u->o->if_exists != UPLOAD_OVERWRITE && !*u->own;
-}
-
 static int
 put(struct upload *u, struct s3 *s, struct err *e)
 {
-	const struct upload_options *o = u->o;
-	struct s3_put rq = {
-		.key = u->r.key, .body = u->src.body, .changed = source_changed, .changed_arg = &u->src,
-		.content_type = o->content_type ? o->content_type : mime_type(u->r.key),
-		.cache_control = o->cache_control, .storage_class = o->storage_class,
-		.meta = o->meta, .nmeta = o->nmeta, .if_absent = upload_if_absent(u), .if_match = upload_if_match(u),
-		.tag = u->tag,
-		.bare_match = u->bare_match,
-	};
+	struct s3_put rq = upload_request(u);
 	struct s3_put_result pr;
-	int rc = s3_put(s, &rq, &pr, e);
+	int rc;
 
+	rq.body = u->src.body;
+	rq.changed = source_changed;
+	rq.changed_arg = &u->src;
+	rc = s3_put(s, &rq, &pr, e);
 	u->r.attempts += pr.attempts;
 	memcpy(u->r.etag, pr.etag, sizeof u->r.etag);
 	return rc;
@@ -239,8 +156,9 @@ send_again(struct upload *u, struct s3 *s, struct err *e)
 	begin(u, s);
 }
 
-void
-upload_sent(struct upload *u, struct s3 *s, int rc, struct err *e)
+/* How sending u once ended: send it again, or under another name, or finish. */
+static void
+sent(struct upload *u, struct s3 *s, int rc, struct err *e)
 {
 	int same, had = *u->own != '\0';
 
@@ -316,9 +234,9 @@ begin(struct upload *u, struct s3 *s)
 	if (!may_send(u, s))
 		return;
 	if (u->src.body.len > u->o->threshold || u->src.body.len > S3_PUT_MAX)
-		parts_begin(u, s);
+		parts_begin(u, s, sent);
 	else
-		upload_sent(u, s, put(u, s, &e), &e);
+		sent(u, s, put(u, s, &e), &e);
 }
 
 static void

@@ -1,22 +1,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "mime.h"
 #include "upload_parts.h"
 
-uint64_t
-parts_len(const struct parts *ps, int index)
+static uint64_t
+part_len(const struct parts *ps, int index)
 {
 	uint64_t from = (uint64_t)index * ps->part_size, size = ps->u->src.body.len;
 
 	return size - from < ps->part_size ? size - from : ps->part_size;
-}
-
-void
-parts_note(const struct parts *ps, const char *text)
-{
-	if (ps->u->o->note)
-		ps->u->o->note(ps->u, text);
 }
 
 static void
@@ -32,20 +24,11 @@ free_parts(struct parts *ps)
 static int
 create(struct parts *ps, struct s3 *s, const char *id, struct err *e)
 {
-	const struct upload_options *o = ps->u->o;
-	struct s3_put rq = {
-		.key = ps->u->r.key, .content_type = o->content_type ? o->content_type : mime_type(ps->u->r.key),
-		.cache_control = o->cache_control, .storage_class = o->storage_class, .meta = o->meta, .nmeta = o->nmeta,
-		.tag = ps->u->tag,
-	};
-	struct err why;
+	struct s3_put rq = upload_request(ps->u);
 
 	if (s3_create(s, &rq, ps->upload_id, e) < 0)
 		return -1;
-	if (parts_begun(ps, id, &why) < 0) {
-		parts_note(ps, why.msg);
-		journal_remove(&ps->journal);
-	}
+	parts_begun(ps, id);
 	return 0;
 }
 
@@ -102,9 +85,11 @@ static void
 finish_parts(struct parts *ps, struct s3 *s)
 {
 	struct upload *u = ps->u;
+	struct s3_put rq = upload_request(u);
 	struct parts_complete c = {
-		{u->r.key, ps->upload_id, ps->parts, ps->n, upload_if_absent(u), upload_if_match(u), u->bare_match}, u->src.body.len,
+		{rq.key, ps->upload_id, ps->parts, ps->n, rq.if_absent, rq.if_match, rq.bare_match}, u->src.body.len,
 	};
+	upload_sent *tell = ps->tell;
 	struct err e = ps->e;
 	int rc = ps->failed ? -1 : 0;
 
@@ -121,7 +106,7 @@ finish_parts(struct parts *ps, struct s3 *s)
 		journal_remove(&ps->journal);
 	}
 	free_parts(ps);
-	upload_sent(u, s, rc, &e);
+	tell(u, s, rc, &e);
 }
 
 static int
@@ -137,7 +122,7 @@ send_part(struct parts *ps, int index, struct s3 *s, struct err *e)
 	struct err ignored;
 	int rc;
 
-	source_part(&part, &u->src.body, (uint64_t)index * ps->part_size, parts_len(ps, index));
+	source_part(&part, &u->src.body, (uint64_t)index * ps->part_size, ps->parts[index].size);
 	rq.body = part.body;
 	rq.body.arg = &part;
 	rc = s3_put(s, &rq, &pr, e);
@@ -211,7 +196,7 @@ run_part(struct pool_job *j, struct s3 *s)
 }
 
 static struct parts *
-new_parts(struct upload *u, struct err *e)
+new_parts(struct upload *u, upload_sent *tell, struct err *e)
 {
 	struct parts *ps = calloc(1, sizeof *ps);
 
@@ -220,6 +205,7 @@ new_parts(struct upload *u, struct err *e)
 		return NULL;
 	}
 	ps->u = u;
+	ps->tell = tell;
 	ps->journal.fd = -1;
 	ps->part_size = upload_part_size(u->src.body.len, u->o->part_size);
 	pthread_mutex_init(&ps->lock, NULL);
@@ -237,7 +223,7 @@ cut_into_parts(struct parts *ps, struct err *e)
 		return fail(e, ERR_LOCAL, "out of memory");
 	ps->n = n;
 	for (int i = 0; i < n; i++) {
-		ps->parts[i] = (struct s3_part){.number = i + 1, .size = parts_len(ps, i)};
+		ps->parts[i] = (struct s3_part){.number = i + 1, .size = part_len(ps, i)};
 		ps->jobs[i] = (struct part_job){{.run = run_part, .rank = (unsigned)i + 1}, ps, i};
 	}
 	return 0;
@@ -261,14 +247,14 @@ begin_or_resume(struct parts *ps, struct s3 *s, struct err *e)
 }
 
 void
-parts_begin(struct upload *u, struct s3 *s)
+parts_begin(struct upload *u, struct s3 *s, upload_sent *tell)
 {
 	struct err e = {0};
-	struct parts *ps = new_parts(u, &e);
+	struct parts *ps = new_parts(u, tell, &e);
 	int rc, over;
 
 	if (!ps) {
-		upload_sent(u, s, -1, &e);
+		tell(u, s, -1, &e);
 		return;
 	}
 	rc = begin_or_resume(ps, s, &e);

@@ -3,6 +3,9 @@
 #include "journal.h"
 #include "upload.h"
 
+/* How sending u once ended: 0, or -1 with *e. u is the receiver's again. */
+typedef void upload_sent(struct upload *u, struct s3 *s, int rc, struct err *e);
+
 struct part_job {
 	struct pool_job job;
 	struct parts *ps;
@@ -12,6 +15,7 @@ struct part_job {
 /* One multipart upload. Its last part job frees it. */
 struct parts {
 	struct upload *u;
+	upload_sent *tell;
 	char upload_id[S3_UPLOAD_ID_CAP];
 	uint64_t part_size;
 	int n, done;
@@ -29,15 +33,8 @@ struct parts {
 };
 
 /* Send u->src as the parts of a multipart upload under u->r.key: begun here, or gone on with from the journal. Queues the parts and
-   returns; upload_sent() is called in the worker that ends the last one. */
-void parts_begin(struct upload *u, struct s3 *s);
-
-/* upload.c's: the conditions to store under: in place of the object that is ours, and of no other; only where nothing is. */
-const char *upload_if_match(const struct upload *u);
-int upload_if_absent(const struct upload *u);
-
-/* upload.c's: how sending u once ended. Sends again, or renames, or finishes. */
-void upload_sent(struct upload *u, struct s3 *s, int rc, struct err *e);
+   returns; tell() is called in the worker that ends the last one. */
+void parts_begin(struct upload *u, struct s3 *s, upload_sent *tell);
 
 /* Complete the upload of these parts and look at what the server then has. 0: the object is there and has the ETag that the parts say;
    etag filled. -1: with code NoSuchUpload when the server dropped it. */
@@ -47,8 +44,9 @@ struct parts_complete {
 };
 int parts_complete(struct s3 *s, const struct parts_complete *c, char etag[S3_ETAG_CAP], struct err *e);
 
-uint64_t parts_len(const struct parts *ps, int index);   /* bytes of the part */
-void parts_note(const struct parts *ps, const char *text);
+/* upload_plan.c's: what each request says that makes u's object: its key, what it carries besides bytes, and that only an object
+   that is ours is replaced, or none. */
+struct s3_put upload_request(const struct upload *u);
 
 /* What is upload_resume.c's, in this order: */
 
@@ -61,5 +59,5 @@ void parts_journal(struct parts *ps, struct s3 *s);
 int parts_recall(struct parts *ps, struct s3 *s, const char *id);
 /* After the cutting into parts. 1: it is gone on with, and ps says what is there; 2: it was complete; 0: begin one; -1. */
 int parts_resume(struct parts *ps, struct s3 *s, struct err *e);
-/* Write it down as begun. -1: it cannot be gone on with. */
-int parts_begun(struct parts *ps, const char *id, struct err *e);
+/* Write it down as begun. When that fails it cannot be gone on with, which is noted. */
+void parts_begun(struct parts *ps, const char *id);

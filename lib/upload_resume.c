@@ -5,6 +5,13 @@
 #include "hash.h"
 #include "upload_parts.h"
 
+static void
+note(const struct parts *ps, const char *text)
+{
+	if (ps->u->o->note)
+		ps->u->o->note(ps->u, text);
+}
+
 /* What the object is to carry besides its bytes, as a number: another answer makes another upload. */
 static uint32_t
 settings_sum(const struct upload_options *o)
@@ -93,9 +100,9 @@ agree(struct parts *ps, struct s3 *s, struct err *e)
 	rc = s3_list_parts(s, ps->u->r.key, ps->upload_id, listed_part, &a, e);
 	for (int i = 0; i < ps->n && rc == 0; i++) {
 		if (*ps->parts[i].etag && !strcmp(ps->parts[i].etag, a.server[i].etag) &&
-		    a.server[i].size == parts_len(ps, i)) {
+		    a.server[i].size == ps->parts[i].size) {
 			ps->done++;
-			ps->u->r.resumed += parts_len(ps, i);
+			ps->u->r.resumed += ps->parts[i].size;
 		} else {
 			ps->parts[i].etag[0] = '\0';
 		}
@@ -171,11 +178,11 @@ abort_stale(struct parts *ps, struct s3 *s, struct before *b)
 	if (enc_unpercent(key, strlen(key), 0) < 0)
 		return;
 	if (strcmp(b->t.identity, s->store->cfg->bucket))
-		parts_note(ps, "an upload of this file to another bucket was cut off and is taken back: starts again");
+		note(ps, "an upload of this file to another bucket was cut off and is taken back: starts again");
 	else if (strcmp(key, ps->u->r.key))
-		parts_note(ps, "an upload of this file to another key was cut off and is taken back: starts again");
+		note(ps, "an upload of this file to another key was cut off and is taken back: starts again");
 	else
-		parts_note(ps, "the file or the settings changed since the upload was cut off: starts again");
+		note(ps, "the file or the settings changed since the upload was cut off: starts again");
 	s3_abort(s, b->t.identity, key, b->upload_id, &ignored);
 }
 
@@ -190,7 +197,7 @@ smaller_parts(struct parts *ps, struct s3 *s, const struct before *b)
 	if (ps->u->o->part_size != UPLOAD_PART_SIZE || b->part_size <= small || b->in_vain < b->through ||
 	    (uint64_t)b->through * b->part_size >= ps->u->src.body.len)
 		return 0;
-	parts_note(ps, "it was cut off before a part was through: starts again, with smaller parts");
+	note(ps, "it was cut off before a part was through: starts again, with smaller parts");
 	s3_abort(s, NULL, ps->u->r.key, b->upload_id, &ignored);
 	ps->part_size = small;
 	return 1;
@@ -237,7 +244,7 @@ parts_resume(struct parts *ps, struct s3 *s, struct err *e)
 	if (agree(ps, s, e) < 0) {
 		rc = strcmp(e->code, "NoSuchUpload") ? -1 : was_completed(ps, s) ? 2 : 0;
 		if (rc == 0) {
-			parts_note(ps, "the server has dropped the unfinished upload: starts again");
+			note(ps, "the server has dropped the unfinished upload: starts again");
 			forget_parts(ps);
 			ps->cuts = 0;
 		}
@@ -255,16 +262,20 @@ parts_journal(struct parts *ps, struct s3 *s)
 		return;
 	rc = open_journal(ps, s->store, &why);
 	if (rc == 1)
-		parts_note(ps, "another process is uploading this file: what this one sends cannot be gone on with");
+		note(ps, "another process is uploading this file: what this one sends cannot be gone on with");
 	else if (rc < 0)
-		parts_note(ps, why.msg);
+		note(ps, why.msg);
 }
 
-int
-parts_begun(struct parts *ps, const char *id, struct err *e)
+void
+parts_begun(struct parts *ps, const char *id)
 {
 	char token[S3_UPLOAD_ID_CAP + 24];
+	struct err why;
 
 	snprintf(token, sizeof token, "%llu %s", (unsigned long long)ps->part_size, ps->upload_id);
-	return journal_begin(&ps->journal, id, token, e);
+	if (journal_begin(&ps->journal, id, token, &why) < 0) {
+		note(ps, why.msg);
+		journal_remove(&ps->journal);
+	}
 }

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include "mime.h"
 #include "upload_parts.h"
 
 enum {
@@ -112,14 +111,10 @@ run_piece(struct pool_job *j, struct s3 *s)
 static int
 begin(struct stream *st, struct s3 *s, struct err *e)
 {
-	const struct upload_options *o = st->u->o;
-	struct s3_put rq = {
-		.key = st->u->r.key, .content_type = o->content_type ? o->content_type : mime_type(st->u->r.key),
-		.cache_control = o->cache_control, .storage_class = o->storage_class, .meta = o->meta, .nmeta = o->nmeta,
-	};
+	struct s3_put rq = upload_request(st->u);
 	struct s3_object_info there;
 
-	if (o->if_exists != UPLOAD_OVERWRITE && s3_head(s, rq.key, &there, e) == 0) {
+	if (st->u->o->if_exists != UPLOAD_OVERWRITE && s3_head(s, rq.key, &there, e) == 0) {
 		fail(e, ERR_HTTP, "there is an object at s3://%s/%s already, and standard input is too long to compare: "
 			"choose another --key", s->store->cfg->bucket, rq.key);
 		e->status = 412;
@@ -132,8 +127,9 @@ static int
 complete(struct stream *st, struct s3 *s, struct err *e)
 {
 	struct upload *u = st->u;
+	struct s3_put rq = upload_request(u);
 	struct parts_complete c = {
-		{u->r.key, st->upload_id, st->parts, st->n, u->o->if_exists != UPLOAD_OVERWRITE, NULL, 0}, st->size,
+		{rq.key, st->upload_id, st->parts, st->n, rq.if_absent, rq.if_match, rq.bare_match}, st->size,
 	};
 
 	u->r.size = st->size;
