@@ -1,4 +1,6 @@
 #pragma once
+/* What a command is, and what the commands and main.c share. */
+#include <stdio.h>
 #include "err.h"
 #include "opt.h"
 

@@ -7,9 +7,6 @@
 #include "path.h"
 #include "pool.h"
 
-enum { TOP_MAX = 1000000 };
-
-struct ls ls;
 static int sort = -1;
 static long jobs = 1;
 
@@ -20,7 +17,7 @@ static const struct opt opts[] = {
 	{0, "summary", NULL, "number and size of all objects at the end", opt_flag, &ls.summary, 0, 0},
 	{0, "summarize", NULL, "the same", opt_flag, &ls.summary, 0, 0},
 	{0, "sort", "name|size|time", "order: name as the server has it, largest or newest first", opt_choice, &sort, 0, 0},
-	{0, "top", "N", "the first N of that order [the largest]", opt_number, &ls.top, 1, TOP_MAX},
+	{0, "top", "N", "the first N of that order [the largest]", opt_number, &ls.top, 1, LS_SORT_MAX},
 	{0, "by-date", NULL, "files and bytes of each date folder below PREFIX [$R2_PREFIX]", opt_flag, &ls.by_date, 0, 0},
 	{0, "cost", NULL, "what storing it costs a month", opt_flag, &ls.cost, 0, 0},
 	{0, "price", "KEY=VALUE", "another price: storage=0.015", cost_price, NULL, 0, 0},

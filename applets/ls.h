@@ -4,6 +4,7 @@
 #include "cost.h"
 
 enum ls_sort { LS_NAME, LS_SIZE, LS_TIME };
+enum { LS_SORT_MAX = 1000000 };   /* rows that are kept in memory at most, some 200 bytes each */
 
 struct ls {
 	int recursive, human, names_only, summary, by_date, cost, uploads;
@@ -16,7 +17,7 @@ struct ls {
 	uint64_t rows;            /* objects, prefixes or uploads found */
 	struct cost_use all;
 };
-extern struct ls ls;
+extern struct ls ls;          /* ls_rows.c has it: the other files use that one, and not the other way round */
 
 /* Each takes one row of the listing, as struct s3_list's entry does, without its arg. */
 typedef int ls_show(const struct s3_entry *x, struct err *e);

@@ -7,6 +7,8 @@
 #include "size_text.h"
 #include "utc.h"
 
+struct ls ls;
+
 const char *
 ls_size(uint64_t n, char out[24])
 {

@@ -2,8 +2,6 @@
 #include <string.h>
 #include "ls.h"
 
-enum { SORT_MAX = 1000000 };   /* rows that are kept in memory at most, some 200 bytes each */
-
 /* A heap whose root is the row that would go first. */
 static struct row {
 	struct s3_entry x;   /* its strings follow */
@@ -68,8 +66,8 @@ make_room(struct err *e)
 
 	if (nrows < cap)
 		return 0;
-	if (nrows == SORT_MAX)
-		return fail(e, ERR_LOCAL, "more than %d objects: --sort keeps all of them in memory, --top N only N", SORT_MAX);
+	if (nrows == LS_SORT_MAX)
+		return fail(e, ERR_LOCAL, "more than %d objects: --sort keeps all of them in memory, --top N only N", LS_SORT_MAX);
 	if (!(p = realloc(rows, (cap ? 2 * cap : 64) * sizeof *rows)))
 		return fail(e, ERR_LOCAL, "out of memory: --sort keeps all rows, --top N only N");
 	rows = p;

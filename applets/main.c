@@ -21,8 +21,6 @@ static const struct applet *const applets[] = {
 	NULL,
 };
 
-char **applet_command;
-
 static const char *const applet_names[] = {
 #define APPLET(name) #name,
 #include "list.h"
@@ -79,19 +77,6 @@ overview(FILE *out, int rc)
 	fputc('\n', out);
 	opt_print(own_opts, out);
 	return rc;
-}
-
-void
-applet_help(const struct applet *a, FILE *out)
-{
-	fprintf(out, "usage: r2 %s [OPTION]... %s\n%s\n\n", a->name, a->operands, a->summary);
-	opt_print(a->opts[0], out);
-	if (a->opts[1])
-		opt_print(a->opts[1], out);
-	fputs("\nOptions of every command:\n", out);
-	opt_print(client_opts, out);
-	if (a->notes)
-		fprintf(out, "\n%s", a->notes);
 }
 
 static int

@@ -1,5 +1,6 @@
 #!/bin/bash
-# The house's floors: includes only go down, BearSSL is seen by two modules, the pure modules touch neither clock nor disk.
+# The house's floors: includes only go down, no files call each other in a circle, BearSSL is seen by two modules, the pure modules touch
+# neither clock nor disk.
 . "$(dirname "$0")/lib.sh"
 
 # From the ground up. A module includes itself and what stands on a lower line; a line with several means that they do
@@ -75,6 +76,32 @@ pure() {
 	done
 }
 
+# The objects of the tree $1 below $T/objects: those that make has built, but of a file that is another one now.
+objects() {
+	local f o
+	rm -rf "$T/objects"
+	mkdir -p "$T/objects/lib" "$T/objects/applets"
+	for f in lib/*.c applets/*.c; do
+		o=build/musl/${f%.c}.o
+		if [ "$o" -nt "$f" ] && cmp -s "$f" "$1/$f"; then
+			ln -s "$PWD/$o" "$T/objects/$f"
+		else
+			gcc -std=c11 -D_GNU_SOURCE -DR2_VERSION='""' -DR2_LIBC='""' -DR2_ARCH='""' -I"$1/lib" -Ibuild \
+				-isystem "${BEARSSL_SRC:-build/bearssl}/inc" -c -o "$T/objects/$f" "$1/$f" || return
+		fi
+	done
+}
+
+# Who uses whose functions and variables, file by file; tsort names a circle.
+no_circles() {
+	objects "$1" && (cd "$T/objects" && nm -AgP lib/*.c applets/*.c) | awk '
+		{ sub(/:$/, "", $1) }
+		$3 ~ /[Uw]/ { from[++n] = $1; what[n] = $2; next }
+		{ home[$2] = $1 }
+		END { for (i = 1; i <= n; i++) if (what[i] in home) print from[i], home[what[i]] }' >"$T/calls" &&
+		[ -s "$T/calls" ] && tsort "$T/calls" >/dev/null
+}
+
 # refused NAME FILE LINE COMPLAINT CHECK…: with LINE added to FILE in a copy of the tree, CHECK fails and says so.
 refused() {
 	local name=$1 file=$2 line=$3 complaint=$4 said
@@ -88,8 +115,10 @@ refused() {
 }
 
 ROOT=$(dirname "$TESTS")
+cd "$ROOT" || exit 1
 ok 'includes go down' arrows_go_down "$ROOT"
 ok 'every module has its floor' every_module_has_a_floor "$ROOT"
+ok 'no files call each other in a circle' no_circles "$ROOT"
 ok 'bearssl.h is included by hash and tls alone' bearssl_in_two_modules "$ROOT"
 for module in $PURE; do
 	[ ! -f "$ROOT/lib/$module.c" ] || ok "$module does no I/O and reads no clock" pure "$ROOT" "$module"
@@ -102,6 +131,9 @@ refused 'neighbours know nothing of each other' lib/http.h '#include "sigv4.h"' 
 refused 'lib knows no applet' lib/err.h '#include "applet.h"' 'no module of lib/' arrows_go_down
 refused 'nor by its path' lib/s3.c '#include "../applets/applet.h"' 'no module of lib/' arrows_go_down
 refused 'a file on no floor is found' lib/new.c '' 'new.c: on no floor' every_module_has_a_floor
+refused 'two files that call each other are found' lib/upload_plan.c \
+	$'void up(struct upload *u);\nvoid up(struct upload *u) { parts_begin(u, 0, 0); }' 'lib/upload_parts.c' no_circles
+refused 'applets too' applets/ls_rows.c $'void up(void);\nvoid up(void) { ls_days_end(); }' 'applets/ls_dates.c' no_circles
 refused 'BearSSL in a third module is found' lib/net.c '#include <bearssl.h>' 'lib/net.c' bearssl_in_two_modules
 refused 'BearSSL in an applet is found' applets/main.c '#include <bearssl_hash.h>' 'applets/main.c' bearssl_in_two_modules
 refused 'a clock in a pure module is found' lib/xml.c \

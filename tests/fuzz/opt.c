@@ -6,15 +6,6 @@
 
 enum { WORDS = 80 };
 
-/* What the applets want of main.c. */
-char **applet_command;
-
-void
-applet_help(const struct applet *a, FILE *out)
-{
-	(void)a, (void)out;
-}
-
 static const struct applet *const applets[] = {
 #define APPLET(name) &name##_applet,
 #include "../../applets/list.h"
