@@ -18,18 +18,9 @@ sync_path(const struct daemon *d, const char *rel, char *out, size_t cap)
 }
 
 static int
-matches(const char *pattern, const char *rel)
+matches(const struct opt_words *patterns, const char *rel)
 {
-	return path_match(pattern, rel, 1) || path_match(pattern, path_base(rel), 1);
-}
-
-static int
-any_matches(const struct opt_words *patterns, const char *rel)
-{
-	for (int i = 0; i < patterns->n; i++)
-		if (matches(patterns->v[i], rel))
-			return 1;
-	return 0;
+	return path_match_any(patterns->v, patterns->n, rel, 1);
 }
 
 static const char *
@@ -64,7 +55,7 @@ static int
 wanted_hidden(const struct opt_words *include, const char *rel)
 {
 	for (int i = 0; i < include->n; i++)
-		if (names_hidden(include->v[i], path_base(rel)) && matches(include->v[i], rel))
+		if (names_hidden(include->v[i], path_base(rel)) && path_match_any(&include->v[i], 1, rel, 1))
 			return 1;
 	return 0;
 }
@@ -90,7 +81,7 @@ sync_wanted(void *daemon, const char *rel, int is_dir)
 
 	/* Another daemon's state too: an inner directory may have had one. */
 	if (!strcmp(name, SYNC_STATE_NAME) || !strncmp(name, SYNC_GONE_PREFIX, strlen(SYNC_GONE_PREFIX)) ||
-		any_matches(&set->exclude, rel))
+		matches(&set->exclude, rel))
 		return 0;
 	/* Each upload would change them, and be followed by the next. */
 	for (size_t i = 0; i < sizeof d->own / sizeof *d->own; i++)
@@ -103,9 +94,6 @@ sync_wanted(void *daemon, const char *rel, int is_dir)
 	if (set->all)
 		return 1;
 	if (set->include.n)
-		return any_matches(&set->include, rel);
-	for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++)
-		if (path_match(defaults[i], name, 1))
-			return 1;
-	return 0;
+		return matches(&set->include, rel);
+	return path_match_any(defaults, sizeof defaults / sizeof *defaults, name, 1);
 }

@@ -17,10 +17,7 @@ in_shard(const struct upload_run *run, const char *rel)
 static int
 matches(const struct opt_words *patterns, const char *rel)
 {
-	for (int i = 0; i < patterns->n; i++)
-		if (path_match(patterns->v[i], rel, 0) || path_match(patterns->v[i], path_base(rel), 0))
-			return 1;
-	return 0;
+	return path_match_any(patterns->v, patterns->n, rel, 0);
 }
 
 static int

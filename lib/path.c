@@ -225,3 +225,12 @@ path_match(const char *pattern, const char *name, int any_case)
 		pattern++;
 	return !*pattern;
 }
+
+int
+path_match_any(const char *const *patterns, int n, const char *path, int any_case)
+{
+	for (int i = 0; i < n; i++)
+		if (path_match(patterns[i], path, any_case) || path_match(patterns[i], path_base(path), any_case))
+			return 1;
+	return 0;
+}

@@ -41,10 +41,7 @@ judge_time(const struct sweep *s, int64_t modified)
 int
 sweep_keeps(const struct sweep *s, const char *key)
 {
-	for (int i = 0; i < s->nkeep; i++)
-		if (path_match(s->keep[i], key, 0) || path_match(s->keep[i], path_base(key), 0))
-			return 1;
-	return 0;
+	return path_match_any(s->keep, s->nkeep, key, 0);
 }
 
 static int

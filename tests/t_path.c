@@ -174,6 +174,20 @@ test_match(void)
 			check(1);
 }
 
+static void
+test_match_any(void)
+{
+	static const char *const patterns[] = {"*.png", "a/b"};
+
+	check_int(path_match_any(patterns, 2, "x/y.png", 0), 1);
+	check_int(path_match_any(patterns, 2, "a/b", 0), 1);
+	check_int(path_match_any(patterns, 1, "a/b", 0), 0);
+	check_int(path_match_any(patterns + 1, 1, "x/a/b", 0), 0);
+	check_int(path_match_any(patterns, 2, "x/Y.PNG", 0), 0);
+	check_int(path_match_any(patterns, 2, "x/Y.PNG", 1), 1);
+	check_int(path_match_any(patterns, 0, "y.png", 0), 0);
+}
+
 int
 main(void)
 {
@@ -184,5 +198,6 @@ main(void)
 	test_s3_url();
 	test_bucket();
 	test_match();
+	test_match_any();
 	return test_end();
 }
