@@ -20,7 +20,7 @@ static struct sync_settings set = {
 	.settle_ms = 1000, .rescan_ms = 300000, .drain_ms = 30000, .delete_ms = -1, .jobs = 4, .nice = 10,
 	.part_size = UPLOAD_PART_SIZE, .threshold = UPLOAD_THRESHOLD,
 };
-static int ask_status, ask_health, rate_given;
+static int ask_status, ask_health;
 
 static int
 store_delete(const struct opt *o, const char *val, struct err *e)
@@ -29,13 +29,6 @@ store_delete(const struct opt *o, const char *val, struct err *e)
 		return opt_age(o, val, e);
 	set.delete_ms = 0;
 	return 0;
-}
-
-static int
-store_rate(const struct opt *o, const char *val, struct err *e)
-{
-	rate_given = 1;
-	return opt_size(o, val, e);
 }
 
 static const struct opt opts[] = {
@@ -58,7 +51,7 @@ static const struct opt opts[] = {
 	{'j', "jobs", "N", "requests at once, in all [4]", opt_number, &set.jobs, 1, POOL_WORKERS_MAX},
 	{0, "part-size", "SIZE", "size of the parts of a large file, K M G for 1024 [50M]", opt_size, &set.part_size, 0, 0},
 	{0, "multipart-threshold", "SIZE", "a larger file goes in parts [100M]", opt_size, &set.threshold, 0, 0},
-	{0, "limit-rate", "SIZE", "bytes a second over all connections [no limit]", store_rate, &set.rate, 0, 0},
+	{0, "limit-rate", "SIZE", "bytes a second over all connections [no limit]", transfer_rate, &set.rate, 0, 0},
 	{0, "nice", "N", "low priority at processor and disk, as nice(1); 0: none [10]", opt_number, &set.nice, 0, 19},
 	{0, "delete-after", "[AGE]", "remove local files once they are verified in the bucket, and AGE old (s m h d w)", store_delete,
 		&set.delete_ms, 0, INT64_C(100) * YEAR_S},
@@ -79,8 +72,6 @@ check_options(int operands, struct err *e)
 		return fail(e, ERR_USAGE, "one DIR at a time; a command to start stands behind --");
 	if (applet_command && !*applet_command)
 		return fail(e, ERR_USAGE, "the COMMAND behind -- is missing");
-	if (rate_given && !set.rate)
-		return fail(e, ERR_USAGE, "--limit-rate 0 would never finish: leave it out for no limit");
 	/* The next file of that name would take the place of the only copy of the first. */
 	if (set.delete_ms >= 0 && set.if_exists == SYNC_OVERWRITE)
 		return fail(e, ERR_USAGE, "--delete-after and --if-exists overwrite: what is removed here would be overwritten there; use rename");

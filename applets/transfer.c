@@ -11,23 +11,15 @@ enum { REPEAT_MS = 200 };   /* a signal that comes again sooner is the same one 
 
 long transfer_workers = 8;
 static uint64_t part_size_given = UPLOAD_PART_SIZE, rate;
-static int rate_given;
 static int progress_mode;
 struct progress transfer_progress;
 static struct s3_store *stoppable;
 static volatile sig_atomic_t signalled;
 
-static int
-store_rate(const struct opt *o, const char *val, struct err *e)
-{
-	rate_given = 1;
-	return opt_size(o, val, e);
-}
-
 const struct opt transfer_opts[] = {
 	{'j', "jobs", "N", "requests at once, in all [8]", opt_number, &transfer_workers, 1, POOL_WORKERS_MAX},
 	{0, "part-size", "SIZE", "size of the parts of a large file, K M G for 1024 [50M]", opt_size, &part_size_given, 0, 0},
-	{0, "limit-rate", "SIZE", "bytes a second over all connections [no limit]", store_rate, &rate, 0, 0},
+	{0, "limit-rate", "SIZE", "bytes a second over all connections [no limit]", transfer_rate, &rate, 0, 0},
 	{0, "progress", "auto|always|never", "a line with bar, rate and time left [auto: on a terminal]", opt_choice,
 		&progress_mode, 0, 0},
 	{0},
@@ -52,6 +44,16 @@ transfer_class(const struct opt *o, const char *val, struct err *e)
 }
 
 int
+transfer_rate(const struct opt *o, const char *val, struct err *e)
+{
+	if (opt_size(o, val, e) < 0)
+		return -1;
+	if (!*(uint64_t *)o->dest)
+		return fail(e, ERR_USAGE, "--%s 0 would never finish: leave it out for no limit", o->name);
+	return 0;
+}
+
+int
 transfer_sizes_check(uint64_t part_size, uint64_t threshold, struct err *e)
 {
 	if (part_size < S3_PART_MIN)
@@ -68,8 +70,6 @@ transfer_check(uint64_t *part_size, struct err *e)
 {
 	if (transfer_sizes_check(part_size_given, 0, e) < 0)
 		return -1;
-	if (rate_given && !rate)
-		return fail(e, ERR_USAGE, "--limit-rate 0 would never finish: leave it out for no limit");
 	*part_size = part_size_given;
 	return 0;
 }

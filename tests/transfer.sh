@@ -321,6 +321,7 @@ elapsed_ms t '--limit-rate: one file' 0 '' '…Complete: 1/1' up --limit-rate 2M
 ok "… takes its time" [ $took -ge 2700 ]
 mkdir rate
 for i in {1..12}; do random_file "rate/$i" $((M / 2)); done
+t '--limit-rate: none at all is refused' 2 '' '…--limit-rate 0 would never finish…' up --limit-rate 0 rate.bin
 elapsed_ms t '--limit-rate: many files' 0 '' '…Complete: 12/12' up -r --prefix "$P/rate" --limit-rate 2M rate
 ok "… over all connections" [ $took -ge 2700 ]
 elapsed_ms t '--limit-rate: in parts' 0 '' '…Complete: 1/1' up --prefix "$P/r2" --multipart-threshold 5M --part-size 5M --limit-rate 2M rate.bin
