@@ -4,8 +4,8 @@
 static const char lower[] = "0123456789abcdef";
 static const char upper[] = "0123456789ABCDEF";
 
-static int
-digit(char c)
+int
+enc_digit(int c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -31,8 +31,8 @@ int
 enc_unhex(const char *hex, unsigned char *out, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		int hi = digit(hex[2 * i]);
-		int lo = hi < 0 ? -1 : digit(hex[2 * i + 1]);
+		int hi = enc_digit(hex[2 * i]);
+		int lo = hi < 0 ? -1 : enc_digit(hex[2 * i + 1]);
 
 		if (lo < 0)
 			return -1;
@@ -155,8 +155,8 @@ enc_unpercent(char *s, size_t n, int plus_is_space)
 		char c = s[i];
 
 		if (c == '%') {
-			int hi = n - i > 2 ? digit(s[i + 1]) : -1;
-			int lo = hi < 0 ? -1 : digit(s[i + 2]);
+			int hi = n - i > 2 ? enc_digit(s[i + 1]) : -1;
+			int lo = hi < 0 ? -1 : enc_digit(s[i + 2]);
 
 			if (lo < 0)
 				return -1;

@@ -228,7 +228,7 @@ put_once(struct s3 *s, struct put_state *p, struct err *e)
 	struct s3_call c = {
 		.method = "PUT", .key = p->put->key, .body = &p->put->body, .is_write = !p->put->upload_id,
 		.query = query, .nquery = p->put->upload_id ? 2 : 0,
-		.if_none_match = p->put->if_absent ? "*" : NULL, 
+		.if_none_match = p->put->if_absent ? "*" : NULL,
 		.if_match = p->put->bare_match ? p->put->if_match : s3_quoted(match, p->put->if_match),
 		.changed = p->put->changed, .changed_arg = p->put->changed_arg, .reply = put_reply, .arg = p,
 	};

@@ -184,7 +184,7 @@ send_many(struct s3 *s, struct many *m, const struct buf *b, struct err *e)
 		.method = "POST", .key = "", .query = query, .nquery = 1, .is_write = 1, .whole = 1, .reply = many_reply, .arg = m,
 	};
 
-	s3_call_text(s, &c, &text, b->p, b->len);
+	s3_call_checked_text(s, &c, &text, b->p, b->len);
 	/* Still to be asked for again when there were no more attempts: then the last answer holds. */
 	if (s3_call(s, &c, e) < 0 && !m->again)
 		return -1;

@@ -221,7 +221,7 @@ put_rules(struct s3 *s, const struct rules *x, const struct wanted *w, struct er
 		c.method = "DELETE";
 	buf_str(&b, "</LifecycleConfiguration>");
 	if (*c.method == 'P')
-		s3_call_text(s, &c, &text, b.p, b.len);
+		s3_call_checked_text(s, &c, &text, b.p, b.len);
 	rc = s3_call(s, &c, e);
 	free(b.p);
 	return rc;

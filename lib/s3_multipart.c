@@ -3,7 +3,6 @@
 #include <string.h>
 #include "hash.h"
 #include "s3_call.h"
-#include "sigv4.h"
 #include "xml.h"
 
 enum { PART_XML_MAX = 256 };   /* bytes of one <Part> in the body of Complete */
@@ -74,14 +73,6 @@ s3_parts_etag(const struct s3_part *parts, int n, char etag[S3_ETAG_CAP])
 	buf_fmt(&b, "-%d", n);
 }
 
-static ssize_t
-read_text(void *arg, uint64_t off, void *p, size_t n, struct err *e)
-{
-	(void)e;
-	memcpy(p, (const char *)arg + off, n);
-	return (ssize_t)n;
-}
-
 static char *
 complete_body(const struct s3_complete *rq, size_t *len)
 {
@@ -122,30 +113,23 @@ int
 s3_complete(struct s3 *s, const struct s3_complete *rq, char etag[S3_ETAG_CAP], struct err *e)
 {
 	const struct pair query[] = {{"uploadId", rq->upload_id}};
-	unsigned char sum[HASH_SHA256_LEN];
-	char hex[2 * HASH_SHA256_LEN + 1], match[S3_QUOTED_CAP];
-	struct buf h = BUF(hex);
-	size_t len;
-	char *text = complete_body(rq, &len);
-	struct http_body body = {text ? len : 0, read_text, text};
+	char match[S3_QUOTED_CAP];
 	struct s3_call c = {
-		.method = "POST", .key = rq->key, .query = query, .nquery = 1, .body = &body, .is_write = 1,
-		.if_none_match = rq->if_absent ? "*" : NULL, 
+		.method = "POST", .key = rq->key, .query = query, .nquery = 1, .is_write = 1,
+		.if_none_match = rq->if_absent ? "*" : NULL,
 		.if_match = rq->bare_match ? rq->if_match : s3_quoted(match, rq->if_match),
-		.reply = complete_reply, .arg = etag, .payload = SIGV4_UNSIGNED,
+		.reply = complete_reply, .arg = etag,
 	};
+	struct s3_text text;
+	size_t len;
+	char *p = complete_body(rq, &len);
 	int rc;
 
-	if (!text)
+	if (!p)
 		return fail(e, ERR_LOCAL, "out of memory");
-	if (!s->store->cfg->tls) {
-		hash_sha256(text, len, sum);
-		enc_hex(&h, sum, sizeof sum);
-		c.payload = hex;
-	}
-	s3_call_field(&c, "content-type", "application/xml");
+	s3_call_text(s, &c, &text, p, len);
 	rc = s3_call(s, &c, e);
-	free(text);
+	free(p);
 	return rc;
 }
 

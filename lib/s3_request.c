@@ -17,23 +17,32 @@ read_text(void *arg, uint64_t off, void *p, size_t n, struct err *e)
 void
 s3_call_text(const struct s3 *s, struct s3_call *c, struct s3_text *t, const char *p, size_t n)
 {
-	struct buf m = BUF(t->md5), h = BUF(t->sha256);
+	struct buf h = BUF(t->sha256);
 	unsigned char sum[HASH_SHA256_LEN];
-	struct hash_md5 md5;
 
 	t->body = (struct http_body){n, read_text, (void *)(uintptr_t)p};
 	c->body = &t->body;
 	c->payload = SIGV4_UNSIGNED;
-	hash_md5_init(&md5);
-	hash_md5_update(&md5, p, n);
-	hash_md5_out(&md5, sum);
-	enc_base64(&m, sum, HASH_MD5_LEN);
 	if (!s->store->cfg->tls) {
 		hash_sha256(p, n, sum);
 		enc_hex(&h, sum, sizeof sum);
 		c->payload = t->sha256;
 	}
 	s3_call_field(c, "content-type", "application/xml");
+}
+
+void
+s3_call_checked_text(const struct s3 *s, struct s3_call *c, struct s3_text *t, const char *p, size_t n)
+{
+	struct buf m = BUF(t->md5);
+	unsigned char sum[HASH_MD5_LEN];
+	struct hash_md5 md5;
+
+	s3_call_text(s, c, t, p, n);
+	hash_md5_init(&md5);
+	hash_md5_update(&md5, p, n);
+	hash_md5_out(&md5, sum);
+	enc_base64(&m, sum, sizeof sum);
 	s3_call_field(c, "content-md5", t->md5);
 }
 

@@ -34,13 +34,13 @@ struct s3_call {
 	int attempts;                    /* out: requests that may have reached the server */
 };
 
-/* n bytes at p, in memory, as the body of c, which carries their MD5 for the server to check: XML.
-   All must live as long as the call. */
+/* n bytes at p, in memory, as the body of c: XML. All must live as long as the call. The checked one carries their MD5 for the server to check. */
 struct s3_text {
 	struct http_body body;
 	char md5[32], sha256[65];
 };
 void s3_call_text(const struct s3 *s, struct s3_call *c, struct s3_text *t, const char *p, size_t n);
+void s3_call_checked_text(const struct s3 *s, struct s3_call *c, struct s3_text *t, const char *p, size_t n);
 
 /* The bucket that c is for. */
 const char *s3_call_bucket(const struct s3 *s, const struct s3_call *c);

@@ -1,4 +1,5 @@
 #include <string.h>
+#include "enc.h"
 #include "xml_lex.h"
 
 int
@@ -45,16 +46,6 @@ xml_name_len(const char *s)
 	return local ? n + 1 + local : 0;
 }
 
-static int
-digit(int c, int base)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (base == 16 && ((c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F')))
-		return (c | 0x20) - 'a' + 10;
-	return -1;
-}
-
 /* "#233" or "#xE9". XML 1.0 forbids most control characters even so, but radosgw sends &#x1; for a key that has
    one, and a listing must not end there. NUL and surrogates are no characters anywhere. */
 static long
@@ -65,7 +56,7 @@ decode_number(const char *s, size_t n)
 	long value = 0;
 
 	for (; i < n; i++) {
-		if ((d = digit(s[i], base)) < 0)
+		if ((d = enc_digit(s[i])) < 0 || d >= base)
 			return -1;
 		value = value * base + d;
 		if (value > 0x10ffff)
