@@ -1,8 +1,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 #include "buf.h"
+#include "clock.h"
 #include "progress.h"
 
 enum {
@@ -187,15 +187,6 @@ progress_rate(struct progress_rate *r, int64_t ms, uint64_t bytes)
 	return n > UINT64_MAX / 1000 ? n / took * 1000 : n * 1000 / took;
 }
 
-static int64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static int
 terminal_width(void)
 {
@@ -253,7 +244,7 @@ is_due(struct progress *p, int64_t now)
 static void
 draw_when_due(struct progress *p)
 {
-	int64_t now = now_ms();
+	int64_t now = clock_ms();
 
 	if (!is_due(p, now) || pthread_mutex_trylock(&p->lock) != 0)
 		return;
@@ -266,7 +257,7 @@ void
 progress_start(struct progress *p, enum progress_mode mode)
 {
 	*p = (struct progress){.lock = PTHREAD_MUTEX_INITIALIZER};
-	p->drawn_ms = now_ms();   /* what is done at once needs no line */
+	p->drawn_ms = clock_ms();   /* what is done at once needs no line */
 	progress_rate(&p->rate, p->drawn_ms, 0);
 	p->active = mode == PROGRESS_ALWAYS || (mode == PROGRESS_AUTO && isatty(STDERR_FILENO));
 }
@@ -341,7 +332,7 @@ progress_redraw(void *progress)
 
 	if (!p->active)
 		return;
-	now = now_ms();
+	now = clock_ms();
 	if (is_due(p, now))
 		draw(p, now);
 	pthread_mutex_unlock(&p->lock);

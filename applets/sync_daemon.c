@@ -5,6 +5,7 @@
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
+#include "clock.h"
 #include "sync_daemon.h"
 #include "sync_log.h"
 #include "sync_report.h"
@@ -16,15 +17,6 @@ enum {
 	HURRY_MS = 2000,             /* between two attempts of a drain that an outage holds up */
 	REPEAT_MS = 200,             /* a signal that comes again sooner is the same one */
 };
-
-static int64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static void
 begin_drain(struct daemon *d, int64_t until, int scan)
@@ -214,7 +206,7 @@ wait_for_news(struct daemon *d, int64_t watchdog_at)
 
 	if (poll(fds, sizeof fds / sizeof *fds, wait_ms(d, watchdog_at)) < 0)
 		return;
-	d->now = now_ms();
+	d->now = clock_ms();
 	if (fds[0].revents)
 		read_signals(d);
 	if (fds[1].revents && read(d->wake_fd, &n, sizeof n) < 0)
@@ -279,7 +271,7 @@ loop(struct daemon *d)
 	int64_t watchdog_at = 0;
 
 	for (;;) {
-		d->now = now_ms();
+		d->now = clock_ms();
 		watch_step(d->watch, d->now);
 		sync_files_step(d);
 		watch_look(d->watch, &w);

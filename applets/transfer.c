@@ -1,8 +1,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+#include "clock.h"
 #include "log.h"
 #include "transfer.h"
 #include "upload.h"
@@ -78,15 +78,14 @@ transfer_check(uint64_t *part_size, struct err *e)
 static void
 on_signal(int sig)
 {
-	static struct timespec first;
-	struct timespec now;
+	static int64_t first_ms;
+	int64_t now_ms = clock_ms();
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	if (!signalled) {
 		signalled = sig;
-		first = now;
+		first_ms = now_ms;
 		__atomic_store_n(&stoppable->stop, 1, __ATOMIC_RELAXED);
-	} else if ((now.tv_sec - first.tv_sec) * 1000 + (now.tv_nsec - first.tv_nsec) / 1000000 >= REPEAT_MS) {
+	} else if (now_ms - first_ms >= REPEAT_MS) {
 		signal(sig, SIG_DFL);
 		raise(sig);
 	}

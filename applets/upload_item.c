@@ -1,6 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include "clock.h"
 #include "json.h"
 #include "log.h"
 #include "transfer.h"
@@ -18,15 +18,6 @@ static const char *
 shown_name(const char *path)
 {
 	return strcmp(path, "-") ? path_base(path) : "standard input";
-}
-
-static long
-ms_since(const struct timespec *t)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (long)(now.tv_sec - t->tv_sec) * 1000 + (now.tv_nsec - t->tv_nsec) / 1000000;
 }
 
 static struct upload_item *
@@ -53,7 +44,7 @@ print_json(const struct upload_item *it, const char *status, const struct err *e
 	json_number(&j, "size", *r->key ? r->size : it->u.plan.size);
 	if (*r->etag)
 		json_string(&j, "etag", r->etag);
-	json_seconds(&j, "seconds", it->started.tv_sec ? ms_since(&it->started) : 0);
+	json_seconds(&j, "seconds", it->started_ms ? (long)(clock_ms() - it->started_ms) : 0);
 	json_number(&j, "attempts", (uint64_t)r->attempts);
 	json_number(&j, "resumed", r->resumed);
 	if (e)
@@ -66,7 +57,7 @@ started(struct upload *u)
 {
 	struct upload_item *it = item_of(u);
 
-	clock_gettime(CLOCK_MONOTONIC, &it->started);
+	it->started_ms = clock_ms();
 	say(it, LOG_INFO, "Uploading: %s (%.2f MB)", shown_name(u->plan.path), mib(u->plan.size));
 }
 

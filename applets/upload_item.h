@@ -1,6 +1,6 @@
 #pragma once
 /* One file of r2 upload: to the engine, and what is told of it: log lines, --json, progress, the counts. */
-#include <time.h>
+#include <stdint.h>
 #include "client.h"
 #include "opt.h"
 #include "pool.h"
@@ -27,7 +27,7 @@ struct upload_item {
 	struct upload u;
 	struct upload_run *run;
 	struct turn *turn;       /* NULL: lines come as they come */
-	struct timespec started;
+	int64_t started_ms;      /* clock_ms; 0: not begun */
 	char path[];
 };
 

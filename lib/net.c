@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "buf.h"
+#include "clock.h"
 #include "enc.h"
 #include "net.h"
 #include "net_race.h"
@@ -62,17 +63,17 @@ net_send(struct net *n, const void *buf, size_t len, struct err *e)
 int
 net_poll(struct net *n, int want, int ms)
 {
-	return poll_fd(n->fd, want, net_now_ms() + ms);
+	return poll_fd(n->fd, want, clock_ms() + ms);
 }
 
 int
 net_wait(struct net *n, int want, struct err *e)
 {
-	int64_t deadline_ms = n->until_ms ? n->until_ms : net_now_ms() + n->timeout_ms, now_ms;
+	int64_t deadline_ms = n->until_ms ? n->until_ms : clock_ms() + n->timeout_ms, now_ms;
 	int got;
 
 	do {
-		now_ms = net_now_ms();
+		now_ms = clock_ms();
 		got = poll_fd(n->fd, want, deadline_ms - now_ms < NET_STOP_LOOK_MS ? deadline_ms : now_ms + NET_STOP_LOOK_MS);
 		if (got)
 			return got;
@@ -86,7 +87,7 @@ net_wait(struct net *n, int want, struct err *e)
 void
 net_limit(struct net *n, int on)
 {
-	n->until_ms = on ? net_now_ms() + n->timeout_ms : 0;
+	n->until_ms = on ? clock_ms() + n->timeout_ms : 0;
 }
 
 void
@@ -202,7 +203,7 @@ net_dial(struct net *n, const char *host, uint16_t port, const struct net_proxy 
 	struct err *e)
 {
 	struct net_peer to = {"", host, "R2_ENDPOINT", port, n->stop}, via = to;
-	int64_t deadline_ms = net_now_ms() + timeout_ms;
+	int64_t deadline_ms = clock_ms() + timeout_ms;
 	int on = 1;
 
 	if (proxy && proxy->port)

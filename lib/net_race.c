@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 #include "buf.h"
+#include "clock.h"
 #include "net.h"
 #include "net_race.h"
 
@@ -34,15 +34,6 @@ struct race {
 	const int *stop;
 };
 
-int64_t
-net_now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 int
 net_stopped(const int *stop)
 {
@@ -56,7 +47,7 @@ net_poll_until(struct pollfd *p, nfds_t n, int64_t deadline_ms)
 	int r;
 
 	do {
-		left = deadline_ms - net_now_ms();
+		left = deadline_ms - clock_ms();
 		r = poll(p, n, left > 0 ? (int)left : 0);
 	} while (r < 0 && errno == EINTR);
 	return r;
@@ -189,7 +180,7 @@ attempt_fail(struct race *r, struct attempt *a, int why)
 		close(a->fd);
 	a->fd = -1;
 	a->why = why;
-	r->next_ms = net_now_ms();   /* the next address need not wait for its turn */
+	r->next_ms = clock_ms();   /* the next address need not wait for its turn */
 }
 
 /* Start connecting to the next address. */
@@ -199,7 +190,7 @@ attempt_start(struct race *r)
 	struct attempt *a = &r->a[r->started++];
 	socklen_t len = a->addr.any.sa_family == AF_INET6 ? sizeof a->addr.in6 : sizeof a->addr.in;
 
-	r->next_ms = net_now_ms() + STAGGER_MS;
+	r->next_ms = clock_ms() + STAGGER_MS;
 	a->fd = socket(a->addr.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (a->fd < 0 || (connect(a->fd, &a->addr.any, len) < 0 && errno != EINPROGRESS && errno != EINTR))
 		attempt_fail(r, a, errno);
@@ -231,7 +222,7 @@ attempt_won(struct race *r, const struct pollfd *p)
 static int
 race_wait(struct race *r, struct pollfd *p)
 {
-	int64_t until = net_now_ms() + NET_STOP_LOOK_MS;
+	int64_t until = clock_ms() + NET_STOP_LOOK_MS;
 	int i, pending = 0;
 
 	if (until > r->deadline_ms)
@@ -255,9 +246,9 @@ race_run(struct race *r)
 	struct pollfd p[ADDR_MAX];
 	struct attempt *won = NULL;
 
-	r->next_ms = net_now_ms();
-	while (!won && net_now_ms() < r->deadline_ms && !net_stopped(r->stop)) {
-		while (r->started < r->count && net_now_ms() >= r->next_ms)
+	r->next_ms = clock_ms();
+	while (!won && clock_ms() < r->deadline_ms && !net_stopped(r->stop)) {
+		while (r->started < r->count && clock_ms() >= r->next_ms)
 			attempt_start(r);
 		if (race_wait(r, p))
 			won = attempt_won(r, p);

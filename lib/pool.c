@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "clock.h"
 #include "pool.h"
 #include "retry.h"
 
@@ -23,21 +24,6 @@ struct worker {
 	struct s3 s;
 };
 
-static int64_t
-now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-static int64_t
-now_ms(void)
-{
-	return now_ns() / 1000000;
-}
-
 static void
 wait_until(struct pool *p, pthread_cond_t *c, int64_t ns)
 {
@@ -53,7 +39,7 @@ stopping(const struct pool *p)
 static void
 nap(struct pool *p, pthread_cond_t *c, int64_t until_ns)
 {
-	int64_t look = now_ns() + LOOK_NS;
+	int64_t look = clock_ns() + LOOK_NS;
 
 	wait_until(p, c, look < until_ns ? look : until_ns);
 }
@@ -111,11 +97,11 @@ admit(void *arg)
 	int stopped;
 
 	pthread_mutex_lock(&p->lock);
-	while (!(stopped = stopping(p)) && (wait = brake_ms(p, now_ms())) != 0) {
+	while (!(stopped = stopping(p)) && (wait = brake_ms(p, clock_ms())) != 0) {
 		if (wait < 0)
 			pthread_cond_wait(&p->admitted, &p->lock);
 		else
-			nap(p, &p->admitted, now_ns() + wait * 1000000);
+			nap(p, &p->admitted, clock_ns() + wait * 1000000);
 	}
 	p->under_way += !stopped;
 	pthread_mutex_unlock(&p->lock);
@@ -171,7 +157,7 @@ observe(void *arg, const struct s3_attempt *a)
 	if (!a->why)
 		open_window(p);
 	else if (throttled(a))
-		cut_window(p, a, now_ms());
+		cut_window(p, a, clock_ms());
 	pthread_cond_broadcast(&p->admitted);
 	pthread_mutex_unlock(&p->lock);
 	if (p->observe)
@@ -191,7 +177,7 @@ paid_at(int64_t next_free, int64_t now, uint64_t n, uint64_t rate)
 static int
 sleep_until(struct pool *p, int64_t ns)
 {
-	while (!stopping(p) && now_ns() < ns)
+	while (!stopping(p) && clock_ns() < ns)
 		nap(p, &p->stopped, ns);
 	return stopping(p);
 }
@@ -202,7 +188,7 @@ moved(void *arg, size_t n)
 	struct pool *p = arg;
 
 	if (p->rate) {
-		int64_t now = now_ns(), paid;
+		int64_t now = clock_ns(), paid;
 
 		pthread_mutex_lock(&p->lock);
 		paid = paid_at(p->next_free_ns ? p->next_free_ns : now, now, n, p->rate);
@@ -222,7 +208,7 @@ pause_ms(void *arg, int ms)
 	int stopped;
 
 	pthread_mutex_lock(&p->lock);
-	stopped = sleep_until(p, now_ns() + ms * INT64_C(1000000));
+	stopped = sleep_until(p, clock_ns() + ms * INT64_C(1000000));
 	pthread_mutex_unlock(&p->lock);
 	return stopped;
 }
@@ -232,13 +218,13 @@ pause_ms(void *arg, int ms)
 static struct pool_job *
 next_job(struct pool *p, struct s3 *s)
 {
-	int64_t hang_up = now_ns() + POOL_IDLE_MS * INT64_C(1000000);
+	int64_t hang_up = clock_ns() + POOL_IDLE_MS * INT64_C(1000000);
 	struct pool_job *j;
 
 	while (!p->first && !p->closing) {
 		if (!s->ahead_running && !s->http.open) {
 			pthread_cond_wait(&p->work, &p->lock);
-		} else if (now_ns() < hang_up) {
+		} else if (clock_ns() < hang_up) {
 			wait_until(p, &p->work, hang_up);
 		} else {
 			pthread_mutex_unlock(&p->lock);

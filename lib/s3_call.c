@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include "clock.h"
 #include "retry.h"
 #include "s3_call.h"
 #include "utc.h"
@@ -14,15 +15,6 @@ enum {
 	SKEW_WORTH_S = 60,
 	OUTAGE_LOOK_MS = 2000,      /* how often, about, an unreachable store is tried */
 };
-
-static long
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (long)(t.tv_sec * 1000 + t.tv_nsec / 1000000);
-}
 
 static int
 pause_ms(const struct s3_store *st, int ms)
@@ -210,8 +202,8 @@ attempt(struct s3 *s, struct s3_call *c, struct http_reply *rp, struct err *e)
 /* What one call has tried so far. */
 struct tries {
 	int n, clock;
-	long start_ms;
-	long lost_ms;     /* since when there has been no answer, 0: not so far */
+	int64_t start_ms;
+	int64_t lost_ms;     /* since when there has been no answer, 0: not so far */
 };
 
 static void
@@ -230,11 +222,11 @@ report(const struct s3 *s, const struct s3_call *c, struct s3_attempt *a, const 
 /* A store that has answered before and cannot be reached now is an outage, not a mistake in the configuration: it is waited out
    as long as a stalled connection would be. */
 static int
-wait_out(const struct s3_store *st, const struct err *e, long since_ms)
+wait_out(const struct s3_store *st, const struct err *e, int64_t since_ms)
 {
 	int lost = e->kind == ERR_NET || e->kind == ERR_CONNECT || e->kind == ERR_NAME;
 
-	if (!lost || !__atomic_load_n(&st->answered, __ATOMIC_RELAXED) || now_ms() - since_ms >= st->cfg->timeout_ms)
+	if (!lost || !__atomic_load_n(&st->answered, __ATOMIC_RELAXED) || clock_ms() - since_ms >= st->cfg->timeout_ms)
 		return -1;
 	return OUTAGE_LOOK_MS / 2 + (int)(random32() % OUTAGE_LOOK_MS);
 }
@@ -256,7 +248,7 @@ next_wait(struct s3 *s, const struct s3_call *c, struct tries *t, struct err *e)
 		wait = 0;
 	} else {
 		if (e->kind == ERR_HTTP || !t->lost_ms)
-			t->lost_ms = now_ms();
+			t->lost_ms = clock_ms();
 		wait = retry_wait_ms(e, t->n + 1, s->store->cfg->retries, c->is_write, random32());
 		if (wait < 0 && retry_worthwhile(e))
 			wait = wait_out(s->store, e, t->lost_ms);
@@ -286,7 +278,7 @@ s3_call(struct s3 *s, struct s3_call *c, struct err *e)
 
 		if (go < 0)
 			return -1;
-		t.start_ms = now_ms();
+		t.start_ms = clock_ms();
 		c->progressed = 0;
 		rc = attempt(s, c, &rp, e);
 		http_finish(&s->http);
@@ -294,7 +286,7 @@ s3_call(struct s3 *s, struct s3_call *c, struct err *e)
 			s3_keep_secrets(s->store, e);
 		wait = rc < 0 && go ? next_wait(s, c, &t, e) : -1;
 		if (go)
-			report(s, c, &(struct s3_attempt){.status = rp.status, .ms = now_ms() - t.start_ms, .number = t.n,
+			report(s, c, &(struct s3_attempt){.status = rp.status, .ms = (long)(clock_ms() - t.start_ms), .number = t.n,
 				.again = wait >= 0, .wait_ms = wait}, rc < 0 ? e : NULL);
 		if (rc == 0 || wait < 0)
 			return rc;

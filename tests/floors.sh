@@ -6,7 +6,7 @@
 # From the ground up. A module includes itself and what stands on a lower line; a line with several means that they do
 # not know each other. NAME_part.c belongs to NAME.
 FLOORS='
-1 buf cpu
+1 buf cpu clock
 1 enc hash utc start
 1 err
 1 path opt log nfc

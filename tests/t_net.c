@@ -268,7 +268,7 @@ test_race(void)
 	const struct net_peer who = {"", "a.example", "R2_ENDPOINT", 0, NULL};
 	uint16_t deaf_port, open_port, closed_port;
 	int fill[3], deaf_fd = deaf(fill, "127.0.0.2", 0), fd = listen_on("127.0.0.1", 0, 5), closed = listen_on("127.0.0.3", 0, 5);
-	struct race r = {.deadline_ms = net_now_ms() + 20000};
+	struct race r = {.deadline_ms = clock_ms() + 20000};
 	struct attempt *won;
 	struct err e = {0};
 	int64_t begin;
@@ -282,14 +282,14 @@ test_race(void)
 	add_v4(&r, "127.0.0.2", deaf_port);
 	add_v4(&r, "127.0.0.1", open_port);
 	add_v4(&r, "127.0.0.3", closed_port);
-	begin = net_now_ms();
+	begin = clock_ms();
 	won = race_run(&r);
 	check(won == &r.a[1] && r.started == 2 && r.a[0].fd >= 0);
-	check(net_now_ms() - begin >= STAGGER_MS);
+	check(clock_ms() - begin >= STAGGER_MS);
 	close_all(&r);
 	/* One that refuses is followed at once. */
 	memset(&r, 0, sizeof r);
-	r.deadline_ms = net_now_ms() + 20000;
+	r.deadline_ms = clock_ms() + 20000;
 	add_v4(&r, "127.0.0.3", closed_port);
 	add_v4(&r, "127.0.0.1", open_port);
 	won = race_run(&r);
@@ -297,7 +297,7 @@ test_race(void)
 	close_all(&r);
 	/* None: each address with its own reason. */
 	memset(&r, 0, sizeof r);
-	r.deadline_ms = net_now_ms() + 100;
+	r.deadline_ms = clock_ms() + 100;
 	add_v4(&r, "127.0.0.3", closed_port);
 	add_v4(&r, "127.0.0.2", deaf_port);
 	check(race_run(&r) == NULL);
@@ -438,9 +438,9 @@ test_io(void)
 	/* A deadline is kept though signals interrupt the wait. */
 	sigaction(SIGALRM, &(struct sigaction){.sa_handler = tick}, NULL);
 	setitimer(ITIMER_REAL, &often, NULL);
-	begin = net_now_ms();
+	begin = clock_ms();
 	check_int(net_wait(&n, NET_IN, &e), -1);
-	check(net_now_ms() - begin >= 119);
+	check(clock_ms() - begin >= 119);
 	setitimer(ITIMER_REAL, &never, NULL);
 	check_int(e.kind, ERR_NET);
 	has(e.msg, "no progress for 0.1 s: timed out");

@@ -432,20 +432,20 @@ test_brake_cuts(void)
 	start(8, 0);
 	admit_all(8);
 	check_int(pool.under_way, 8);
-	check_int(brake_ms(&pool, now_ms()), -1);
+	check_int(brake_ms(&pool, clock_ms()), -1);
 	for (int i = 0; i < 8; i++)
 		ended("SlowDown", 503, 0, 1000000);
 	check_int(pool.window_q8, 4 * 256);
 	check_int(pool.under_way, 0);
 	admit_all(4);
-	check_int(brake_ms(&pool, now_ms()), -1);
+	check_int(brake_ms(&pool, clock_ms()), -1);
 	let_time_pass();
 	ended("SlowDown", 503, 0, 0);
 	ended("SlowDown", 503, 0, 1000000);
 	check_int(pool.window_q8, 2 * 256);
-	check_int(brake_ms(&pool, now_ms()), -1);
+	check_int(brake_ms(&pool, clock_ms()), -1);
 	ended("InternalError", 500, 0, 0);
-	check_int(brake_ms(&pool, now_ms()), 0);
+	check_int(brake_ms(&pool, clock_ms()), 0);
 	ended("InternalError", 500, 0, 0);
 	for (int i = 0; i < 3; i++) {
 		admit_all(1);
@@ -492,10 +492,10 @@ test_retry_after(void)
 
 	start(4, 0);
 	admit_all(3);
-	from = now_ms();
+	from = clock_ms();
 	ended("SlowDown", 503, 7, 1);
 	hold = pool.hold_until_ms;
-	check(hold >= from + 7000 && hold <= now_ms() + 7000);
+	check(hold >= from + 7000 && hold <= clock_ms() + 7000);
 	/* A shorter wish does not shorten it; another kind of failure has none. */
 	ended("SlowDown", 503, 2, 1);
 	ended("InternalError", 500, 99, 1);
@@ -506,12 +506,12 @@ test_retry_after(void)
 	pool.hold_until_ms = 0;
 	admit_all(1);
 	ended("SlowDown", 503, 999999, 1);
-	check(pool.hold_until_ms <= now_ms() + RETRY_AFTER_MAX_S * 1000);
+	check(pool.hold_until_ms <= clock_ms() + RETRY_AFTER_MAX_S * 1000);
 
 	/* And it is waited for, with the window open. */
-	hold = pool.hold_until_ms = now_ms() + 30;
+	hold = pool.hold_until_ms = clock_ms() + 30;
 	admit_all(1);
-	check(now_ms() >= hold);
+	check(clock_ms() >= hold);
 	pool_close(&pool);
 }
 
@@ -627,13 +627,13 @@ test_rate(void)
 	progress = 0;
 	pool.moved = own_moved;
 	pool.moved_arg = &progress;
-	from = now_ns();
+	from = clock_ns();
 	for (int i = 0; i < 4; i++) {
 		jobs[i] = (struct pool_job){.run = run_move};
 		pool_submit(&pool, &jobs[i]);
 	}
 	pool_wait(&pool, 0);
-	check(now_ns() - from >= 98000000);
+	check(clock_ns() - from >= 98000000);
 	check_int(progress, 40000);
 	check(pool.next_free_ns >= from + 100000000);
 	pool_close(&pool);
@@ -657,9 +657,9 @@ test_pause(void)
 	int64_t from;
 
 	start(1, 0);
-	from = now_ns();
+	from = clock_ns();
 	check_int(store.pause(store.arg, 5), 0);
-	check(now_ns() - from >= 5000000);
+	check(clock_ns() - from >= 5000000);
 	check_int(store.pause(store.arg, 0), 0);
 	pool_close(&pool);
 }
@@ -707,7 +707,7 @@ stop_all(int by_handler)
 		pool_submit(&pool, &late[i]);
 	}
 	door_wait(5);
-	pool.hold_until_ms = now_ms() + 3600000;
+	pool.hold_until_ms = clock_ms() + 3600000;
 	door_set(1);
 	/* Let them come to wait; when they have not yet, they must not begin to. */
 	for (int i = 0; i < 100; i++)

@@ -7,18 +7,12 @@
 #include <unistd.h>
 #include "test.h"
 
-static int64_t clock_ms = 1000;
-
-static int
-read_clock(struct timespec *t)
-{
-	*t = (struct timespec){clock_ms / 1000, clock_ms % 1000 * 1000000};
-	return 0;
-}
+static int64_t test_ms = 1000;
 
 static int screen_fd = -1;
 
-#define clock_gettime(id, t) read_clock(t)
+#include "clock.h"
+#define clock_ms() test_ms
 #undef STDERR_FILENO
 #define STDERR_FILENO screen_fd
 #include "../applets/progress.c"
@@ -275,16 +269,16 @@ test_terminal(void)
 	progress_total(&p, 4096, 2);
 	progress_moved(&p, 1024);
 	check_str(screen_read(&s), "");                  /* not before 200 ms have passed */
-	clock_ms += 200;
+	test_ms += 200;
 	progress_moved(&p, 1024);
 	strcat(all, screen_read(&s));
 	check_str(seen(all), " 50%    2.0 KiB/4.0 KiB   10.0 KiB/s   0:01 left  0/2 files");
 	check(strlen(all) <= 60 && *all == '\r');
-	clock_ms += 199;
+	test_ms += 199;
 	progress_moved(&p, 1);
 	progress_file_done(&p);
 	check_str(screen_read(&s), "");
-	clock_ms += 1;
+	test_ms += 1;
 	progress_file_done(&p);
 	strcat(all, screen_read(&s));
 	check_str(seen(all), " 50%    2.0 KiB/4.0 KiB    5.0 KiB/s   0:01 left  2/2 files");
@@ -294,7 +288,7 @@ test_terminal(void)
 	strcat(all, screen_read(&s));
 	check_str(seen(all), "");
 	check(all[strlen(all) - 1] == '\r');
-	clock_ms += 1000;
+	test_ms += 1000;
 	progress_moved(&p, 1);                           /* by another thread it would be: nobody draws in between */
 	check_str(screen_read(&s), "");
 	progress_redraw(&p);
@@ -304,7 +298,7 @@ test_terminal(void)
 	progress_redraw(&p);                             /* drawn just now: not again */
 	strcat(all, screen_read(&s));
 	check_str(seen(all), "");
-	clock_ms += 200;
+	test_ms += 200;
 	progress_moved(&p, 0);
 	strcat(all, screen_read(&s));
 	check(strstr(seen(all), " 50%") != NULL);
@@ -313,7 +307,7 @@ test_terminal(void)
 	strcat(all, screen_read(&s));
 	check_str(seen(all), "");
 	check(all[strlen(all) - 1] == '\r');
-	clock_ms += 1000;
+	test_ms += 1000;
 	progress_moved(&p, 1);
 	progress_total(&p, 1, 1);
 	progress_file_done(&p);
@@ -336,12 +330,12 @@ test_shorter(void)
 	screen_open(&s, 120);
 	progress_start(&p, PROGRESS_ALWAYS);
 	progress_total(&p, 1 << 20, 10);
-	clock_ms += 200;
+	test_ms += 200;
 	progress_moved(&p, 1 << 19);
 	strcat(all, screen_read(&s));
 	check_int(strlen(all), 120);
 	check_int(ioctl(s.ours, TIOCSWINSZ, &w), 0);
-	clock_ms += 200;
+	test_ms += 200;
 	progress_moved(&p, 0);
 	strcat(all, screen_read(&s));
 	check_str(seen(all), "[======>     ]  50%");
@@ -359,11 +353,11 @@ test_adjusted(void)
 	progress_start(&p, PROGRESS_AUTO);
 	progress_total(&p, 4000, 1);
 	progress_adjust(&p, 3000);                       /* there already: done, but no rate */
-	clock_ms += 1000;
+	test_ms += 1000;
 	progress_moved(&p, 500);
 	check_str(seen(screen_read(&s)), " 87%    3.4 KiB/3.9 KiB      500 B/s   0:01 left");
 	progress_adjust(&p, -3600);                      /* more than ever was: not below nothing */
-	clock_ms += 1000;
+	test_ms += 1000;
 	progress_moved(&p, 0);
 	check_str(seen(screen_read(&s)), "  0%        0 B/3.9 KiB      250 B/s   0:16 left");
 	progress_stop(&p);
@@ -379,7 +373,7 @@ shows(enum progress_mode mode, int columns, int want)
 	screen_open(&s, columns);
 	progress_start(&p, mode);
 	progress_total(&p, 100, 1);
-	clock_ms += 200;
+	test_ms += 200;
 	progress_moved(&p, 50);
 	check_int(*screen_read(&s) != '\0', want);
 	progress_stop(&p);
@@ -443,7 +437,7 @@ test_threads(void)
 		pthread_join(t[i], NULL);
 	check_int(p.moved, THREADS * ROUNDS * 3);
 	check_int(p.files, THREADS * ROUNDS / 100);
-	clock_ms += 200;
+	test_ms += 200;
 	progress_moved(&p, 0);
 	check(strstr(seen(screen_read(&s)), "100%") != NULL);
 	progress_stop(&p);
