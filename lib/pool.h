@@ -20,7 +20,7 @@ struct pool_job {
 
 /* The brake: how many requests may be under way at once. A SlowDown halves it (once for all the requests that were
    under way together), each success opens it a little, up to the number of workers.
-   All fields but moved and moved_arg are pool.c's. */
+   All fields but moved and moved_arg are pool*.c's. */
 struct pool {
 	struct s3_store *store;
 	int max;                /* workers at most */

@@ -26,6 +26,7 @@ counted_timedwait(pthread_cond_t *c, pthread_mutex_t *m, const struct timespec *
 #define POOL_IDLE_MS 10
 #define pthread_create stubborn_create
 #define pthread_cond_timedwait counted_timedwait
+#include "../lib/pool_brake.c"
 #include "../lib/pool.c"
 #undef pthread_create
 #undef pthread_cond_timedwait
