@@ -14,28 +14,8 @@ enum {
 	METRICS_MS = 1000,           /* between two writings when something happens, */
 	METRICS_IDLE_MS = 15000,     /* and while something only waits */
 	SWEEP_SCANS = 5,             /* scans between two looks for what has gone, where nothing else tells */
-	HURRY_MS = 2000,             /* between two attempts of a drain that an outage holds up */
 	REPEAT_MS = 200,             /* a signal that comes again sooner is the same one */
 };
-
-static void
-begin_drain(struct daemon *d, int64_t until, int scan)
-{
-	d->phase = SYNC_DRAINS;
-	d->drain_until = until;
-	notify_send("STOPPING=1");
-	sync_hurry(d->sync, d->now);
-	d->hurry_at = d->now + HURRY_MS;
-	if (scan)
-		watch_rescan(d->watch);
-}
-
-/* --once, and no COMMAND whose end is waited for. */
-static int
-only_once(const struct daemon *d)
-{
-	return d->set->once && !d->child.pid && d->phase == SYNC_RUNS;
-}
 
 /* The first whole scan is done: nothing that happens from now on can be missed. */
 static void
@@ -52,8 +32,8 @@ became_ready(struct daemon *d)
 	notify_send("READY=1\nSTATUS=Watching");
 	if (d->child.pid)
 		child_start(&d->child);
-	if (only_once(d))
-		begin_drain(d, -1, 0);
+	if (sync_only_once(d))
+		sync_drain_begin(d, -1, 0);
 }
 
 /* The keys may have been renewed, in the env file or a mounted secret: what failed for the old ones is tried at once. */
@@ -96,7 +76,7 @@ on_signal(struct daemon *d, int sig)
 		first = d->now;
 		sync_log(0, "Stopping: %s", strsignal(sig));
 		/* What no event tells of has not been seen since the last scan. */
-		begin_drain(d, d->now + d->set->drain_ms, 1);
+		sync_drain_begin(d, d->now + d->set->drain_ms, 1);
 	} else if (d->now - first >= REPEAT_MS) {
 		sync_files_save(d, 1);
 		sigemptyset(&set);
@@ -215,55 +195,6 @@ wait_for_news(struct daemon *d, int64_t watchdog_at)
 		answer(d);
 }
 
-/* While a drain has time, what failed for the network's sake is tried again and again: the outage may be over before the time is. */
-static int
-outlasts(struct daemon *d, const struct sync_counts *c)
-{
-	if (!c->outage || d->drain_until < 0)
-		return 0;
-	if (d->now >= d->hurry_at) {
-		d->hurry_at = d->now + HURRY_MS;
-		sync_hurry(d->sync, d->now);
-	}
-	return 1;
-}
-
-/* A drain is over when nothing is left that could still be done: what a writer holds open, and what was refused, is not. */
-static int
-drained(struct daemon *d)
-{
-	struct watch_state w;
-	struct sync_counts c;
-
-	if (d->phase != SYNC_DRAINS)
-		return 0;
-	if (d->drain_until >= 0 && d->now >= d->drain_until)
-		return 1;
-	watch_look(d->watch, &w);
-	sync_count(d->sync, &c);
-	if (w.scanning || c.n[SYNC_RUNNING] || sync_files_ended(d))
-		return 0;
-	if (sync_paused(d->sync))
-		return 1;
-	if (c.n[SYNC_QUIET] + c.n[SYNC_LOOKING] + c.n[SYNC_READY] || outlasts(d, &c))
-		return 0;
-	/* --once waits for writers too, but not for ever. */
-	if (d->set->once && c.n[SYNC_HELD] && d->drain_until < 0) {
-		d->drain_until = d->now + d->set->drain_ms;
-		return 0;
-	}
-	return !(d->set->once && c.n[SYNC_HELD]);
-}
-
-/* Once means not to wait for a directory that cannot be read, nor for ever for descriptors. */
-static int
-waits_in_vain(const struct daemon *d, const struct watch_state *w)
-{
-	if (!only_once(d) && !(d->set->once && d->phase == SYNC_DRAINS))
-		return 0;
-	return w->held_ms > d->set->drain_ms || (only_once(d) && !w->scanning && !w->root_there);
-}
-
 static void
 loop(struct daemon *d)
 {
@@ -277,10 +208,10 @@ loop(struct daemon *d)
 		watch_look(d->watch, &w);
 		if (!d->ready && w.scanned)
 			became_ready(d);
-		if (waits_in_vain(d, &w))
-			begin_drain(d, d->now, 0);
+		if (sync_waits_in_vain(d, &w))
+			sync_drain_begin(d, d->now, 0);
 		if (d->child.pid && d->child.ended && d->phase == SYNC_RUNS)
-			begin_drain(d, d->now + d->set->drain_ms, 1);
+			sync_drain_begin(d, d->now + d->set->drain_ms, 1);
 		/* Where no event tells what goes, the scans do. */
 		if (d->sweep_at < 0 && (d->set->poll || w.polled) && w.scans > d->swept_scans + SWEEP_SCANS)
 			d->sweep_at = d->now;
@@ -293,7 +224,7 @@ loop(struct daemon *d)
 		sync_files_save(d, 0);
 		write_metrics(d);
 		tend_watchdog(d, &watchdog_at);
-		if (drained(d))
+		if (sync_drain_over(d))
 			return;
 		wait_for_news(d, watchdog_at);
 	}

@@ -78,40 +78,51 @@ struct daemon {
 
 #define SYNC_SCANNED "/scanned"  /* a path that no file has: the ledger's note that a first scan was finished */
 
-/* Everything that stands before the loop: state, lock, ledger, signals, socket, COMMAND's process, fewer rights, workers, watch. */
+/* sync_daemon.c. Watch, upload, until it is stopped: the exit status, or -1. d has dir and set; the rest is zero. */
+int sync_daemon(struct daemon *d, struct err *e);
+
+/* sync_start.c. Everything that stands before the loop: state, lock, ledger, signals, socket, COMMAND's process, fewer rights, workers, watch. */
 int sync_daemon_start(struct daemon *d, struct err *e);
 
-/* Which paths are ours; for watch. */
+/* sync_drain.c: the end, while what is due is still done. */
+/* From now on, until that time (-1: as long as it takes); scan: for what no event tells of. */
+void sync_drain_begin(struct daemon *d, int64_t until, int scan);
+/* 1 when nothing is left that could still be done: what a writer holds open, and what was refused, is not. */
+int sync_drain_over(struct daemon *d);
+/* --once, and no COMMAND whose end is waited for. */
+int sync_only_once(const struct daemon *d);
+/* Once means not to wait for a directory that cannot be read, nor for ever for descriptors. */
+int sync_waits_in_vain(const struct daemon *d, const struct watch_state *w);
+
+/* sync_filter.c. Which paths are ours; for watch. */
 int sync_wanted(void *daemon, const char *rel, int is_dir);
 /* The file at rel below DIR, for opening it. */
 void sync_path(const struct daemon *d, const char *rel, char *out, size_t cap);
-/* What watch tells. */
+
+/* sync_look.c. What watch tells. */
 void sync_changed(void *daemon, const char *rel, const struct stat *st);
 void sync_vanished(void *daemon, const char *rel, int is_dir);
-
-/* --delete-after, for a file whose verified object the ledger knows: it goes once the ledger is synced, and it is old enough. */
-void sync_consider_removal(struct daemon *d, const char *rel, const struct stat *st);
-
-/* x could not be looked at, or sent: it is tried again, and said if that is news. */
-void sync_failed_at(struct daemon *d, struct sync_entry *x, const struct err *e);
 /* Whatever the ledger has and is not there any more is looked at, as if an event had told of it: deleted while nobody watched, moved away with its
    directory. What comes at such a path later is another file. */
 void sync_sweep(struct daemon *d);
-/* Upload x, which sync_start has handed out. */
-void sync_begin(struct daemon *d, struct sync_entry *x);
-/* Take what workers are done with: into the ledger, the log, the decisions. 1: there was some. */
-int sync_settle(struct daemon *d);
-
-/* Fill the two kinds of upload options, and take the store's observer: before the pool is opened. */
-void sync_files_open(struct daemon *d);
 /* Look at what is quiet, begin what can begin, settle what has ended. 1: something was done. */
 int sync_files_step(struct daemon *d);
-/* Write and fsync the ledger when that is due; soon: now. Then removes what --delete-after lets go. */
-void sync_files_save(struct daemon *d, int now);
-/* When that is due, -1: never. */
-int64_t sync_files_save_at(const struct daemon *d);
+
+/* sync_send.c. Fill the two kinds of upload options, and take the store's observer: before the pool is opened. */
+void sync_files_open(struct daemon *d);
+/* Upload x, which sync_start has handed out. */
+void sync_begin(struct daemon *d, struct sync_entry *x);
+
+/* sync_settle.c. x could not be looked at, or sent: it is tried again, and said if that is news. */
+void sync_failed_at(struct daemon *d, struct sync_entry *x, const struct err *e);
+/* Take what workers are done with: into the ledger, the log, the decisions. 1: there was some. */
+int sync_settle(struct daemon *d);
 /* Ended uploads have not been settled yet. */
 int sync_files_ended(struct daemon *d);
 
-/* Watch, upload, until it is stopped: the exit status, or -1. d has dir and set; the rest is zero. */
-int sync_daemon(struct daemon *d, struct err *e);
+/* sync_keep.c. --delete-after, for a file whose verified object the ledger knows: it goes once the ledger is synced, and it is old enough. */
+void sync_consider_removal(struct daemon *d, const char *rel, const struct stat *st);
+/* Write and fsync the ledger when that is due, or now. Then removes what --delete-after lets go. */
+void sync_files_save(struct daemon *d, int now);
+/* When that is due, -1: never. */
+int64_t sync_files_save_at(const struct daemon *d);

@@ -1,0 +1,69 @@
+#include "sync_daemon.h"
+#include "sync_report.h"
+
+enum { HURRY_MS = 2000 };        /* between two attempts of a drain that an outage holds up */
+
+void
+sync_drain_begin(struct daemon *d, int64_t until, int scan)
+{
+	d->phase = SYNC_DRAINS;
+	d->drain_until = until;
+	notify_send("STOPPING=1");
+	sync_hurry(d->sync, d->now);
+	d->hurry_at = d->now + HURRY_MS;
+	if (scan)
+		watch_rescan(d->watch);
+}
+
+int
+sync_only_once(const struct daemon *d)
+{
+	return d->set->once && !d->child.pid && d->phase == SYNC_RUNS;
+}
+
+/* While a drain has time, what failed for the network's sake is tried again and again: the outage may be over before the time is. */
+static int
+outlasts(struct daemon *d, const struct sync_counts *c)
+{
+	if (!c->outage || d->drain_until < 0)
+		return 0;
+	if (d->now >= d->hurry_at) {
+		d->hurry_at = d->now + HURRY_MS;
+		sync_hurry(d->sync, d->now);
+	}
+	return 1;
+}
+
+int
+sync_drain_over(struct daemon *d)
+{
+	struct watch_state w;
+	struct sync_counts c;
+
+	if (d->phase != SYNC_DRAINS)
+		return 0;
+	if (d->drain_until >= 0 && d->now >= d->drain_until)
+		return 1;
+	watch_look(d->watch, &w);
+	sync_count(d->sync, &c);
+	if (w.scanning || c.n[SYNC_RUNNING] || sync_files_ended(d))
+		return 0;
+	if (sync_paused(d->sync))
+		return 1;
+	if (c.n[SYNC_QUIET] + c.n[SYNC_LOOKING] + c.n[SYNC_READY] || outlasts(d, &c))
+		return 0;
+	/* --once waits for writers too, but not for ever. */
+	if (d->set->once && c.n[SYNC_HELD] && d->drain_until < 0) {
+		d->drain_until = d->now + d->set->drain_ms;
+		return 0;
+	}
+	return !(d->set->once && c.n[SYNC_HELD]);
+}
+
+int
+sync_waits_in_vain(const struct daemon *d, const struct watch_state *w)
+{
+	if (!sync_only_once(d) && !(d->set->once && d->phase == SYNC_DRAINS))
+		return 0;
+	return w->held_ms > d->set->drain_ms || (sync_only_once(d) && !w->scanning && !w->root_there);
+}

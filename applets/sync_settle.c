@@ -1,0 +1,180 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+#include "enc.h"
+#include "json.h"
+#include "log.h"
+#include "path.h"
+#include "sync_file.h"
+#include "sync_log.h"
+
+static uint32_t
+random32(void)
+{
+	uint32_t r = 0;
+
+	if (getrandom(&r, sizeof r, GRND_NONBLOCK) != sizeof r)
+		r = (uint32_t)clock();
+	return r;
+}
+
+static void
+tell_failure(const struct sync_entry *x, const struct err *e, int64_t wait_ms)
+{
+	char again[32];
+	int64_t s = (wait_ms + 999) / 1000;
+	int minutes = s >= 100;
+
+	snprintf(again, sizeof again, "%" PRId64 " %s", minutes ? (s + 30) / 60 : s, minutes ? "min" : "s");
+	sync_log(1, "FAILED: %s: %s (tries again in %s)", path_base(x->rel), e->msg, again);
+}
+
+void
+sync_keep_error(struct daemon *d, const char *name, const char *msg)
+{
+	struct buf b;
+
+	pthread_mutex_lock(&d->lock);
+	b = (struct buf)BUF(d->last_error);
+	enc_printable(&b, name, strnlen(name, 100));
+	buf_str(&b, ": ");
+	enc_printable(&b, msg, strlen(msg));
+	buf_ellipsis(&b);
+	pthread_mutex_unlock(&d->lock);
+}
+
+/* A failure of x, while it was looked at or sent. One fault of the account stops all: it is said once. So is one of the file itself. */
+void
+sync_failed_at(struct daemon *d, struct sync_entry *x, const struct err *e)
+{
+	enum sync_fault f = sync_fault_of(e);
+	int was_paused = sync_paused(d->sync);
+	int first = x->failures == 0;
+	int64_t ms = sync_failed(d->sync, x, f, random32(), d->now);
+
+	d->failed++;
+	sync_keep_error(d, path_base(x->rel), e->msg);
+	if (was_paused ? 0 : f != SYNC_FILE || first)
+		tell_failure(x, e, ms);
+	if (!was_paused && sync_paused(d->sync))
+		sync_log(1, "Uploads pause until this is mended; they go on by themselves");
+}
+
+static void
+print_json(const struct file *f)
+{
+	struct json j;
+
+	if (!client_args.json)
+		return;
+	json_begin(&j);
+	json_string(&j, "file", f->path);
+	json_string(&j, "status", f->failed ? "failed" : "uploaded");
+	json_string(&j, "bucket", f->d->client.cfg.bucket);
+	json_string(&j, "key", *f->u.r.key ? f->u.r.key : f->u.plan.key);
+	json_number(&j, "size", f->u.r.size);
+	if (f->failed)
+		json_string(&j, "error", f->why.msg);
+	else
+		json_string(&j, "etag", f->u.r.etag);
+	json_number(&j, "attempts", (uint64_t)f->u.r.attempts);
+	json_number(&j, "resumed", f->u.r.resumed);
+	json_end(&j);
+	fflush(stdout);
+}
+
+static void
+stored(struct daemon *d, struct file *f)
+{
+	const struct upload_result *r = &f->u.r;
+	struct ledger_record *rec = &f->r;
+	int ours = r->outcome == UPLOAD_STORED || r->ours;
+	int was_paused = sync_paused(d->sync);
+	struct sync_counts c;
+	struct err e = {0};
+
+	rec->state = LEDGER_DONE;
+	rec->file = ledger_file_of(&f->u.src.was);
+	/* What was skipped is nowhere: without a key, --delete-after keeps it. */
+	snprintf(rec->key, sizeof rec->key, "%s", r->outcome == UPLOAD_SKIPPED ? "" : r->key);
+	/* The same content that somebody else put there: done, but not ours to replace. */
+	snprintf(rec->etag, sizeof rec->etag, "%s", ours ? r->etag : "");
+	if (ledger_put(d->ledger, f->x->rel, rec, &e) < 0)
+		sync_log(1, "ERROR: %s: uploaded, but cannot be remembered: %s", f->x->rel, e.msg);
+	else if (r->outcome != UPLOAD_SKIPPED)
+		sync_consider_removal(d, f->x->rel, &f->u.src.was);
+	if (r->outcome == UPLOAD_SKIPPED) {
+		log_r2(LOG_INFO, "Skipped: s3://%s/%s (there already)", d->client.cfg.bucket, r->key);
+	} else {
+		log_r2(LOG_INFO, "Uploaded: s3://%s/%s", d->client.cfg.bucket, r->key);
+		sync_log(0, "Uploaded: %s", path_base(f->path));
+	}
+	d->uploaded++;
+	d->bytes += r->size;
+	d->last_success = time(NULL);
+	sync_done(d->sync, f->x, d->now);
+	sync_count(d->sync, &c);
+	pthread_mutex_lock(&d->lock);
+	if (!c.n[SYNC_RETRY])
+		*d->last_error = '\0';
+	pthread_mutex_unlock(&d->lock);
+	if (was_paused)
+		sync_log(1, "Uploads go on");
+}
+
+/* Not stored. What changed under it, or is gone, is looked at again, which is no failure. */
+static void
+not_stored(struct daemon *d, struct file *f)
+{
+	struct err e;
+
+	if (f->why.kind == ERR_CHANGED || (f->why.kind == ERR_LOCAL && access(f->path, F_OK) < 0)) {
+		sync_seen(d->sync, f->x->rel, d->now, &e);
+		sync_done(d->sync, f->x, d->now);
+	} else if (f->why.kind == ERR_STOPPED) {
+		sync_failed(d->sync, f->x, SYNC_NETWORK, random32(), d->now);
+	} else {
+		sync_failed_at(d, f->x, &f->why);
+	}
+}
+
+int
+sync_settle(struct daemon *d)
+{
+	struct file *f, *next, *in_order = NULL;
+
+	pthread_mutex_lock(&d->lock);
+	f = d->ended;
+	d->ended = NULL;
+	pthread_mutex_unlock(&d->lock);
+	for (; f; f = next) {
+		next = f->next;
+		f->next = in_order;
+		in_order = f;
+	}
+	for (f = in_order; f; f = next) {
+		next = f->next;
+		print_json(f);
+		if (f->failed)
+			not_stored(d, f);
+		else
+			stored(d, f);
+		free(f);
+	}
+	return in_order != NULL;
+}
+
+int
+sync_files_ended(struct daemon *d)
+{
+	int some;
+
+	pthread_mutex_lock(&d->lock);
+	some = d->ended != NULL;
+	pthread_mutex_unlock(&d->lock);
+	return some;
+}
