@@ -11,8 +11,9 @@ enum {
 	CLASS_BITS = 4,              /* then powers of 16 */
 };
 
-unsigned
-sync_queue_class(uint64_t size)
+/* Small before large, so that a picture does not wait for a film: 0 below 1 MiB, 1 below 16 MiB, 2 below 256 MiB … */
+static unsigned
+class_of(uint64_t size)
 {
 	unsigned class = 0;
 
@@ -34,7 +35,7 @@ before(enum sync_heap h, const struct sync_node *a, const struct sync_node *b)
 	if (h == SYNC_WAIT && a->x.at_ms != b->x.at_ms)
 		return a->x.at_ms < b->x.at_ms;
 	if (h == SYNC_RANK) {
-		unsigned one = sync_queue_class(a->x.size), other = sync_queue_class(b->x.size);
+		unsigned one = class_of(a->x.size), other = class_of(b->x.size);
 
 		if (one != other)
 			return one < other;

@@ -37,9 +37,6 @@ struct sync_queue {
 	uint32_t buckets, all;
 };
 
-/* Small before large, so that a picture does not wait for a film: 0 below 1 MiB, 1 below 16 MiB, 2 below 256 MiB … */
-unsigned sync_queue_class(uint64_t size);
-
 struct sync_node *sync_queue_find(const struct sync_queue *q, const char *rel);
 /* A new one, in no heap, all zero but for its path. Room for it in every heap is made here, so that nothing fails later. NULL: out of memory. */
 struct sync_node *sync_queue_add(struct sync_queue *q, const char *rel);

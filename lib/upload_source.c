@@ -78,8 +78,9 @@ tick_ms(void)
 	return clock_getres(CLOCK_REALTIME_COARSE, &t) < 0 ? 10 : t.tv_nsec / 1000000 + 1;
 }
 
-int
-source_look(struct upload_source *s, struct err *e)
+/* Look (again) at the file: what is read from now on belongs to this state. */
+static int
+look(struct upload_source *s, struct err *e)
 {
 	struct timespec now;
 	long age_ms, tick = tick_ms();
@@ -128,7 +129,7 @@ source_settle(struct upload_source *s, const struct source_wait *w, struct err *
 		quiet_ms = same_state(&s->was, &now) ? quiet_ms + LOOK_MS : 0;
 		s->was = now;
 	}
-	return source_look(s, e);
+	return look(s, e);
 }
 
 static int
@@ -173,7 +174,7 @@ source_open(struct upload_source *s, const char *path, size_t named, struct err 
 		source_close(s);
 		return fail(e, ERR_LOCAL, "is no longer a file");
 	}
-	return source_look(s, e);
+	return look(s, e);
 }
 
 void

@@ -18,8 +18,6 @@ struct upload_source {
    wrote; 0: all of it. Behind them no other user's symbolic link leads to what is not his (private.h). -1 (ERR_LOCAL). */
 int source_open(struct upload_source *s, const char *path, size_t named, struct err *e);
 void source_memory(struct upload_source *s, const char *mem, size_t n);
-/* Look (again) at the file: what is read from now on belongs to this state. */
-int source_look(struct upload_source *s, struct err *e);
 /* 1 when the file is no longer as it was looked at: size, mtime, ctime or inode differ. Takes a struct upload_source. */
 int source_changed(void *source);
 /* Until the file has been left alone for SOURCE_SETTLE_MS, then look at it; ERR_CHANGED after limit_ms. pause(arg, ms) sleeps
