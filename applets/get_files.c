@@ -3,12 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
+#include "clock.h"
 #include "enc.h"
 #include "get_files.h"
 #include "json.h"
 #include "log.h"
+#include "size_text.h"
 #include "transfer.h"
 
 enum { QUEUE_MAX = 64 };   /* objects looked at ahead: bounds the memory of a list */
@@ -17,23 +18,8 @@ enum { QUEUE_MAX = 64 };   /* objects looked at ahead: bounds the memory of a li
 struct item {
 	struct download d;
 	struct get_run *run;
-	struct timespec started;
+	int64_t started_ms;          /* 0: not yet */
 };
-
-static double
-mib(uint64_t bytes)
-{
-	return (double)bytes / 1048576;
-}
-
-static long
-ms_since(const struct timespec *t)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return t->tv_sec ? (long)(now.tv_sec - t->tv_sec) * 1000 + (now.tv_nsec - t->tv_nsec) / 1000000 : 0;
-}
 
 /* Where it is, as the user would write it. */
 static const char *
@@ -99,16 +85,16 @@ static void
 started(struct download *d)
 {
 	struct item *it = d->arg;
-	int first = !it->started.tv_sec;
+	int first = !it->started_ms;
 
 	progress_total(&transfer_progress, d->object.size, 0);
 	progress_adjust(&transfer_progress, (int64_t)d->resumed);
 	if (!first)
 		return;
-	clock_gettime(CLOCK_MONOTONIC, &it->started);
-	log_r2(LOG_INFO, "Downloading: %s (%.2f MB)", path_base(d->key), mib(d->object.size));
+	it->started_ms = clock_ms();
+	log_r2(LOG_INFO, "Downloading: %s (%.2f MB)", path_base(d->key), size_mib(d->object.size));
 	if (d->resumed)
-		log_r2(LOG_INFO, "%s: goes on: %.2f MB are there already", path_base(d->key), mib(d->resumed));
+		log_r2(LOG_INFO, "%s: goes on: %.2f MB are there already", path_base(d->key), size_mib(d->resumed));
 }
 
 static void
@@ -130,7 +116,7 @@ log_outcome(const struct item *it, const char *path)
 		log_r2(it->run->options.if_exists == DOWNLOAD_SKIP ? LOG_INFO : LOG_DEBUG, "Skipped: %s (there already)", path);
 		return "skipped";
 	}
-	if (it->started.tv_sec)
+	if (it->started_ms)
 		say_proof(d->key, d->proof, d->object.etag);
 	log_r2(LOG_INFO, "Downloaded: %s", path);
 	return "downloaded";
@@ -141,7 +127,7 @@ finished(struct download *d, const struct err *e)
 {
 	struct item *it = d->arg;
 	struct outcome o = {.key = d->key, .status = "failed", .object = &d->object, .proof = d->proof, .resumed = d->resumed,
-		.attempts = d->attempts, .ms = ms_since(&it->started), .e = e};
+		.attempts = d->attempts, .ms = it->started_ms ? clock_ms() - it->started_ms : 0, .e = e};
 	char path[PATH_MAX + 512];
 
 	o.file = shown_path(path, it->run, d->rel);
@@ -295,10 +281,9 @@ get_stream(struct get_run *run, const char *key, int fd)
 {
 	struct download_stream d = {.key = key, .fd = fd, .started = stream_started};
 	struct outcome o = {.key = key, .file = "-", .status = "downloaded", .object = &d.object};
-	struct timespec start;
+	int64_t start_ms = clock_ms();
 	struct err e;
 
-	clock_gettime(CLOCK_MONOTONIC, &start);
 	if (download_stream(&run->client->s3, &run->pool, &d, &e) < 0) {
 		log_r2(LOG_ERROR, "Download failed: %s: %s", key, e.msg);
 		o.status = "failed";
@@ -308,7 +293,7 @@ get_stream(struct get_run *run, const char *key, int fd)
 	}
 	o.proof = d.proof;
 	o.attempts = d.attempts;
-	o.ms = ms_since(&start);
+	o.ms = clock_ms() - start_ms;
 	/* Standard output is the object's. */
 	if (fd != 1)
 		print_json(run, &o);

@@ -3,16 +3,11 @@
 #include "clock.h"
 #include "json.h"
 #include "log.h"
+#include "size_text.h"
 #include "transfer.h"
 #include "upload_item.h"
 
 enum { QUEUE_MAX = 256 };   /* files planned ahead: bounds the memory of a walk */
-
-static double
-mib(uint64_t bytes)
-{
-	return (double)bytes / 1048576;
-}
 
 static const char *
 shown_name(const char *path)
@@ -58,7 +53,7 @@ started(struct upload *u)
 	struct upload_item *it = item_of(u);
 
 	it->started_ms = clock_ms();
-	say(it, LOG_INFO, "Uploading: %s (%.2f MB)", shown_name(u->plan.path), mib(u->plan.size));
+	say(it, LOG_INFO, "Uploading: %s (%.2f MB)", shown_name(u->plan.path), size_mib(u->plan.size));
 }
 
 static void
@@ -73,7 +68,7 @@ part(struct upload *u, int number, int percent)
 static void
 resumed(struct upload *u)
 {
-	say(item_of(u), LOG_INFO, "%s: goes on: %.2f MB are there already", shown_name(u->plan.path), mib(u->r.resumed));
+	say(item_of(u), LOG_INFO, "%s: goes on: %.2f MB are there already", shown_name(u->plan.path), size_mib(u->r.resumed));
 	progress_adjust(&transfer_progress, (int64_t)u->r.resumed);
 }
 
@@ -151,7 +146,7 @@ upload_item_send(struct upload_item *it)
 
 	it->u.plan.path = it->path;
 	if (run->dry_run) {
-		say(it, LOG_INFO, "Would upload: %s (%.2f MB) to s3://%s/%s", shown_name(it->path), mib(it->u.plan.size),
+		say(it, LOG_INFO, "Would upload: %s (%.2f MB) to s3://%s/%s", shown_name(it->path), size_mib(it->u.plan.size),
 			run->client->cfg.bucket, it->u.plan.key);
 		print_json(it, "planned", NULL);
 		run->done++;

@@ -1,6 +1,6 @@
 #include <string.h>
+#include "clock.h"
 #include "http_wire.h"
-#include "net_race.h"
 
 static ssize_t
 wire_read(struct http *h, void *p, size_t n, struct err *e)
@@ -37,7 +37,7 @@ too_slow(struct http *h, size_t got, int64_t ms, struct err *e)
 ssize_t
 http_wire_read(struct http *h, void *p, size_t n, struct err *e)
 {
-	int64_t begun = net_now_ms();
+	int64_t begun = clock_ms();
 	ssize_t got;
 
 	/* All of the header has one limit. */
@@ -47,7 +47,7 @@ http_wire_read(struct http *h, void *p, size_t n, struct err *e)
 	net_limit(&h->net, 1);
 	got = wire_read(h, p, n, e);
 	net_limit(&h->net, 0);
-	return got > 0 && too_slow(h, (size_t)got, net_now_ms() - begun, e) ? -1 : got;
+	return got > 0 && too_slow(h, (size_t)got, clock_ms() - begun, e) ? -1 : got;
 }
 
 /* The header goes out whatever the peer does: an answer counts only after the question. Before each later send

@@ -20,11 +20,5 @@ int net_stopped(const int *stop);
    The resolver's own limits (resolv.conf's timeout and attempts) bound the look-up of a name. */
 int net_race(const struct net_peer *p, int64_t deadline_ms, char *text, size_t cap, struct err *e);
 
-static inline int64_t
-net_now_ms(void)
-{
-	return clock_ms();
-}
-
 /* poll(2) up to that time, whatever signals arrive. */
 int net_poll_until(struct pollfd *p, nfds_t n, int64_t deadline_ms);
