@@ -3,6 +3,7 @@
 
 static const char lower[] = "0123456789abcdef";
 static const char upper[] = "0123456789ABCDEF";
+static const char digits64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 int
 enc_digit(int c)
@@ -44,7 +45,6 @@ enc_unhex(const char *hex, unsigned char *out, size_t n)
 void
 enc_base64(struct buf *b, const void *data, size_t n)
 {
-	static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	const unsigned char *p = data;
 
 	for (size_t i = 0; i < n; i += 3) {
@@ -54,11 +54,47 @@ enc_base64(struct buf *b, const void *data, size_t n)
 			v |= (unsigned)p[i + 1] << 8;
 		if (i + 2 < n)
 			v |= p[i + 2];
-		buf_char(b, set[v >> 18]);
-		buf_char(b, set[v >> 12 & 63]);
-		buf_char(b, i + 1 < n ? set[v >> 6 & 63] : '=');
-		buf_char(b, i + 2 < n ? set[v & 63] : '=');
+		buf_char(b, digits64[v >> 18]);
+		buf_char(b, digits64[v >> 12 & 63]);
+		buf_char(b, i + 1 < n ? digits64[v >> 6 & 63] : '=');
+		buf_char(b, i + 2 < n ? digits64[v & 63] : '=');
 	}
+}
+
+long
+enc_unbase64(const char *text, size_t n, unsigned char *out)
+{
+	enum { PAD = 64, BLANK, OTHER };
+	unsigned char value[256], *at = out;
+	size_t digits = 0, pads = 0;
+	unsigned v = 0, d;
+
+	memset(value, OTHER, sizeof value);
+	for (d = 0; d < 64; d++)
+		value[(unsigned char)digits64[d]] = (unsigned char)d;
+	value['='] = PAD;
+	value[' '] = value['\t'] = value['\r'] = value['\n'] = BLANK;
+	for (size_t i = 0; i < n; i++) {
+		d = value[(unsigned char)text[i]];
+		if (d >= PAD || pads) {
+			if (d == BLANK)
+				continue;
+			if (d != PAD)
+				return -1;
+			pads++;
+			d = 0;
+		}
+		v = v << 6 | d;
+		if (++digits % 4)
+			continue;
+		*at++ = (unsigned char)(v >> 16);
+		*at++ = (unsigned char)(v >> 8);
+		*at++ = (unsigned char)v;
+	}
+	/* With one pad a byte is none, and zero; with two, so are two. */
+	if (digits % 4 || pads > 2 || (pads && v & (pads == 1 ? 0xff : 0xffff)))
+		return -1;
+	return at - out - (long)pads;
 }
 
 /* RFC 3986 section 2.3. */

@@ -15,6 +15,9 @@ int enc_digit(int c);                                          /* a hex digit's 
 /* hex → bytes; -1 unless exactly 2n hex digits stand there. */
 int enc_unhex(const char *hex, unsigned char *out, size_t n);
 void enc_base64(struct buf *b, const void *data, size_t n);    /* RFC 4648 section 4, padded */
+/* base64 → bytes, at most n / 4 * 3 of them: how many, or -1. Padded, the bits that are left over zero; blanks and ends of line
+   (RFC 7468) anywhere. out may begin at text or before it. */
+long enc_unbase64(const char *text, size_t n, unsigned char *out);
 
 /* Percent-encode as SigV4 wants it: RFC 3986 unreserved bytes stay, upper-case hex;
    '/' stays in a path and is encoded in a query. */

@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <stdlib.h>
 #include "enc.h"
 #include "test.h"
@@ -64,6 +65,57 @@ test_base64(void)
 	rows(base64, (struct row[]){{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="},
 		{"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}, {"\xff\xfe\xfd\xfb", "//79+w=="}, {0}});
 	check_str(run(base64, "\0\0\0", 3), "AAAA");
+}
+
+/* What text decodes to, here and in place; its length, or -1. */
+static long
+unbase64(const char *text, unsigned char *out)
+{
+	size_t n = strlen(text);
+	char *copy = malloc(n + 2);
+	long len;
+
+	memcpy(copy + 1, text, n);   /* no zero behind it, for the sanitizer to see who reads on */
+	len = enc_unbase64(copy + 1, n, out);
+	check(enc_unbase64(copy + 1, n, (unsigned char *)copy) == len && (len < 0 || !memcmp(copy, out, (size_t)len)));
+	free(copy);
+	return len;
+}
+
+static void
+test_unbase64(void)
+{
+	static const struct { const char *text; long len; const char *bytes; } good[] = {
+		{"", 0, ""}, {"Zg==", 1, "f"}, {"Zm8=", 2, "fo"}, {"Zm9v", 3, "foo"}, {"Zm9vYg==", 4, "foob"}, {"Zm9vYmE=", 5, "fooba"},
+		{"Zm9vYmFy", 6, "foobar"}, {"//79+w==", 4, "\xff\xfe\xfd\xfb"}, {"AAAA", 3, "\0\0\0"}, {"/w==", 1, "\xff"},
+		{" Z\tm\r\n9\nv\n", 3, "foo"}, {"Zg=\n=\n", 1, "f"}, {"Zm9v\r\nYg==\r\n\r\n", 4, "foob"}, {"\n \t\r", 0, ""},
+	};
+	static const char *const wrong[] = {"Z", "Zg", "Zg=", "Zm8", "Zm9vZ", "Zg===", "Z===", "=", "====", "Zm9v=", "Zm9v====", "Zg==Zg==", "Zg=A",
+		"Zh==", "Zv==", "Zm9=", "Zm+=", "Zm-v", "Zm_v", "Zm9v.", "Zm9v\v", "Zm9v\xc0", "Zm9v-", "ZZ=="};
+	unsigned char out[16];
+
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		check_int(unbase64(good[i].text, out), good[i].len);
+		check(!memcmp(out, good[i].bytes, (size_t)good[i].len));
+	}
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+		check_int(unbase64(wrong[i], out), -1);
+	check_int(enc_unbase64("Zm\09v", 5, out), -1);
+	check_int(enc_unbase64("Zm9vYmFy", 4, out), 3);
+	/* Every byte in every place of four: as the encoder has it, or not at all. */
+	for (int c = 1; c < 256; c++) {
+		for (int at = 0; at < 4; at++) {
+			char text[] = "AAAA";
+			long len;
+
+			text[at] = (char)c;
+			len = unbase64(text, out);
+			if (strchr(" \t\r\n", c))
+				check_int(len, -1);
+			else
+				check(len < 0 ? c == '=' || !(isalnum(c) || strchr("+/", c)) : !strcmp(run(base64, (char *)out, (size_t)len), text));
+		}
+	}
 }
 
 static void
@@ -248,6 +300,7 @@ main(void)
 {
 	test_hex();
 	test_base64();
+	test_unbase64();
 	test_uri_vectors();
 	test_percent_every_byte();
 	test_query_pairs();
