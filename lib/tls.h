@@ -10,10 +10,11 @@
 /* Trust anchors: those built in, or those of a PEM file. Read-only once loaded, shared by threads. */
 struct tls_trust;
 /* ca_file NULL: the Mozilla roots built into the program. Else every certificate in the file (a bundle;
-   non-CA certificates count as anchors too, so that a self-signed server certificate can be named).
-   NULL on error: ERR_USAGE naming the file (unreadable, or no certificate in it). Free with tls_trust_free. */
+   non-CA certificates count as anchors too, so that a self-signed server certificate can be named), of one name the first 32.
+   NULL on error: ERR_USAGE naming the file (unreadable, one damaged, or none that can be used). Free with tls_trust_free. */
 struct tls_trust *tls_trust_load(const char *ca_file, struct err *e);
 void tls_trust_free(struct tls_trust *t);
+/* Those that can be used: decodes each one. */
 size_t tls_trust_count(const struct tls_trust *t);
 /* Date of the built-in roots, "2023-12-11", and BearSSL's version, for --version. */
 const char *tls_roots_date(void);

@@ -44,18 +44,18 @@ der_head(struct der *d, size_t *len)
 	return tag;
 }
 
-/* Take the next element off d: its tag, contents in *in; or -1. */
+/* Take the next element off d: its tag, contents in *in; or -1, and d is as it was. */
 static int
 der_next(struct der *d, struct der *in)
 {
+	struct der rest = *d;
 	size_t len;
-	int tag = der_head(d, &len);
+	int tag = der_head(&rest, &len);
 
-	if (tag < 0 || len > d->n)
+	if (tag < 0 || len > rest.n)
 		return -1;
-	*in = (struct der){d->p, len};
-	d->p += len;
-	d->n -= len;
+	*in = (struct der){rest.p, len};
+	*d = (struct der){rest.p + len, rest.n - len};
 	return tag;
 }
 
@@ -211,14 +211,6 @@ tls_cert_permits(const unsigned char *der, size_t n, const struct tls_cert_host 
 }
 
 int
-tls_cert_limited(const unsigned char *der, size_t n)
-{
-	struct der list;
-
-	return find((struct der){der, n}, CONSTRAINTS, &list) != 0;
-}
-
-int
 tls_cert_check(const unsigned char *der, size_t n, const struct tls_cert_host *host, int leaf)
 {
 	struct der list;
@@ -280,8 +272,9 @@ skip_to_issuer(struct der *d)
 	der_next(d, &in);
 }
 
-size_t
-tls_cert_issuer(const unsigned char *der, size_t n, const unsigned char **name)
+/* The name in the tbsCertificate: the issuer's; or, behind that and the validity, the subject's. */
+static size_t
+name_after(int skip, const unsigned char *der, size_t n, const unsigned char **name)
 {
 	struct der d = {der, n}, in;
 	size_t len;
@@ -289,8 +282,31 @@ tls_cert_issuer(const unsigned char *der, size_t n, const unsigned char **name)
 	if (der_head(&d, &len) != DER_SEQUENCE || der_head(&d, &len) != DER_SEQUENCE)
 		return 0;
 	skip_to_issuer(&d);
+	while (skip--)
+		if (der_next(&d, &in) != DER_SEQUENCE)
+			return 0;
 	*name = d.p;
 	return der_next(&d, &in) == DER_SEQUENCE ? (size_t)(d.p - *name) : 0;
+}
+
+size_t
+tls_cert_issuer(const unsigned char *der, size_t n, const unsigned char **name)
+{
+	return name_after(0, der, n, name);
+}
+
+size_t
+tls_cert_subject(const unsigned char *der, size_t n, const unsigned char **name)
+{
+	return name_after(2, der, n, name);
+}
+
+size_t
+tls_cert_len(const unsigned char *der, size_t n)
+{
+	struct der d = {der, n}, in;
+
+	return der_next(&d, &in) == DER_SEQUENCE ? (size_t)(d.p - der) : 0;
 }
 
 void

@@ -22,12 +22,13 @@ int tls_cert_check(const unsigned char *der, size_t n, const struct tls_cert_hos
 int tls_cert_has_address(const unsigned char *der, size_t n, const unsigned char *addr, size_t len);
 /* 1 when the name constraints (RFC 5280 section 4.2.1.10), if there are any, permit the host. */
 int tls_cert_permits(const unsigned char *der, size_t n, const struct tls_cert_host *host);
-/* 1 when it has name constraints, or is malformed. */
-int tls_cert_limited(const unsigned char *der, size_t n);
 /* Validity, seconds since 1970: 0, or -1 when it cannot be read. */
 int tls_cert_dates(const unsigned char *der, size_t n, int64_t *not_before, int64_t *not_after);
-/* Issuer's name in the certificate, of which the end may be missing: its length, *name pointing into der; 0 when it cannot
-   be read. */
+/* Issuer's or subject's name in the certificate, of which the end may be missing: its length, *name pointing into der; 0 when it
+   cannot be read. */
 size_t tls_cert_issuer(const unsigned char *der, size_t n, const unsigned char **name);
+size_t tls_cert_subject(const unsigned char *der, size_t n, const unsigned char **name);
+/* Length of the certificate that begins there, as its own beginning says; 0 when none does or its end is missing. */
+size_t tls_cert_len(const unsigned char *der, size_t n);
 /* For people: the issuer's organization and common name, printable, as far as there is room; nothing when it cannot be read. */
 void tls_cert_issuer_text(const unsigned char *der, size_t n, struct buf *out);

@@ -6,18 +6,6 @@
 #include "tls_chain.h"
 #include "tls_engine.h"
 
-/* Find the roots that the certificate may be signed with. The name is the certificate's own: a root's is not kept. */
-static void
-find_roots(struct tls_chain *c)
-{
-	const unsigned char *name;
-	size_t len = tls_cert_issuer(c->cert, c->len, &name);
-
-	memset(c->roots, 0, sizeof c->roots);
-	if (len)
-		tls_trust_roots(name, len, c->roots);
-}
-
 static void
 chain_start(const br_x509_class **ctx, const char *name)
 {
@@ -32,7 +20,8 @@ chain_cert(const br_x509_class **ctx, uint32_t length)
 	struct tls_chain *c = (struct tls_chain *)(void *)ctx;
 
 	c->len = 0;
-	c->left = length;
+	c->known = 0;
+	c->minimal.trust_anchors_num = 0;
 	if (length > TLS_CERT_MAX && !c->trusted)
 		c->wrong = BR_ERR_X509_LIMIT_EXCEEDED;
 	c->minimal.vtable->start_cert(&c->minimal.vtable, length);
@@ -46,10 +35,11 @@ chain_append(const br_x509_class **ctx, const unsigned char *p, size_t n)
 
 	memcpy(c->cert + c->len, p, kept);
 	c->len += kept;
-	c->left -= n;
-	/* With the last byte BearSSL looks for the issuer among the anchors. */
-	if (c->left == 0)
-		find_roots(c);
+	/* Before BearSSL sees the key and the end, at which it looks into them. */
+	if (!c->known && !c->trusted) {
+		c->known = tls_trust_find(c->trust, c->cert, c->len, &c->host, &c->anchors);
+		c->minimal.trust_anchors_num = c->anchors.n;
+	}
 	c->minimal.vtable->append(&c->minimal.vtable, p, n);
 }
 
@@ -62,7 +52,7 @@ look(struct tls_chain *c)
 	c->trusted = c->minimal.err == BR_ERR_X509_OK;
 	if (!c->wrong)
 		c->wrong = tls_cert_check(c->cert, c->len, &c->host, c->count == 0);
-	if (!c->wrong && c->trusted && !tls_trust_permits(c->trust, c->cert, c->len, &c->host))
+	if (!c->wrong && c->trusted && c->anchors.forbidden)
 		c->wrong = TLS_NOT_PERMITTED;
 }
 
@@ -135,11 +125,7 @@ tls_chain_init(struct tls_chain *c, const struct tls_params *p, const char *host
 	c->host = (struct tls_cert_host){host, c->addr, address_of(host, c->addr)};
 	c->names[0] = (br_name_element){.oid = san_dns, .buf = c->san, .len = sizeof c->san};
 	c->names[1] = (br_name_element){.oid = common_name, .buf = c->cn, .len = sizeof c->cn};
-	memset(c->roots, 0, sizeof c->roots);
-	if (p->trust->built_in)
-		br_x509_minimal_init(x, &br_sha256_vtable, c->roots, TLS_ROOTS_OF_A_NAME);
-	else
-		br_x509_minimal_init(x, &br_sha256_vtable, p->trust->anchors, p->trust->count);
+	br_x509_minimal_init(x, &br_sha256_vtable, c->anchors.anchor, 0);
 	br_x509_minimal_set_hash(x, br_sha256_ID, &br_sha256_vtable);
 	br_x509_minimal_set_hash(x, br_sha384_ID, &br_sha384_vtable);
 	br_x509_minimal_set_hash(x, br_sha512_ID, &br_sha512_vtable);

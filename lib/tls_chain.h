@@ -24,8 +24,8 @@ struct tls_chain {
 	int64_t now, not_before, not_after;   /* of the first one whose dates do not fit */
 	int64_t leaf_until;
 	char leaf_issuer[128];
-	br_x509_trust_anchor roots[TLS_ROOTS_OF_A_NAME];   /* those built in that bear the issuer's name; else zero: no anchor */
-	size_t left;                   /* of the certificate, what has not arrived */
+	int known;                     /* the anchors of this certificate, whose names have arrived */
+	struct tls_anchors anchors;
 	size_t len;
 	unsigned char cert[TLS_CERT_MAX];
 };

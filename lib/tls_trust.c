@@ -3,7 +3,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
+#include "enc.h"
 #include "hash.h"
 #include "roots.h"   /* generated: ROOTS, ROOTS_COUNT, ROOTS_OF_A_NAME, ROOTS_DATE */
 #include "tls.h"
@@ -13,150 +15,110 @@
 
 enum {
 	FILE_MAX = 4 << 20,   /* a CA file */
-	CERT_MAX = 32768,     /* a certificate in it */
-	DN_MAX = 4096,        /* a CA's distinguished name */
 	NAME_HASH = 8,        /* bytes of a name's SHA-256 that find a root: its key must still verify the signature */
 };
 
-_Static_assert((int)ROOTS_OF_A_NAME <= (int)TLS_ROOTS_OF_A_NAME, "all roots of a name fit");
+_Static_assert((int)ROOTS_OF_A_NAME < (int)TLS_ANCHORS, "all roots of a name fit");
 
-/* A CA file while it is decoded. */
-struct loader {
-	struct tls_trust *trust;
-	br_x509_decoder_context cert;
-	size_t dn_len;
-	unsigned char dn[DN_MAX];
+/* A CA file's certificates, one behind the other. Their keys are not looked at until a server's certificate names them: of a
+   distribution's hundred and fifty it is one. */
+struct tls_trust {
+	unsigned char *certs;   /* NULL: the built-in roots are what is trusted */
 	size_t len;
-	unsigned char der[CERT_MAX];
 };
 
-/* An anchor with name constraints, whole. */
-struct limited {
-	struct limited *next;
-	size_t at;            /* in the anchors */
-	size_t len;
-	unsigned char der[];
-};
-
-static void
-dn_append(void *arg, const void *p, size_t n)
+/* The next certificate from *at on: its length, *at being behind it; 0 after the last one. */
+static size_t
+next_cert(const struct tls_trust *t, size_t *at)
 {
-	struct loader *l = arg;
+	size_t n = tls_cert_len(t->certs + *at, t->len - *at);
 
-	if (n <= DN_MAX - l->dn_len)
-		memcpy(l->dn + l->dn_len, p, n);
-	else
-		n = DN_MAX - l->dn_len;
-	l->dn_len += n;
+	*at += n;
+	return n;
 }
 
-static void
-cert_begin(struct loader *l)
-{
-	l->dn_len = l->len = 0;
-	br_x509_decoder_init(&l->cert, dn_append, l);
-}
-
-static void
-cert_push(void *arg, const void *p, size_t n)
-{
-	struct loader *l = arg;
-	size_t kept = n < CERT_MAX - l->len ? n : CERT_MAX - l->len;
-
-	memcpy(l->der + l->len, p, kept);
-	l->len += kept;
-	br_x509_decoder_push(&l->cert, p, n);
-}
-
-/* Name and key of the certificate in one block of memory, which starts at ta->dn.data. */
+/* Key and flags of a certificate as an anchor without a name; -1 when BearSSL cannot use it. */
 static int
-anchor_copy(br_x509_trust_anchor *ta, struct loader *l, const br_x509_pkey *key)
+file_anchor(const unsigned char *der, size_t n, br_x509_trust_anchor *a)
 {
-	const br_rsa_public_key *rsa = &key->key.rsa;
-	const br_ec_public_key *ec = &key->key.ec;
-	int is_rsa = key->key_type == BR_KEYTYPE_RSA;
-	unsigned char *p = malloc(l->dn_len + (is_rsa ? rsa->nlen + rsa->elen : ec->qlen));
+	br_x509_decoder_context x;
+	const br_x509_pkey *key;
+	br_rsa_public_key *rsa = &a->pkey.key.rsa;
+	br_ec_public_key *ec = &a->pkey.key.ec;
 
-	if (!p)
+	br_x509_decoder_init(&x, NULL, NULL);
+	br_x509_decoder_push(&x, der, n);
+	key = br_x509_decoder_get_pkey(&x);
+	if (!key)
 		return -1;
-	ta->dn.data = memcpy(p, l->dn, l->dn_len);
-	ta->dn.len = l->dn_len;
-	ta->flags = br_x509_decoder_isCA(&l->cert) ? BR_X509_TA_CA : 0;
-	ta->pkey = *key;
-	p += l->dn_len;
-	if (is_rsa) {
-		ta->pkey.key.rsa.n = memcpy(p, rsa->n, rsa->nlen);
-		ta->pkey.key.rsa.e = memcpy(p + rsa->nlen, rsa->e, rsa->elen);
-	} else {
-		ta->pkey.key.ec.q = memcpy(p, ec->q, ec->qlen);
+	a->flags = br_x509_decoder_isCA(&x) ? BR_X509_TA_CA : 0;
+	a->pkey = *key;
+	/* What BearSSL has copied out of it still stands in the certificate. */
+	if (key->key_type == BR_KEYTYPE_RSA) {
+		rsa->n = memmem(der, n, rsa->n, rsa->nlen);
+		rsa->e = memmem(der, n, rsa->e, rsa->elen);
+		return rsa->nlen < TLS_RSA_MIN ? -1 : 0;
 	}
+	ec->q = memmem(der, n, ec->q, ec->qlen);
 	return 0;
 }
 
-/* BearSSL's anchors know no name constraints: keep the certificate that has some. */
-static int
-keep_limits(struct loader *l)
+/* ---- the CA file ---- */
+
+/* The n bytes that were decoded behind the certificates are the next one. What is none, or more than one, is passed over. */
+static void
+keep(struct tls_trust *t, size_t n)
 {
-	struct limited *new;
-
-	if (!tls_cert_limited(l->der, l->len))
-		return 0;
-	new = malloc(sizeof *new + l->len);
-	if (!new)
-		return -1;
-	*new = (struct limited){l->trust->limited, l->trust->count, l->len};
-	memcpy(new->der, l->der, l->len);
-	l->trust->limited = new;
-	return 0;
+	if (n && tls_cert_len(t->certs + t->len, n) == n)
+		t->len += n;
 }
 
-/* -fanalyzer: malloc-leak: the trust keeps the anchors, and what hangs on them, until it is freed. */
-/* Add the certificate to the anchors; one whose key or name BearSSL cannot use is passed over. */
-static int
-cert_end(struct loader *l)
+/* Behind the next end of line; NULL when there is none. */
+static char *
+next_line(char *p, const char *end)
 {
-	const br_x509_pkey *key = br_x509_decoder_get_pkey(&l->cert);
-	struct tls_trust *t = l->trust;
-	br_x509_trust_anchor *grown;
-
-	if (!key || l->dn_len == DN_MAX || (key->key_type == BR_KEYTYPE_RSA && key->key.rsa.nlen < TLS_RSA_MIN))
-		return 0;
-	grown = realloc(t->anchors, (t->count + 1) * sizeof *grown);
-	if (!grown)
-		return -1;
-	t->anchors = grown;
-	if (keep_limits(l) < 0 || anchor_copy(&grown[t->count], l, key) < 0)
-		return -1;
-	t->count++;
-	return 0;
+	p = memchr(p, '\n', (size_t)(end - p));
+	return p ? p + 1 : NULL;
 }
 
-/* 0; or what is wrong with the file. */
+/* Decode the text's certificates in place, which makes them shorter: NULL; or what is wrong with the file. */
 static const char *
-load_pem(struct loader *l, const unsigned char *p, size_t n)
+load_pem(struct tls_trust *t, size_t n)
 {
-	br_pem_decoder_context pem;
-	int in_cert = 0, event;
-	const char *name;
-	size_t used;
+	char *line = (char *)t->certs, *end = line + n, *p;
+	long len;
 
-	br_pem_decoder_init(&pem);
-	for (; n > 0; p += used, n -= used) {
-		used = br_pem_decoder_push(&pem, p, n);
-		event = br_pem_decoder_event(&pem);
-		name = br_pem_decoder_name(&pem);
-		if (event == BR_PEM_ERROR && in_cert)
+	for (; line; line = next_line(line, end)) {
+		p = line + 11;
+		if (strncasecmp(line, "-----BEGIN ", 11) != 0)
+			continue;
+		p += strncasecmp(p, "X509 ", 5) ? 0 : 5;
+		if (strncasecmp(p, "CERTIFICATE-", 12) != 0)
+			continue;
+		p += strcspn(p, "-");
+		p += strspn(p, "-");
+		line = memchr(p, '-', (size_t)(end - p));
+		if (!line)
+			return "its last certificate is cut off";
+		len = enc_unbase64(p, (size_t)(line - p), t->certs + t->len);
+		if (len < 0 || strncasecmp(line, "-----END ", 9) != 0)
 			return "a certificate in it is damaged";
-		if (event == BR_PEM_END_OBJ && in_cert && cert_end(l) < 0)
-			return "out of memory";
-		if (event)
-			in_cert = event == BR_PEM_BEGIN_OBJ && (!strcmp(name, "CERTIFICATE") || !strcmp(name, "X509 CERTIFICATE"));
-		if (event == BR_PEM_BEGIN_OBJ) {
-			cert_begin(l);
-			br_pem_decoder_setdest(&pem, in_cert ? cert_push : NULL, l);
-		}
+		keep(t, (size_t)len);
 	}
-	return in_cert ? "its last certificate is cut off" : NULL;
+	return NULL;
+}
+
+/* Can BearSSL use one of them? */
+static int
+usable(const struct tls_trust *t)
+{
+	br_x509_trust_anchor a;
+	size_t at = 0, n;
+
+	while ((n = next_cert(t, &at)))
+		if (file_anchor(t->certs + at - n, n, &a) == 0)
+			return 1;
+	return 0;
 }
 
 /* Up to FILE_MAX + 1 bytes of the file into p; -1 with errno. */
@@ -180,39 +142,26 @@ read_file(const char *path, unsigned char *p)
 	return r < 0 ? -1 : (ssize_t)len;
 }
 
-/* BearSSL keeps a CR in the object's name, and loses the last object when no newline follows. */
-static size_t
-unix_lines(unsigned char *p, size_t n)
-{
-	size_t i, len = 0;
-
-	for (i = 0; i < n; i++)
-		if (p[i] != '\r')
-			p[len++] = p[i];
-	p[len++] = '\n';
-	return len;
-}
-
 static const char *
-load_file(struct tls_trust *t, const char *path, unsigned char *text)
+load_file(struct tls_trust *t, const char *path)
 {
-	struct loader l = {.trust = t};
 	const char *why = NULL;
-	ssize_t n = read_file(path, text);
+	ssize_t n = read_file(path, t->certs);
+	unsigned char *less;
 
 	if (n < 0)
 		return strerror(errno);
 	if (n > FILE_MAX)
 		return "it is over 4 MiB: that is no CA file";
-	if (n > 0 && text[0] == 0x30) {   /* DER: a SEQUENCE */
-		cert_begin(&l);
-		cert_push(&l, text, (size_t)n);
-		if (cert_end(&l) < 0)
-			why = "out of memory";
-	} else {
-		why = load_pem(&l, text, unix_lines(text, (size_t)n));
-	}
-	return why || t->count ? why : "there is no certificate in it that can be used (PEM or DER, RSA from 2048 bits or P-256/384/521)";
+	t->certs[n] = '\0';
+	keep(t, (size_t)n);
+	if (!t->len)
+		why = load_pem(t, (size_t)n);
+	if (!why && (!t->len || !usable(t)))
+		why = "there is no certificate in it that can be used (PEM or DER, RSA from 2048 bits or P-256/384/521)";
+	if (!why && (less = realloc(t->certs, t->len)))
+		t->certs = less;
+	return why;
 }
 
 struct tls_trust *
@@ -220,16 +169,11 @@ tls_trust_load(const char *ca_file, struct err *e)
 {
 	struct tls_trust *t = calloc(1, sizeof *t);
 	const char *why = "out of memory";
-	unsigned char *text = ca_file ? malloc(FILE_MAX + 2) : NULL;   /* only what is read becomes real memory */
 
-	if (t && !ca_file) {
-		t->built_in = 1;
-		t->count = ROOTS_COUNT;
+	if (t && !ca_file)
 		return t;
-	}
-	if (t && text)
-		why = load_file(t, ca_file, text);
-	free(text);
+	if (t && (t->certs = malloc(FILE_MAX + 2)))   /* only what is read becomes real memory */
+		why = load_file(t, ca_file);
 	if (!why)
 		return t;
 	tls_trust_free(t);
@@ -243,41 +187,22 @@ tls_trust_load(const char *ca_file, struct err *e)
 void
 tls_trust_free(struct tls_trust *t)
 {
-	struct limited *l;
-	size_t i;
-
-	if (!t)
-		return;
-	for (i = 0; !t->built_in && i < t->count; i++)
-		free(t->anchors[i].dn.data);
-	while ((l = t->limited)) {
-		t->limited = l->next;
-		free(l);
-	}
-	free(t->anchors);
+	if (t)
+		free(t->certs);
 	free(t);
-}
-
-int
-tls_trust_permits(const struct tls_trust *t, const unsigned char *der, size_t n, const struct tls_cert_host *host)
-{
-	const unsigned char *name = NULL;
-	size_t len = tls_cert_issuer(der, n, &name);
-	const struct limited *l;
-
-	for (l = t->limited; l; l = l->next) {
-		const br_x500_name *dn = &t->anchors[l->at].dn;
-
-		if (dn->len == len && !memcmp(dn->data, name, len) && !tls_cert_permits(l->der, l->len, host))
-			return 0;
-	}
-	return 1;
 }
 
 size_t
 tls_trust_count(const struct tls_trust *t)
 {
-	return t->count;
+	size_t count = 0, at = 0, n;
+	br_x509_trust_anchor a;
+
+	if (!t->certs)
+		return ROOTS_COUNT;
+	while ((n = next_cert(t, &at)))
+		count += file_anchor(t->certs + at - n, n, &a) == 0;
+	return count;
 }
 
 const char *
@@ -316,22 +241,54 @@ root_anchor(const unsigned char *record, br_x509_trust_anchor *a)
 	return key + n + (kind == 1 ? sizeof f4 : 0);
 }
 
-size_t
-tls_trust_roots(const unsigned char *name, size_t len, br_x509_trust_anchor *out)
+static void
+find_roots(const unsigned char *issuer, size_t len, struct tls_anchors *out)
 {
 	const unsigned char *record = ROOTS, *at;
 	unsigned char hash[HASH_SHA256_LEN];
-	br_x509_trust_anchor a;
-	size_t n = 0;
+	br_x509_trust_anchor *a;
 
-	hash_sha256(name, len, hash);
-	while (record < ROOTS + sizeof ROOTS && n < TLS_ROOTS_OF_A_NAME) {
+	hash_sha256(issuer, len, hash);
+	while (record < ROOTS + sizeof ROOTS) {
 		at = record;
-		record = root_anchor(at, &a);
+		a = &out->anchor[out->n];
+		record = root_anchor(at, a);
 		if (memcmp(at, hash, NAME_HASH) != 0)
 			continue;
-		a.dn = (br_x500_name){(unsigned char *)(uintptr_t)name, len};
-		out[n++] = a;
+		a->dn = (br_x500_name){(unsigned char *)(uintptr_t)issuer, len};
+		out->n++;
 	}
-	return n;
+}
+
+/* ---- which of them ---- */
+
+int
+tls_trust_find(const struct tls_trust *t, const unsigned char *der, size_t n, const struct tls_cert_host *host,
+	struct tls_anchors *out)
+{
+	const unsigned char *issuer, *subject, *name, *cert;
+	size_t issuer_len = tls_cert_issuer(der, n, &issuer), subject_len = tls_cert_subject(der, n, &subject), name_len, len, at = 0;
+	int signer, itself;
+
+	out->n = 0;
+	out->forbidden = 0;
+	if (!subject_len)
+		return 0;
+	if (!t->certs)
+		find_roots(issuer, issuer_len, out);
+	while (t->certs && out->n < TLS_ANCHORS && (len = next_cert(t, &at))) {
+		br_x509_trust_anchor *a = &out->anchor[out->n];
+
+		cert = t->certs + at - len;
+		name_len = tls_cert_subject(cert, len, &name);
+		signer = name_len == issuer_len && !memcmp(name, issuer, name_len);
+		itself = name_len == subject_len && !memcmp(name, subject, name_len);
+		if ((!signer && !itself) || file_anchor(cert, len, a) < 0)
+			continue;
+		out->forbidden |= signer && !tls_cert_permits(cert, len, host);
+		a->dn = (br_x500_name){(unsigned char *)(uintptr_t)name, name_len};
+		if ((a->flags & BR_X509_TA_CA) ? signer : itself)
+			out->n++;
+	}
+	return 1;
 }

@@ -5,16 +5,15 @@
 #include "tls.h"
 #include "tls_cert.h"
 
-enum { TLS_ROOTS_OF_A_NAME = 4 };   /* tls_trust.c asserts that no name has more */
+enum { TLS_ANCHORS = 32 };   /* for one certificate; of more in a CA file with its issuer's name, the first ones */
 
-struct tls_trust {
-	int built_in;                    /* the built-in roots are what is trusted; else a CA file's anchors: */
-	br_x509_trust_anchor *anchors;   /* allocated, as are their names and keys */
-	size_t count;
-	struct limited *limited;         /* those anchors that have name constraints */
+struct tls_anchors {
+	size_t n;
+	int forbidden;           /* an authority of the issuer's name may not sign for the host */
+	br_x509_trust_anchor anchor[TLS_ANCHORS];
 };
 
-/* The built-in roots of that name (DER), at most TLS_ROOTS_OF_A_NAME: how many. They point to name, which must outlive them. */
-size_t tls_trust_roots(const unsigned char *name, size_t len, br_x509_trust_anchor *out);
-/* 1 when the authority that has signed the certificate, if it has name constraints, permits the host. */
-int tls_trust_permits(const struct tls_trust *t, const unsigned char *der, size_t n, const struct tls_cert_host *host);
+/* The anchors that may have signed the certificate, or be it: those with the name of its issuer, or its own. The certificate's end
+   may be missing: 0 when it does not reach beyond its names. They point into trust and certificate, which must outlive them. */
+int tls_trust_find(const struct tls_trust *t, const unsigned char *der, size_t n, const struct tls_cert_host *host,
+	struct tls_anchors *out);

@@ -15,6 +15,7 @@ export HOME=$T/home XDG_STATE_HOME=$T/state
 TABLE='
 work                     calls requests connections handshakes     up   down allocations memory
 start                       13        0           0          0      0      0           0    500
+start with a CA file        68        0           0          0      0      0          19    700
 upload 1                   135        1           1          1      5      1          20    850
 upload 100                3050      100           8          1    470     25         270   1850
 upload 6 parts            6200        8           6          1  30900      5          65   1700
@@ -58,6 +59,8 @@ cp many/aaa.png few/
 random_file part 31457280
 
 count 'start' --version
+# As large as a distribution's.
+count 'start with a CA file' upload -q -n --ca-file "$ROOT/build/roots.pem" --key few few/aaa.png
 count 'upload 1' upload -q -r --no-date --prefix few few
 count 'upload 100' upload -q -r --no-date --prefix many many
 count 'upload 6 parts' upload -q --part-size 5M --multipart-threshold 6M --key part part

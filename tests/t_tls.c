@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "cpu.h"
+#include "enc.h"
 #include "test.h"
 #include "tls.h"
 #include "tls_cert.h"
@@ -315,6 +316,127 @@ test_trust(void)
 	check_int(count("der", &e), 1);
 }
 
+/* What is counted, or why it is refused, of the bytes as a file. */
+static void
+loads(const char *p, size_t n, const char *want)
+{
+	struct err e = {0};
+	char number[24];
+	long got;
+
+	spit("loads", p, n);
+	got = count("loads", &e);
+	check(got >= 0 || e.kind == ERR_USAGE);
+	if (got < 0)
+		snprintf(number, sizeof number, "%s", "refused");
+	else
+		snprintf(number, sizeof number, "%ld", got);
+	if (*want >= '0' && *want <= '9')
+		check_str(number, want);
+	else if (got >= 0 || !strstr(e.msg, want))
+		check_str(got < 0 ? e.msg : number, want);
+}
+
+/* A block with the label, between other text. */
+static void
+block(const char *before, const char *label, const char *body, const char *after, const char *want)
+{
+	char text[8192];
+	int n = snprintf(text, sizeof text, "%s-----BEGIN %s-----\n%s-----END %s-----\n%s", before, label, body, label, after);
+
+	check(n > 0 && (size_t)n < sizeof text);
+	loads(text, (size_t)n, want);
+}
+
+#define KEY_BLOCK "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n-----END EC PRIVATE KEY-----\n"
+
+#define NONE "no certificate in it that can be used"
+
+static char good[2048], base64[2048];   /* ca.pem, and what stands between its first and its last line */
+
+/* RFC 7468, and what stands around the blocks of real files. */
+static void
+test_labels(void)
+{
+	good[slurp("ca.pem", (unsigned char *)good, sizeof good - 1)] = '\0';
+	strcpy(base64, strchr(good, '\n') + 1);
+	*strstr(base64, "-----END") = '\0';
+	block("", "CERTIFICATE", base64, "", "1");
+	block("", "X509 CERTIFICATE", base64, "", "1");
+	block("", "certificate", base64, "", "1");
+	block("", "CERTIFICATE-", base64, "", "1");
+	block("", "TRUSTED CERTIFICATE", base64, "", NONE);
+	block("", "CERTIFICATE REQUEST", base64, "", NONE);
+	block("", "X509 CERTIFICATES", base64, "", NONE);
+	block("  -----BEGIN CERTIFICATE-----\n", "CERTIFICATE", base64, "", "1");
+	block("# A name - of a root\n=====\n-----\n\n", "CERTIFICATE", base64, "\n-----BEGIN\n-----BEGIN X509 CRL-----\n!", "1");
+	block("0 s:CN = the text begins as DER does\n", "CERTIFICATE", base64, "", "1");
+	block(KEY_BLOCK, "CERTIFICATE", base64, KEY_BLOCK, "1");
+	block(good, "CERTIFICATE", base64, good, "3");
+	block(good, "CERTIFICATE", "", "", "1");
+	block("", "CERTIFICATE", "", "", NONE);
+	block(good, "CERTIFICATE", "MAA=\n", "", "1");
+	block(good, "CERTIFICATE", "AA==\n", "", "1");
+}
+
+/* A damaged one, wherever it is. */
+static void
+test_damaged(void)
+{
+	block("", "CERTIFICATE", "MAA\n", good, "damaged");
+	block("", "CERTIFICATE", "MAA==\n", good, "damaged");
+	block("", "CERTIFICATE", "MAB=\n", good, "damaged");
+	block("", "CERTIFICATE", "MA=A\n", good, "damaged");
+	block("", "CERTIFICATE", "MA-A\n", good, "damaged");
+	block("", "CERTIFICATE", "MA_A\n", good, "damaged");
+	block(good, "CERTIFICATE", "Comment: x\n\nMAA=\n", "", "damaged");
+	block("-----BEGIN CERTIFICATE-----\nMAAA\n", "CERTIFICATE", base64, "", "damaged");
+	block(good, "CERTIFICATE", base64, "-----BEGIN CERTIFICATE-----\nMAAA\n", "cut off");
+	block(good, "CERTIFICATE", base64, "-----BEGIN CERTIFICATE-----", "cut off");
+}
+
+static void
+test_lines(void)
+{
+	char text[4096] = "", *p = text;
+
+	/* Of four, with blanks at their ends; one line. */
+	for (size_t i = 0, n = 0; base64[i]; i++)
+		if (base64[i] != '\n')
+			p += sprintf(p, "%c%s", base64[i], ++n % 8 == 0 ? "\n" : n % 4 == 0 ? " \t\n" : "");
+	block("", "CERTIFICATE", text, "", "1");
+	p = text;
+	for (size_t i = 0; base64[i]; i++)
+		if (base64[i] != '\n')
+			*p++ = base64[i];
+	strcpy(p, "\n");
+	block("", "CERTIFICATE", text, "", "1");
+	/* Zero bytes are text between blocks, and none in them. */
+	memset(text, 0, 100);
+	text[99] = '\n';
+	strcpy(text + 100, good);
+	loads(text, 100 + strlen(good), "1");
+	text[200] = '\0';
+	loads(text, 100 + strlen(good), "damaged");
+}
+
+/* Something behind a certificate, in its block or as DER: it is none. */
+static void
+test_more(void)
+{
+	char der[2048] = "", text[4096];
+	struct buf b = BUF(text);
+	size_t n = slurp("der", (unsigned char *)der, sizeof der - 700);
+
+	enc_base64(&b, der, n + 700);
+	buf_char(&b, '\n');
+	block(good, "CERTIFICATE", text, "", "1");
+	block("", "CERTIFICATE", text, "", NONE);
+	loads(der, n, "1");
+	loads(der, n - 1, NONE);
+	loads(der, n + 1, NONE);
+}
+
 static void
 test_builtin(void)
 {
@@ -538,6 +660,10 @@ main(int argc, char **argv)
 	check_int(system(cmd), 0);
 	test_gcm();
 	test_trust();
+	test_labels();
+	test_damaged();
+	test_lines();
+	test_more();
 	test_builtin();
 	test_cert();
 	test_explain();

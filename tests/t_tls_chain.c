@@ -1,6 +1,7 @@
 /* The server's certificates, damaged at every place: never accepted, never read beyond their end. */
 #include <stdlib.h>
 #include <unistd.h>
+#include "enc.h"
 #include "test.h"
 #include "tls_cert.h"
 #include "tls_chain.h"
@@ -27,7 +28,7 @@ load(const char *file, struct cert *c)
 	c->len = f ? fread(c->der, 1, sizeof c->der, f) : 0;
 	if (f)
 		fclose(f);
-	check(c->len > 300 && c->len < sizeof c->der);
+	check(c->len > 200 && c->len < sizeof c->der);
 }
 
 /* A block of exactly that size, so that the sanitizer sees who reads on. */
@@ -111,7 +112,7 @@ test_cut(const struct tls_trust *trust, struct cert *c)
 static void
 look(const struct cert *c, size_t n)
 {
-	const unsigned char *issuer;
+	const unsigned char *issuer = NULL, *subject;
 	unsigned char *p = copy(c, n);
 	int64_t from, to;
 	size_t len;
@@ -119,10 +120,13 @@ look(const struct cert *c, size_t n)
 	tls_cert_check(p, n, &name, 1);
 	tls_cert_check(p, n, &addr, 0);
 	tls_cert_permits(p, n, &other);
-	tls_cert_limited(p, n);
 	tls_cert_dates(p, n, &from, &to);
 	len = tls_cert_issuer(p, n, &issuer);
 	check(!len || (issuer > p && issuer + len <= p + n));
+	len = tls_cert_subject(p, n, &subject);
+	check(!len || (subject > issuer && subject + len <= p + n));
+	len = tls_cert_len(p, n);
+	check(len <= n);
 	free(p);
 }
 
@@ -136,7 +140,7 @@ test_malformed(struct cert *c, int is_leaf)
 	for (i = 0; i < c->len; i++) {
 		look(c, i);
 		wrong += tls_cert_check(c->der, i, &name, is_leaf) != 0 && !tls_cert_permits(c->der, i, &name)
-			&& tls_cert_limited(c->der, i) && !tls_cert_has_address(c->der, i, v4, 4);
+			&& !tls_cert_has_address(c->der, i, v4, 4);
 		for (bit = 0; bit < 8; bit++) {
 			c->der[i] ^= (unsigned char)(1 << bit);
 			look(c, c->len);
@@ -155,8 +159,102 @@ test_looks(void)
 	check_int(tls_cert_check(middle.der, middle.len, &name, 0), 0);
 	check_int(tls_cert_check(middle.der, middle.len, &other, 0), TLS_NOT_PERMITTED);
 	check_int(tls_cert_check(middle.der, middle.len, &name, 1), TLS_BAD_NAME);
-	check_int(tls_cert_limited(leaf.der, leaf.len), 0);
-	check_int(tls_cert_limited(middle.der, middle.len), 1);
+}
+
+/* Of what is cut off, no name is taken for another one. */
+static void
+test_names(const struct cert *c, const char *issuer_cn, const char *subject_cn)
+{
+	const unsigned char *issuer, *subject;
+	size_t issuer_len = tls_cert_issuer(c->der, c->len, &issuer), subject_len = tls_cert_subject(c->der, c->len, &subject), i, len;
+
+	check(memmem(issuer, issuer_len, issuer_cn, strlen(issuer_cn)) && memmem(subject, subject_len, subject_cn, strlen(subject_cn)));
+	check_int(tls_cert_len(c->der, c->len), c->len);
+	check_int(tls_cert_len(c->der + 1, c->len - 1), 0);
+	for (i = 0; i < c->len; i++) {
+		unsigned char *p = copy(c, i);
+		const unsigned char *at;
+
+		len = tls_cert_subject(p, i, &at);
+		check_int(len, c->der + i >= subject + subject_len ? subject_len : 0);
+		check(!len || at - p == subject - c->der);
+		len = tls_cert_issuer(p, i, &at);
+		check_int(len, c->der + i >= issuer + issuer_len ? issuer_len : 0);
+		check_int(tls_cert_len(p, i), 0);
+		free(p);
+	}
+}
+
+/* ---- CA files ---- */
+
+static FILE *bundle;
+
+/* Put so many copies of the certificate into the CA file. */
+static void
+put(const char *file, int copies)
+{
+	char text[4096];
+	struct cert c;
+	struct buf b = BUF(text);
+
+	load(file, &c);
+	enc_base64(&b, c.der, c.len);
+	while (copies--)
+		fprintf(bundle, "%s\n-----BEGIN CERTIFICATE-----\n%s\n-----END CERTIFICATE-----\n", file, text);
+}
+
+/* What is put between these two is the CA file, under which the chain is good, or wrong in that way. */
+static void
+begin(void)
+{
+	char path[128];
+
+	snprintf(path, sizeof path, "%s/bundle", dir);
+	bundle = fopen(path, "w");
+	check(bundle != NULL);
+}
+
+static void
+end(unsigned want)
+{
+	struct tls_trust *trust;
+	struct err e = {0};
+	char path[128];
+
+	check(fclose(bundle) == 0);
+	snprintf(path, sizeof path, "%s/bundle", dir);
+	trust = tls_trust_load(path, &e);
+	check_str(e.msg, "");
+	if (!trust)
+		return;
+	check_int(verify(trust, "localhost", 4096), want);
+	check_int(verify(trust, "localhost", 1), want);
+	check_int(verify(trust, "localhost", 300), want);
+	tls_trust_free(trust);
+}
+
+static void
+test_bundles(void)
+{
+	begin(), put("other", 20), put("leaf_twin", 1), put("ca", 1), put("other", 20), end(0);
+	begin(), put("other", 20), put("leaf_twin", 1), end(BR_ERR_X509_NOT_TRUSTED);
+	/* Several of one name, up to the limit. */
+	begin(), put("twin", 1), put("ca", 1), put("twin", 1), end(0);
+	begin(), put("twin", TLS_ANCHORS - 1), put("other", 1), put("no_ca", 1), put("ca", 1), end(0);
+	begin(), put("twin", TLS_ANCHORS), put("ca", 1), end(BR_ERR_X509_NOT_TRUSTED);
+	begin(), put("twin", 3), end(BR_ERR_X509_NOT_TRUSTED);
+	/* An intermediate is trusted without its own authority; who is no authority has signed nothing. */
+	begin(), put("other", 1), put("middle", 1), end(0);
+	begin(), put("no_ca", 1), end(BR_ERR_X509_NOT_TRUSTED);
+	/* The server's own certificate, whoever has signed it; not one of its name with another key, nor as an authority. */
+	begin(), put("other", 1), put("leaf_twin", 1), put("leaf", 1), end(0);
+	begin(), put("leaf_twin", 1), end(BR_ERR_X509_NOT_TRUSTED);
+	begin(), put("leaf_ca", 1), end(BR_ERR_X509_NOT_TRUSTED);
+	/* Name constraints count, whichever of the name has them; but not of what is passed over. */
+	begin(), put("ca", 1), put("limited", 1), end(TLS_NOT_PERMITTED);
+	begin(), put("limited", 1), put("ca", 1), end(TLS_NOT_PERMITTED);
+	begin(), put("weak", 1), put("ca", 1), end(0);
+	begin(), put("limited", 1), put("leaf", 1), end(0);
 }
 
 int
@@ -179,6 +277,8 @@ main(void)
 	if (trust) {
 		test_good(trust);
 		test_looks();
+		test_names(&leaf, "intermediate", "a server");
+		test_names(&middle, "authority", "intermediate");
 		test_malformed(&leaf, 1);
 		test_malformed(&middle, 0);
 		test_flips(trust, &leaf);
@@ -187,6 +287,7 @@ main(void)
 		test_cut(trust, &middle);
 	}
 	tls_trust_free(trust);
+	test_bundles();
 	snprintf(cmd, sizeof cmd, "rm -rf %s", dir);
 	check_int(system(cmd), 0);
 	return test_end();

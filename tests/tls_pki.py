@@ -221,9 +221,18 @@ def pem(cert):
     return "-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(cert.der).decode() + "-----END CERTIFICATE-----\n"
 
 
-if __name__ == "__main__":   # for tests/t_tls_chain.c: a chain in which everything that is looked at occurs
+if __name__ == "__main__":   # for tests/t_tls_chain.c: a chain in which everything that is looked at occurs, and what stands in CA files
     import sys
     middle = ca("intermediate", CA, eku("server"), limits(["localhost", "IP:7f000000ff000000"], ["c.test"]), depth=0)
-    for file, cert in {"leaf": leaf(usage("sign"), eku("mail", "server"), basic(False), issuer=middle), "middle": middle, "ca": CA}.items():
+    files = {
+        "leaf": leaf(usage("sign"), eku("mail", "server"), basic(False), issuer=middle), "middle": middle, "ca": CA,
+        "twin": Cert("authority", EC("twin"), None, [basic(), usage("certs")]),
+        "other": Cert("another", EC("authority"), None, [basic(), usage("certs")]),
+        "limited": Cert("authority", EC("twin"), None, [basic(), limits(["c.test"])]),
+        "weak": Cert("authority", RSA(2040), None, [basic(), limits(["c.test"])]),
+        "no_ca": Cert("authority", EC("authority"), None, [usage("certs")]),
+        "leaf_twin": leaf(key=EC("twin"), issuer=middle), "leaf_ca": leaf(basic(), issuer=middle),
+    }
+    for file, cert in files.items():
         with open(f"{sys.argv[1]}/{file}.der", "wb") as f:
             f.write(cert.der)

@@ -25,6 +25,24 @@ issuer(const unsigned char *der, size_t n)
 }
 
 static void
+subject(const unsigned char *der, size_t n)
+{
+	const unsigned char *name = NULL, *issuer, *again;
+	size_t len = tls_cert_subject(der, n, &name), whole = tls_cert_len(der, n);
+
+	must(whole <= n && (!whole || (der[0] == 0x30 && tls_cert_len(der, whole) == whole && !tls_cert_len(der, whole - 1))));
+	if (!len)
+		return;
+	must(tls_cert_issuer(der, n, &issuer) && issuer < name && name + len <= der + n && len >= 2 && *name == 0x30);
+	/* Where the name is not there as a whole, nothing is taken for it. */
+	for (size_t cut = n; cut; cut -= 1 + cut / 64) {
+		size_t got = tls_cert_subject(der, cut, &again);
+
+		must(got == ((size_t)(name - der) + len <= cut ? len : 0) && (!got || again == name));
+	}
+}
+
+static void
 addresses(const unsigned char *der, size_t n, struct in *in)
 {
 	unsigned char addr[16];
@@ -53,21 +71,20 @@ rules(const unsigned char *der, size_t n, struct in *in)
 	unsigned char addr[16] = {127, 0, 0, 1};
 	unsigned how = take_byte(in);
 	struct tls_cert_host host = {.name = hosts[how & 3], .addr = addr, .addr_len = how & 4 ? how & 8 ? 16 : 4 : 0};
-	int leaf = how >> 4 & 1, limited = tls_cert_limited(der, n), permits, rc;
+	int leaf = how >> 4 & 1, permits, rc;
 
 	if (how & 8)
 		memcpy(addr, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 16);
 	permits = tls_cert_permits(der, n, &host);
 	rc = tls_cert_check(der, n, &host, leaf);
 	must(rc == 0 || rc == TLS_WRONG_USAGE || rc == TLS_MALFORMED || rc == TLS_BAD_NAME || rc == TLS_NOT_PERMITTED);
-	must(limited || permits);
 	if (rc == 0) {
 		must(leaf || permits);
 		must(!leaf || !host.addr_len || tls_cert_has_address(der, n, addr, host.addr_len));
 	}
 	if (n > 260 && der[0] == 0x30 && der[1] == 0x82 && 4 + (size_t)(der[2] << 8 | der[3]) == n)
 		for (size_t cut = n - 1; cut; cut /= 2)
-			must(tls_cert_check(der, cut, &host, leaf) && tls_cert_limited(der, cut));
+			must(tls_cert_check(der, cut, &host, leaf) && !tls_cert_permits(der, cut, &host));
 }
 
 static void
@@ -106,6 +123,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	der = take_rest(&rest, &n);
 	issuer(der, n);
+	subject(der, n);
 	addresses(der, n, &in);
 	rules(der, n, &in);
 	dates(der, n, &in);
