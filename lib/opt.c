@@ -59,7 +59,7 @@ opt_nearest(const char *word, const char *const *candidates)
 
 		if (m > WORD_MAX)
 			continue;
-		d = distance(word, n, *candidates, m);
+		d = strncmp(word, *candidates, n) ? distance(word, n, *candidates, m) : 0;
 		if (d < best && d <= ((n > m ? n : m) + 2) / 3) {
 			best = d;
 			nearest = *candidates;

@@ -44,8 +44,8 @@ int opt_parse(const struct opt *const *tables, int argc, char **argv, struct err
 /* One aligned help line for each row, wrapped at 80 columns. */
 void opt_print(const struct opt *rows, FILE *out);
 
-/* The candidate nearest to word by edit distance, or NULL when none is near (more than about a third
-   of its letters differ). candidates is NULL-terminated. */
+/* The first candidate that begins with word, else the nearest by edit distance, or NULL when none is near (more than
+   about a third of its letters differ). candidates is NULL-terminated. */
 const char *opt_nearest(const char *word, const char *const *candidates);
 
 /* Bytes in "2.45M", "5 MiB", "100": 0, or -1 when it is no size or does not fit 64 bits. */

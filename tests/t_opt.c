@@ -367,6 +367,7 @@ test_nearest(void)
 		{"uplaod", "upload"}, {"uplod", "upload"}, {"UPLOAD", NULL}, {"snyc", "sync"}, {"syn", "sync"}, {"l", "ls"},
 		{"lss", "ls"}, {"gte", "get"}, {"gett", "get"}, {"clean", "cleanup"}, {"ls", "ls"}, {"rm", NULL},
 		{"delete", NULL}, {"", NULL}, {"x", NULL}, {"download", NULL}, {"pload", "upload"}, {"clnup", "cleanup"},
+		{"up", "upload"}, {"s", "sync"}, {"c", "cleanup"},
 		{"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", NULL},
 	};
 	char longest[66];
