@@ -36,10 +36,16 @@ fail(struct err *e, enum err_kind kind, const char *fmt, ...)
 	return -1;
 }
 
+const char *
+errno_cure(int err)
+{
+	return err == EMFILE ? ": raise ulimit -n" : "";
+}
+
 int
 fail_errno(struct err *e, const char *fmt, ...)
 {
-	const char *why = strerror(errno);
+	const char *why = strerror(errno), *cure = errno_cure(errno);
 	char text[sizeof e->msg];
 	struct buf b = BUF(text);
 	va_list ap;
@@ -49,6 +55,7 @@ fail_errno(struct err *e, const char *fmt, ...)
 	va_end(ap);
 	buf_str(&b, ": ");
 	buf_str(&b, why);
+	buf_str(&b, cure);
 	fill(e, ERR_LOCAL, &b);
 	return -1;
 }

@@ -30,6 +30,9 @@ struct err {
 int fail(struct err *e, enum err_kind kind, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* As fail(ERR_LOCAL), with ": " and strerror(errno) after the formatted text. */
+/* As fail(ERR_LOCAL), with ": ", strerror(errno) and errno_cure(errno) after the formatted text. */
 int fail_errno(struct err *e, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* ": " and what to do about an errno whose text says it to nobody, or "". */
+const char *errno_cure(int err);

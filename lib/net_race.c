@@ -263,6 +263,7 @@ race_fail(const struct race *r, const struct net_peer *p, struct err *e)
 {
 	char text[768], addr[80];
 	struct buf b = BUF(text);
+	const char *local = "";
 	int i, refused = 0;
 
 	if (net_stopped(r->stop))
@@ -274,10 +275,12 @@ race_fail(const struct race *r, const struct net_peer *p, struct err *e)
 		addr_text(&r->a[i], addr, sizeof addr);
 		buf_fmt(&b, "%s%s %s", i ? ", " : "", addr, r->a[i].why ? strerror(r->a[i].why) : "timed out");
 		refused += r->a[i].why == ECONNREFUSED;
+		if (!*local)
+			local = errno_cure(r->a[i].why);
 	}
-	return fail(e, ERR_CONNECT, "cannot connect to %s%s: %s: %s", p->kind, p->host, text,
-		refused == r->started ? "nothing listens there: check host and port"
-		: "check the network, the firewall, or whether HTTPS_PROXY must be set");
+	return fail(e, ERR_CONNECT, "cannot connect to %s%s: %s%s", p->kind, p->host, text, *local ? local
+		: refused == r->started ? ": nothing listens there: check host and port"
+		: ": check the network, the firewall, or whether HTTPS_PROXY must be set");
 }
 
 int

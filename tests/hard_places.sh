@@ -55,7 +55,8 @@ limited() { # OPTION VALUE COMMAND…
 put_get '16 MB of memory' limited -v 16384
 sync_once '16 MB of memory' '…1 uploaded…' limited -v 16384
 put_get 'four descriptors left' limited -n 7
-t 'one descriptor left' 1 '' '…No file descriptors available…' limited -n 4 "$R2" upload --retries 1 --prefix "$P" image.png
+t 'one descriptor left: what to do' 1 '' '…image.png: …No file descriptors available: raise ulimit -n…' limited -n 4 "$R2" upload --retries 1 --prefix "$P" image.png
+t '… a daemon' 1 '…eventfd: No file descriptors available: raise ulimit -n' '' limited -n 8 "$R2" sync --once --log - watched
 t 'none left' 2 '' '…No file descriptors available…' limited -n 3 "$R2" upload --retries 1 --prefix "$P" image.png
 is '… in one line' "$(wc -l <err)" 1
 put_get 'no core, no file over 2 MB' limited -f 2000

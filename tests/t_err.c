@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <string.h>
 #include "err.h"
 #include "test.h"
 
@@ -84,6 +85,10 @@ test_errno(void)
 	check_str(e.msg, "open x.png: No such file or directory");
 	check_int(e.kind, ERR_LOCAL);
 	check_int(e.status, 0);
+	errno = EMFILE;
+	fail_errno(&e, "open %s", "x.png");
+	check(strstr(e.msg, ": raise ulimit -n") != NULL);
+	check_str(errno_cure(ENOENT), "");
 }
 
 int
