@@ -28,7 +28,7 @@ ok '… at least 90 of them' [ "$(grep -c '^| `-' "$T/options")" -ge 90 ]
 
 # Variables: what the sources look up, and what README's table and r2(1) have.
 variables() {
-	grep -ohE '"(R2|AWS|COMFYUI|SSL|HTTPS|NO)_[A-Z_]+"|"TZ"' lib/*.c applets/*.c | tr -d '"' | sort -u | grep -vx 'NO_COLOR'
+	grep -ohE '"(R2|AWS|COMFYUI|SSL|HTTPS|NO)_[A-Z_]+"|"TZ"' lib/*.c applets/*.c | tr -d '"' | sort -u
 }
 table() { sed -n '/^## Configuration/,/^## /p' README.md; }
 ok 'variables: at least 20' [ "$(variables | wc -l)" -ge 20 ]
@@ -76,6 +76,11 @@ is '… and are there' "$(paths | while read -r p; do [ -e "$p" ] || [ -e "$p.c"
 names() { sed -n '/^| `doc\/`/p' "$ROOT/README.md" | grep -oE '`[A-Za-z0-9_.-]+`' | tr -d '`'; }
 is "the map's names of doc/" "$(names | while read -r p; do [ -e "doc/$p" ] || echo "$p"; done)" ''
 is '… and it has all of them' "$(cd doc && for p in *.md *.json; do names | grep -qxF "$p" || [ "$p" = performance.json ] || echo "$p"; done)" ''
+rooms() { sed -n '/^| where/,/^Each/p' README.md | sed -n 's/^| \(`lib[^|]*\)|.*/\1/p' | tr -d '`*' | sed 's|lib/||g' | tr ' ' '\n'; }
+is '… each module of lib/ has its place in it' "$(for f in lib/*.c; do f=${f##*/}; f=${f%.c}; rooms | grep -qxF "${f%%_*}" || echo "$f"; done)" ''
+is '… and none that is not there' "$(rooms | grep . | while read -r m; do [ -e "lib/$m.c" ] || ls lib/"$m"_*.c >/dev/null || echo "$m"; done)" ''
+n=$(sed -n 's/.* files under \([0-9]*\);.*/\1/p' doc/CONTRIBUTING.md)
+is 'CONTRIBUTING: no file is longer than it says' "$(wc -l lib/*.c applets/*.c | awk -v n="${n:-0}" '$2 != "total" && $1 >= n { print $2, $1 }')" ''
 is 'make targets are such' "$(grep -ohE '`make [a-z-]+' "${PAGES[@]}" | cut -d' ' -f2 | sort -u | while read -r m; do
 	grep -qE "^([a-z-]+ )*$m( [a-z-]+)*:|^\\\$.*/$m:" Makefile || echo "$m"; done)" ''
 # What the binary is: word for word, but for its size, which may be a few pages off, and for dates of what it was built from.
