@@ -80,7 +80,7 @@ options(const struct opt *rows)
 		words("Ar ", rows->arg ? rows->arg : "");
 		putchar('\n');
 		text(rows->help);
-		puts(".");
+		puts(strchr(".?", rows->help[strlen(rows->help) - 1]) ? "" : ".");
 	}
 }
 

@@ -14,6 +14,8 @@ for page in *.1; do
 	mandoc -T utf8 -O width=900 "$page" | sed 's/.\x08//g' >"$page.txt"
 done
 
+is 'no sentence ends twice' "$(cat -- *.txt | grep -E '[^.][?.]\.$')" ''
+
 # tables HELP: "--name what it does" a line, the parts of the help text joined.
 tables() {
 	awk '/^  (-.,|   ) --/ { if (row) print row; row = "" ; on = 1 }
