@@ -410,12 +410,15 @@ fi
 full() { mount -t tmpfs -o size=4k none "$T/full" && mkdir -p "$T/full/r2" && dd if=/dev/zero of="$T/full/fill" bs=4k 2>/dev/null
 	XDG_STATE_HOME=$T/full "$R2" upload --key "$P/full" "${parts[@]}" mine.bin; }
 mkdir full
-if unshare -rm true 2>/dev/null; then
+if [ "$(id -u)" = 0 ]; then
+	t 'a full disk under the state directory' 0 '' '…Complete: 1/1' full
+	umount full
+elif unshare -rm true 2>/dev/null; then
 	export -f full
 	export T P
 	t 'a full disk under the state directory' 0 '' '…Complete: 1/1' unshare -rm bash -c 'parts=(--part-size 5M --multipart-threshold 6M); R2='"$R2"'; full'
-	ok '… the object' s3_is "$P/full" mine.bin
 else
-	not_ok 'a full disk under the state directory: needs name spaces'
+	not_ok 'a full disk under the state directory: needs root or user namespaces'
 fi
+ok '… the object' s3_is "$P/full" mine.bin
 finish
