@@ -285,7 +285,7 @@ bench: deps-test
 	@+$(AGAIN) r2 $(BENCH_TOOLS)
 	@bench/run
 
-# What costs what, in percent; and doc/performance.* from the figures that make bench left.
+# What costs what, in percent; and doc/performance.* and README's table from the figures that make bench left.
 profile:
 	@$(SOURCES) .ci/deps build server test bench
 	@+$(AGAIN) $(B)/bench/r2-symbols $(B)/bench/sink
@@ -293,6 +293,7 @@ profile:
 performance:
 	@cp $(B)/bench/bench.json doc/performance.json
 	@bench/report.py --markdown doc/performance.json doc/performance.md
+	@bench/report.py --short doc/performance.json README.md
 	@bench/charts.py doc/performance.json doc
 
 # The README's table of what the binary is.

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """What the samples say: tables, whether r2's targets are met, which lines are straight.
    report.py FILE.json                     all of it, as `make bench` prints it
-   report.py --markdown FILE.json DOC.md   puts the tables between DOC.md's lines <!-- tables --> and <!-- /tables -->"""
+   report.py --markdown FILE.json DOC.md   puts the tables between DOC.md's lines <!-- tables --> and <!-- /tables -->
+   report.py --short FILE.json README.md   puts a short one between README.md's lines <!-- peers --> and <!-- /peers -->"""
 import json
 import statistics
 import sys
@@ -32,6 +33,11 @@ TARGETS = [
     ("2,000 × 64 KiB", "far 150 ms", "wall", "best", 0.8), ("500 × 64 KiB", "far 150 ms", "wall", "best", 0.8),
     ("sync: from close", "sink", "p50", "ms", 10), ("sync: idle", "sink", "wakeups", "n", 0), ("sync: idle", "sink", "rss", "MB", 2),
 ]
+
+
+# README's rows: work's beginning, metrics.
+SHORT = [("start-up", "wall"), ("one file", "wall rss"), ("512 MiB up", "wall cpu rss"), ("2,000 × 64 KiB", "wall cpu rss"), ("512 MiB get", "wall cpu rss"),
+         ("list 10,000", "cpu"), ("delete 2,000", "wall")]
 
 
 def human(metric, value):
@@ -178,25 +184,52 @@ def everything(found):
     yield from (heading(found), *tables(found), "", *targets(found["works"], found["settings"]["peers"]))
 
 
-def into(doc, found):
+def put_between(doc, name, lines_of_it):
+    """In place of what stands between doc's lines <!-- name --> and <!-- /name -->."""
     with open(doc) as f:
         text = f.read()
-    begin, end = "<!-- tables -->\n", "<!-- /tables -->"
+    begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
     head, rest = text.split(begin)
+    with open(doc, "w") as f:
+        f.write(head + begin + "\n".join(lines_of_it) + "\n" + end + rest.split(end)[1])
+
+
+def into(doc, found):
     judged = targets(found["works"], found["settings"]["peers"])
     charts = [f"![{name}](performance-{name}.svg)" for name in ("peers", "growth")]
-    new = "\n".join([*charts, "", heading(found), *tables(found), "", "### Targets", "", "```text", *judged, "```", ""])
-    with open(doc, "w") as f:
-        f.write(head + begin + new + end + rest.split(end)[1])
+    put_between(doc, "tables", [*charts, "", heading(found), *tables(found), "", "### Targets", "", "```text", *judged, "```"])
 
+
+def short_cell(row, tool, metric):
+    middle, ours = median(row, tool, metric), median(row, "r2", metric)
+    if middle is None:
+        return "–"
+    return human(metric, middle) if tool == "r2" or metric == "rss" else f"{times(middle / ours)}×"
+
+
+def into_readme(doc, found):
+    """Against the real server alone. The peers' times as multiples of r2's."""
+    m, peers = found["machine"], found["settings"]["peers"]
+    new = [f"Beside its peers (`make bench`: medians of up to {found['settings']['rounds']} on {found['date'][:10]}, {m['cpu']}, {m['cores']} cores, MinIO over TLS on the same ones):", "",
+           "| work | | r2 | " + " | ".join("old script" if name == "script" else name for name in peers) + " |", "|---|---|---" + "|---" * len(peers) + "|"]
+    for name, wanted in SHORT:
+        row = next((row for row in found["works"] if row["place"] == "minio" and not row["series"] and row["name"].startswith(name)),
+                   next((row for row in found["works"] if not row["series"] and row["name"].startswith(name)), None))
+        for n, metric in enumerate(wanted.split() if row else []):
+            cells = [short_cell(row, tool, metric) for tool in ["r2", *peers]]
+            new.append(f"| {row['name'] if n == 0 else ''} | {METRICS[metric].replace('peak ', '')} | " + " | ".join(cells) + " |")
+    put_between(doc, "peers", new)
+
+
+PLACES = {"--markdown": into, "--short": into_readme}
 
 if __name__ == "__main__":
     words = sys.argv[1:]
-    if len(words) not in (1, 3) or (len(words) == 3 and words[0] != "--markdown"):
+    if len(words) not in (1, 3) or (len(words) == 3 and words[0] not in PLACES):
         sys.exit(__doc__)
     with open(words[-2 if len(words) == 3 else -1]) as f:
         data = json.load(f)
     if len(words) == 3:
-        into(words[2], data)
+        PLACES[words[0]](words[2], data)
     else:
         print(*everything(data), sep="\n")
