@@ -119,7 +119,7 @@ def slope(rows, metric):
     """The last stretch's cost of one more against the whole line's: 1 for a straight line. None where that says nothing."""
     at = [(row["x"], median(row, "r2", metric)) for row in rows]
     whole, last = ((b[1] - a[1]) / (b[0] - a[0]) for a, b in ((at[0], at[-1]), (at[-2], at[-1])))
-    return last / whole if whole > 0 else None
+    return last / whole if whole > 0 and at[-1][1] >= 50000 else None  # processor time comes in ticks of 10 ms
 
 
 def growth(works):
