@@ -127,7 +127,7 @@ finished(struct download *d, const struct err *e)
 {
 	struct item *it = d->arg;
 	struct outcome o = {.key = d->key, .status = "failed", .object = &d->object, .proof = d->proof, .resumed = d->resumed,
-		.attempts = d->attempts, .ms = it->started_ms ? clock_ms() - it->started_ms : 0, .e = e};
+		.attempts = d->attempts, .ms = it->started_ms ? (long)(clock_ms() - it->started_ms) : 0, .e = e};
 	char path[PATH_MAX + 512];
 
 	o.file = shown_path(path, it->run, d->rel);
@@ -293,7 +293,7 @@ get_stream(struct get_run *run, const char *key, int fd)
 	}
 	o.proof = d.proof;
 	o.attempts = d.attempts;
-	o.ms = clock_ms() - start_ms;
+	o.ms = (long)(clock_ms() - start_ms);
 	/* Standard output is the object's. */
 	if (fd != 1)
 		print_json(run, &o);
