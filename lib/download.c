@@ -13,8 +13,9 @@
 /* Reasons to start again, each once. */
 enum { AGAIN_REPLACED = 1, AGAIN_SUSPECT = 2 };
 
-void
-download_fail(struct download_state *st, const struct err *e)
+/* Remember the first failure. */
+static void
+failed(struct download_state *st, const struct err *e)
 {
 	pthread_mutex_lock(&st->lock);
 	if (!st->failed)
@@ -149,7 +150,7 @@ go(struct download_state *st)
 	if (rc == 0 && last && !st->failed)
 		rc = download_hash_rest(st, &e);
 	if (rc < 0)
-		download_fail(st, &e);
+		failed(st, &e);
 	return last;
 }
 
@@ -163,7 +164,7 @@ help(struct pool_job *j, struct s3 *s)
 
 	if (next_range(st, &i)) {
 		if (download_range(st, s, i, &e) < 0)
-			download_fail(st, &e);
+			failed(st, &e);
 		/* Behind the others' ranges of this number, so that a large object does not hold up the rest. */
 		j->rank = i + 1;
 		pool_submit(st->pool, j);
@@ -181,7 +182,7 @@ start(struct download_state *st, struct s3 *s, struct err *e)
 	st->next = 0;
 	if (st->lay.nranges == 1) {
 		if (download_range(st, s, 0, e) < 0)
-			download_fail(st, e);
+			failed(st, e);
 		conclude(st, s);
 		return 0;
 	}

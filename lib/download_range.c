@@ -77,8 +77,8 @@ read_progress(struct download_state *st)
 	return 1;
 }
 
-/* For n bytes: a full disk is told at once. In memory the giving would take as long as the writing, which has many hands: there it is only
-   asked for. 0; -1 with errno. */
+/* For n bytes: a full disk is told at once. In memory the giving would take as long as the writing, before anything is fetched: there it is
+   only asked for. 0; -1 with errno. */
 static int
 make_room(int fd, uint64_t n)
 {

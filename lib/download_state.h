@@ -63,9 +63,6 @@ struct download_state {
 	struct err err;              /* the first failure */
 };
 
-/* Remember the first failure. */
-void download_fail(struct download_state *st, const struct err *e);
-
 /* Memory for the layout's ranges, and, where there are several, what an earlier run has brought (d->resumed). 0 or -1. */
 int download_ranges_open(struct download_state *st, struct err *e);
 void download_ranges_free(struct download_state *st);
