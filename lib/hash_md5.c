@@ -10,6 +10,8 @@ typedef uint32_t eight __attribute__((vector_size(32)));
 #define LONG_REGISTERS __attribute__((target("avx2")))
 /* Compilers leave this out where they save space; without it all SSE code that follows is slow. */
 #define LONG_REGISTERS_END __builtin_ia32_vzeroupper()
+/* Compilers would sum in another order. */
+#define SUMMED(x) __asm__("" : "+x"(x))
 
 /* With SSE2's registers it would be no more than twice as fast as one after the other: not worth the space. */
 int
@@ -23,6 +25,7 @@ hash_md5_side_by_side(void)
 /* Compilers make of it what the machine has: NEON, or plain registers. */
 #define LONG_REGISTERS
 #define LONG_REGISTERS_END ((void)0)
+#define SUMMED(x) ((void)0)
 
 int
 hash_md5_side_by_side(void)
@@ -44,15 +47,17 @@ static const uint32_t sines[64] = {
 	0x6fa87e4f, 0xfe2ce6e0, 0xa3014314, 0x4e0811a1, 0xf7537e82, 0xbd3af235, 0x2ad7d2bb, 0xeb86d391,
 };
 
-#define F(b, c, d) ((d) ^ ((b) & ((c) ^ (d))))
-#define G(b, c, d) ((c) ^ ((d) & ((b) ^ (c))))
-#define H(b, c, d) ((b) ^ (c) ^ (d))
-#define I(b, c, d) ((c) ^ ((b) | ~(d)))
+/* b is what the step before made, and all wait for it: what can be done without b stands apart. The two halves of G have no bit in common. */
+#define F(a, b, c, d) (a) += (d) ^ ((b) & ((c) ^ (d)))
+#define G(a, b, c, d) (a) += (c) & ~(d); SUMMED(a); (a) += (b) & (d)
+#define H(a, b, c, d) (a) += (b) ^ ((c) ^ (d))
+#define I(a, b, c, d) (a) += (c) ^ ((b) | ~(d))
 
-/* Step i of 64 takes word (i·mul + plus) mod 16 and turns by s. What does not wait for b is summed first. */
+/* Step i of 64 takes word (i·mul + plus) mod 16 and turns by s. */
 #define STEP(f, a, b, c, d, i, s, mul, plus) \
 	(a) += w[((i) * (mul) + (plus)) % 16] + sines[i]; \
-	(a) += f(b, c, d); \
+	SUMMED(a); \
+	f(a, b, c, d); \
 	(a) = ((a) << (s) | (a) >> (32 - (s))) + (b)
 #define ROUND(f, from, s1, s2, s3, s4, mul, plus) \
 	for (unsigned i = (from); i < (from) + 16; i += 4) { \
@@ -62,28 +67,32 @@ static const uint32_t sines[64] = {
 		STEP(f, b, c, d, a, i + 3, s4, mul, plus); \
 	}
 
+/* Four words of a stream, and of the one four further on. */
+LONG_REGISTERS static inline eight
+both(const unsigned char *const *p, size_t at)
+{
+	four low, high;
+
+	memcpy(&low, p[0] + at, 16);
+	memcpy(&high, p[4] + at, 16);
+	return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7);
+}
+
 /* w[i] := word i of this block, of all streams: four by four. */
-/* -fanalyzer: use-of-uninitialized-value: the loop fills all 16, by two halves of which it loses sight. */
 LONG_REGISTERS static inline void
 transpose(eight w[16], const unsigned char *const p[HASH_MD5_LANES], size_t at)
 {
-	for (unsigned k = 0; k < 2 * 16; k += 4) {
-		const unsigned char *const *q = p + k / 16 * 4;
-		four *out = (four *)&w[k % 16] + k / 16, a, b, c, d, ab, cd;
-		size_t from = at + k % 16 * 4;
+	for (unsigned k = 0; k < 16; k += 4, at += 16) {
+		eight a = both(p, at), b = both(p + 1, at), c = both(p + 2, at), d = both(p + 3, at), ab, cd;
 
-		memcpy(&a, q[0] + from, 16);
-		memcpy(&b, q[1] + from, 16);
-		memcpy(&c, q[2] + from, 16);
-		memcpy(&d, q[3] + from, 16);
-		ab = __builtin_shufflevector(a, b, 0, 4, 1, 5);
-		cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
-		out[0] = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
-		out[2] = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
-		ab = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-		cd = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-		out[4] = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
-		out[6] = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+		ab = __builtin_shufflevector(a, b, 0, 8, 1, 9, 4, 12, 5, 13);
+		cd = __builtin_shufflevector(c, d, 0, 8, 1, 9, 4, 12, 5, 13);
+		w[k] = __builtin_shufflevector(ab, cd, 0, 1, 8, 9, 4, 5, 12, 13);
+		w[k + 1] = __builtin_shufflevector(ab, cd, 2, 3, 10, 11, 6, 7, 14, 15);
+		ab = __builtin_shufflevector(a, b, 2, 10, 3, 11, 6, 14, 7, 15);
+		cd = __builtin_shufflevector(c, d, 2, 10, 3, 11, 6, 14, 7, 15);
+		w[k + 2] = __builtin_shufflevector(ab, cd, 0, 1, 8, 9, 4, 5, 12, 13);
+		w[k + 3] = __builtin_shufflevector(ab, cd, 2, 3, 10, 11, 6, 7, 14, 15);
 	}
 }
 
