@@ -2,72 +2,9 @@
 #include <string.h>
 #include "cpu.h"
 #include "hash.h"
-#include "hash_md5.h"
 
-_Static_assert(sizeof(br_md5_context) <= sizeof(struct hash_md5), "hash_md5 too small");
 _Static_assert(sizeof(br_sha256_context) <= sizeof(struct hash_sha256), "hash_sha256 too small");
-_Static_assert(_Alignof(br_md5_context) <= _Alignof(struct hash_md5) &&
-	_Alignof(br_sha256_context) <= _Alignof(struct hash_sha256), "alignment");
-
-void
-hash_md5_init(struct hash_md5 *c)
-{
-	br_md5_init((br_md5_context *)c);
-}
-
-void
-hash_md5_update(struct hash_md5 *c, const void *data, size_t n)
-{
-	br_md5_update((br_md5_context *)c, data, n);
-}
-
-/* Lanes without a stream of their own repeat the last one's, for nothing. */
-static void
-update_lanes(struct hash_md5 *const *c, const void *const *data, size_t blocks, unsigned count)
-{
-	uint32_t state[4][HASH_MD5_LANES], words[4];
-	const unsigned char *p[HASH_MD5_LANES];
-	uint64_t done[HASH_MD5_LANES];
-
-	for (unsigned k = 0; k < HASH_MD5_LANES; k++) {
-		unsigned from = k < count ? k : count - 1;
-
-		p[k] = data[from];
-		done[k] = br_md5_state((const br_md5_context *)c[from], words);
-		for (unsigned i = 0; i < 4; i++)
-			state[i][k] = words[i];
-	}
-	hash_md5_blocks(state, p, blocks);
-	for (unsigned k = 0; k < count; k++) {
-		for (unsigned i = 0; i < 4; i++)
-			words[i] = state[i][k];
-		br_md5_set_state((br_md5_context *)c[k], words, done[k] + blocks * 64);
-	}
-}
-
-void
-hash_md5_update_many(struct hash_md5 *const *c, const void *const *data, size_t n, unsigned count)
-{
-	uint32_t words[4];
-	size_t blocks = n / 64;
-
-	for (unsigned k = 0; k < count; k++)
-		if (br_md5_state((const br_md5_context *)c[k], words) % 64)
-			blocks = 0;
-	if (count < 2 || !hash_md5_side_by_side())
-		blocks = 0;
-	if (blocks)
-		update_lanes(c, data, blocks, count);
-	for (unsigned k = 0; k < count; k++)
-		hash_md5_update(c[k], (const unsigned char *)data[k] + blocks * 64, n - blocks * 64);
-}
-
-/* BearSSL finishes on a copy of its own, so that the context can go on. */
-void
-hash_md5_out(const struct hash_md5 *c, unsigned char out[HASH_MD5_LEN])
-{
-	br_md5_out((const br_md5_context *)c, out);
-}
+_Static_assert(_Alignof(br_sha256_context) <= _Alignof(struct hash_sha256), "alignment");
 
 void
 hash_sha256_init(struct hash_sha256 *c)

@@ -5,9 +5,12 @@
 
 enum { HASH_MD5_LEN = 16, HASH_SHA256_LEN = 32 };
 
-/* Storage for BearSSL's contexts without its header (hash.c asserts that they fit). */
-struct hash_md5 { uint64_t opaque[14]; };
-struct hash_sha256 { uint64_t opaque[16]; };
+/* MD5, RFC 1321. The fields are hash_md5.c's: the state after all whole blocks, and the beginning of the next. */
+struct hash_md5 {
+	uint32_t state[4];
+	uint64_t length;
+	unsigned char block[64];
+};
 
 void hash_md5_init(struct hash_md5 *c);
 void hash_md5_update(struct hash_md5 *c, const void *data, size_t n);
@@ -17,6 +20,8 @@ void hash_md5_update_many(struct hash_md5 *const *c, const void *const *data, si
 /* The digest of everything so far; the context may go on afterwards. */
 void hash_md5_out(const struct hash_md5 *c, unsigned char out[HASH_MD5_LEN]);
 
+/* Storage for BearSSL's context without its header (hash.c asserts that it fits). */
+struct hash_sha256 { uint64_t opaque[16]; };
 void hash_sha256_init(struct hash_sha256 *c);
 void hash_sha256_update(struct hash_sha256 *c, const void *data, size_t n);
 void hash_sha256_out(const struct hash_sha256 *c, unsigned char out[HASH_SHA256_LEN]);

@@ -1,6 +1,7 @@
+#include <endian.h>
 #include <string.h>
 #include "cpu.h"
-#include "hash_md5.h"
+#include "hash.h"
 
 typedef uint32_t four __attribute__((vector_size(16), may_alias));
 typedef uint32_t eight __attribute__((vector_size(32)));
@@ -11,11 +12,11 @@ typedef uint32_t eight __attribute__((vector_size(32)));
 /* Compilers leave this out where they save space; without it all SSE code that follows is slow. */
 #define LONG_REGISTERS_END __builtin_ia32_vzeroupper()
 /* Compilers would sum in another order. */
-#define SUMMED(x) __asm__("" : "+x"(x))
+#define LONG_SUMMED(x) __asm__("" : "+x"(x))
 
 /* With SSE2's registers it would be no more than twice as fast as one after the other: not worth the space. */
-int
-hash_md5_side_by_side(void)
+static int
+side_by_side(void)
 {
 	return (cpu_has() & CPU_AVX2) != 0;
 }
@@ -25,10 +26,10 @@ hash_md5_side_by_side(void)
 /* Compilers make of it what the machine has: NEON, or plain registers. */
 #define LONG_REGISTERS
 #define LONG_REGISTERS_END ((void)0)
-#define SUMMED(x) ((void)0)
+#define LONG_SUMMED(x) ((void)0)
 
-int
-hash_md5_side_by_side(void)
+static int
+side_by_side(void)
 {
 	return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
 }
@@ -47,17 +48,22 @@ static const uint32_t sines[64] = {
 	0x6fa87e4f, 0xfe2ce6e0, 0xa3014314, 0x4e0811a1, 0xf7537e82, 0xbd3af235, 0x2ad7d2bb, 0xeb86d391,
 };
 
-/* b is what the step before made, and all wait for it: what can be done without b stands apart. The two halves of G have no bit in common. */
-#define F(a, b, c, d) (a) += (d) ^ ((b) & ((c) ^ (d)))
-#define G(a, b, c, d) (a) += (c) & ~(d); SUMMED(a); (a) += (b) & (d)
-#define H(a, b, c, d) (a) += (b) ^ ((c) ^ (d))
-#define I(a, b, c, d) (a) += (c) ^ ((b) | ~(d))
+/* b is what the step before made, and everything waits for it: a function's part without b is summed first, with all else that needs no b.
+   The two parts of G have no bit in common. */
+#define F(b, c, d) ((d) ^ ((b) & ((c) ^ (d))))
+#define G(b, c, d) ((b) & (d))
+#define H(b, c, d) ((b) ^ ((c) ^ (d)))
+#define I(b, c, d) ((c) ^ ((b) | ~(d)))
+#define F_FIRST(c, d) 0
+#define G_FIRST(c, d) ((c) & ~(d))
+#define H_FIRST(c, d) 0
+#define I_FIRST(c, d) 0
 
 /* Step i of 64 takes word (i·mul + plus) mod 16 and turns by s. */
 #define STEP(f, a, b, c, d, i, s, mul, plus) \
-	(a) += w[((i) * (mul) + (plus)) % 16] + sines[i]; \
+	(a) += w[((i) * (mul) + (plus)) % 16] + sines[i] + f##_FIRST(c, d); \
 	SUMMED(a); \
-	f(a, b, c, d); \
+	(a) += f(b, c, d); \
 	(a) = ((a) << (s) | (a) >> (32 - (s))) + (b)
 #define ROUND(f, from, s1, s2, s3, s4, mul, plus) \
 	for (unsigned i = (from); i < (from) + 16; i += 4) { \
@@ -66,6 +72,28 @@ static const uint32_t sines[64] = {
 		STEP(f, c, d, a, b, i + 2, s3, mul, plus); \
 		STEP(f, b, c, d, a, i + 3, s4, mul, plus); \
 	}
+/* Words w of a block into the state v, which may be that of several streams. */
+#define BLOCK(v, w) \
+	a = (v)[0], b = (v)[1], c = (v)[2], d = (v)[3]; \
+	ROUND(F, 0, 7, 12, 17, 22, 1, 0) \
+	ROUND(G, 16, 5, 9, 14, 20, 5, 1) \
+	ROUND(H, 32, 4, 11, 16, 23, 3, 5) \
+	ROUND(I, 48, 6, 10, 15, 21, 7, 0) \
+	(v)[0] += a, (v)[1] += b, (v)[2] += c, (v)[3] += d
+
+#define SUMMED(x) __asm__("" : "+r"(x))
+static void
+md5_one(uint32_t v[4], const unsigned char *p, size_t blocks)
+{
+	uint32_t a, b, c, d, w[16];
+
+	for (; blocks; blocks--, p += 64) {
+		memcpy(w, p, 64);
+		for (unsigned i = 0; i < 16; i++)
+			w[i] = le32toh(w[i]);
+		BLOCK(v, w);
+	}
+}
 
 /* Four words of a stream, and of the one four further on. */
 LONG_REGISTERS static inline eight
@@ -80,7 +108,7 @@ both(const unsigned char *const *p, size_t at)
 
 /* w[i] := word i of this block, of all streams: four by four. */
 LONG_REGISTERS static inline void
-transpose(eight w[16], const unsigned char *const p[HASH_MD5_LANES], size_t at)
+transpose(eight w[16], const unsigned char *const p[HASH_MD5_MANY], size_t at)
 {
 	for (unsigned k = 0; k < 16; k += 4, at += 16) {
 		eight a = both(p, at), b = both(p + 1, at), c = both(p + 2, at), d = both(p + 3, at), ab, cd;
@@ -96,25 +124,94 @@ transpose(eight w[16], const unsigned char *const p[HASH_MD5_LANES], size_t at)
 	}
 }
 
-LONG_REGISTERS void
-hash_md5_blocks(uint32_t state[4][HASH_MD5_LANES], const unsigned char *const p[HASH_MD5_LANES], size_t blocks)
+#undef SUMMED
+#define SUMMED LONG_SUMMED
+/* state[i][k]: word i (RFC 1321: A B C D) of stream k. */
+LONG_REGISTERS static void
+md5_many(uint32_t state[4][HASH_MD5_MANY], const unsigned char *const p[HASH_MD5_MANY], size_t blocks)
 {
-	eight v[4], w[16];
+	eight a, b, c, d, v[4], w[16];
 
 	memcpy(v, state, sizeof v);
 	for (size_t n = 0; n < blocks; n++) {
-		eight a = v[0], b = v[1], c = v[2], d = v[3];
-
 		transpose(w, p, 64 * n);
-		ROUND(F, 0, 7, 12, 17, 22, 1, 0)
-		ROUND(G, 16, 5, 9, 14, 20, 5, 1)
-		ROUND(H, 32, 4, 11, 16, 23, 3, 5)
-		ROUND(I, 48, 6, 10, 15, 21, 7, 0)
-		v[0] += a;
-		v[1] += b;
-		v[2] += c;
-		v[3] += d;
+		BLOCK(v, w);
 	}
 	memcpy(state, v, sizeof v);
 	LONG_REGISTERS_END;
+}
+
+/* Lanes without a stream of their own repeat the last one's, for nothing. */
+static void
+update_lanes(struct hash_md5 *const *c, const void *const *data, size_t blocks, unsigned count)
+{
+	uint32_t state[4][HASH_MD5_MANY];
+	const unsigned char *p[HASH_MD5_MANY];
+
+	for (unsigned k = 0; k < HASH_MD5_MANY; k++) {
+		unsigned from = k < count ? k : count - 1;
+
+		p[k] = data[from];
+		for (unsigned i = 0; i < 4; i++)
+			state[i][k] = c[from]->state[i];
+	}
+	md5_many(state, p, blocks);
+	for (unsigned k = 0; k < count; k++) {
+		for (unsigned i = 0; i < 4; i++)
+			c[k]->state[i] = state[i][k];
+		c[k]->length += blocks * 64;
+	}
+}
+
+void
+hash_md5_init(struct hash_md5 *c)
+{
+	*c = (struct hash_md5){.state = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476}};
+}
+
+void
+hash_md5_update(struct hash_md5 *c, const void *data, size_t n)
+{
+	const unsigned char *p = data;
+	size_t begun = c->length % 64, rest = n < 64 - begun ? n : 64 - begun;
+
+	c->length += n;
+	if (begun) {
+		memcpy(c->block + begun, p, rest);
+		if (begun + rest < 64)
+			return;
+		md5_one(c->state, c->block, 1);
+		p += rest;
+		n -= rest;
+	}
+	md5_one(c->state, p, n / 64);
+	memcpy(c->block, p + n / 64 * 64, n % 64);
+}
+
+void
+hash_md5_update_many(struct hash_md5 *const *c, const void *const *data, size_t n, unsigned count)
+{
+	size_t blocks = count > 1 && side_by_side() ? n / 64 : 0;
+
+	for (unsigned k = 0; k < count; k++)
+		if (c[k]->length % 64)
+			blocks = 0;
+	if (blocks)
+		update_lanes(c, data, blocks, count);
+	for (unsigned k = 0; k < count; k++)
+		hash_md5_update(c[k], (const unsigned char *)data[k] + blocks * 64, n - blocks * 64);
+}
+
+void
+hash_md5_out(const struct hash_md5 *c, unsigned char out[HASH_MD5_LEN])
+{
+	static const unsigned char padding[64] = {0x80};
+	struct hash_md5 last = *c;
+	uint64_t bits = htole64(c->length * 8);
+
+	hash_md5_update(&last, padding, 1 + (119 - c->length % 64) % 64);
+	hash_md5_update(&last, &bits, sizeof bits);
+	for (unsigned i = 0; i < 4; i++)
+		last.state[i] = htole32(last.state[i]);
+	memcpy(out, last.state, HASH_MD5_LEN);
 }
