@@ -2,6 +2,8 @@
 #include "clock.h"
 #include "http_wire.h"
 
+enum { EXPECTED = 64 * 1024 };   /* as much as is read at once */
+
 static ssize_t
 wire_read(struct http *h, void *p, size_t n, struct err *e)
 {
@@ -34,12 +36,20 @@ too_slow(struct http *h, size_t got, int64_t ms, struct err *e)
 		(int)(h->slow_ms % 1000 / 100), h->slow);
 }
 
+/* Four times as much: what the buffers above the socket hold is among what is left. */
+static void
+expect(struct http *h)
+{
+	net_expect(&h->net, (h->state == HTTP_LENGTH || h->state == HTTP_CHUNK) && h->left >= 4 * EXPECTED ? EXPECTED : 1);
+}
+
 ssize_t
 http_wire_read(struct http *h, void *p, size_t n, struct err *e)
 {
 	int64_t begun = clock_ms();
 	ssize_t got;
 
+	expect(h);
 	/* All of the header has one limit. */
 	if (h->net.until_ms)
 		return wire_read(h, p, n, e);

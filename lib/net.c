@@ -79,9 +79,18 @@ net_wait(struct net *n, int want, struct err *e)
 			return got;
 		if (net_stopped(n->stop))
 			return fail(e, ERR_STOPPED, "stopped");
+		net_expect(n, 1);
 	} while (now_ms < deadline_ms);
 	return fail(e, ERR_NET, "%s: no progress for %d.%d s: timed out", n->peer, n->timeout_ms / 1000,
 		n->timeout_ms % 1000 / 100);
+}
+
+void
+net_expect(struct net *n, int bytes)
+{
+	if (bytes != n->expected)
+		setsockopt(n->fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes);
+	n->expected = bytes;
 }
 
 void
@@ -208,7 +217,7 @@ net_dial(struct net *n, const char *host, uint16_t port, const struct net_proxy 
 
 	if (proxy && proxy->port)
 		via = (struct net_peer){"proxy ", proxy->host, "HTTPS_PROXY", proxy->port, n->stop};
-	*n = (struct net){.timeout_ms = timeout_ms, .stop = n->stop};
+	*n = (struct net){.timeout_ms = timeout_ms, .expected = 1, .stop = n->stop};
 	n->fd = net_race(&via, deadline_ms, n->peer, sizeof n->peer, e);
 	if (n->fd < 0)
 		return -1;

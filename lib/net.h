@@ -21,6 +21,7 @@ struct net {
 	int64_t until_ms;   /* net_limit's */
 	char peer[80];      /* "203.0.113.7:443", for messages */
 	int more;           /* not 0: what is sent now is soon followed by more, so that it may wait for that (MSG_MORE) */
+	int expected;       /* net_expect's */
 	const int *stop;    /* may be NULL, is set before net_dial: not 0 ends every wait, a little later, with ERR_STOPPED */
 };
 
@@ -41,6 +42,9 @@ ssize_t net_send(struct net *n, const void *buf, size_t len, struct err *e);
    hang-up counts as NET_IN), or -1 (ERR_NET) after timeout_ms without any. */
 enum { NET_IN = 1, NET_OUT = 2 };
 int net_wait(struct net *n, int want, struct err *e);
+/* From now on net_wait takes fewer than so many bytes for nothing to read (SO_RCVLOWAT): fewer awakenings where a lot is on its way. Those that
+   come without company are told of all the same, NET_STOP_LOOK_MS late, and so is the end; then 1 is expected again. */
+void net_expect(struct net *n, int bytes);
 /* on: from now on all waits together may take timeout_ms, however little each of them brings; else each of them again. */
 void net_limit(struct net *n, int on);
 /* As net_wait with another limit; 0 when that passes without anything. */

@@ -476,6 +476,32 @@ test_io(void)
 	net_close(&n);
 }
 
+/* Fewer bytes than expected are nothing to read, but not for ever. */
+static void
+test_expect(void)
+{
+	static char some[1000], many[64 * 1024];
+	struct err e = {0};
+	struct net n = {.fd = -1};
+	int other = pair(&n, 20000);
+
+	net_expect(&n, sizeof many);
+	check_int(write(other, some, sizeof some), sizeof some);
+	check_int(net_poll(&n, NET_IN, 0), 0);
+	check_int(write(other, many, sizeof many), sizeof many);
+	check_int(net_poll(&n, NET_IN, 10000), NET_IN);
+	while (net_recv(&n, many, sizeof many, &e) > 0)
+		;
+	check_int(write(other, some, sizeof some), sizeof some);
+	check_int(net_wait(&n, NET_IN, &e), NET_IN);
+	check_int(net_recv(&n, some, sizeof some, &e), sizeof some);
+	net_expect(&n, sizeof many);
+	check_int(write(other, some, 1), 1);
+	close(other);
+	check_int(net_poll(&n, NET_IN, 10000), NET_IN);
+	net_close(&n);
+}
+
 /* ---- the proxy ---- */
 
 struct proxy {
@@ -604,6 +630,7 @@ main(void)
 	test_names();
 	test_dial();
 	test_io();
+	test_expect();
 	test_proxy();
 	return test_end();
 }
