@@ -73,11 +73,11 @@ class Work:
         else:
             bench.call([r2, "upload", "-q", "-r", "--date", DATE, "--prefix", self.key, self.path])
 
-    def clear(self, tool, bench):
-        """Before each run: room in the server."""
+    def clear(self, bench):
+        """Before each run: room in the server, whoever has filled it."""
         if bench.server.kind != "sink":
             if self.kind in ("put", "tree", "tree8"):
-                bench.store.clear(tool.name + "/")
+                bench.store.clear("")
             elif self.kind == "delete":
                 self.fill(bench)
         with contextlib.suppress(FileNotFoundError):
