@@ -3,7 +3,7 @@
 #include "cpu.h"
 #include "hash.h"
 
-typedef uint32_t four __attribute__((vector_size(16), may_alias));
+typedef uint32_t four __attribute__((vector_size(16)));
 typedef uint32_t eight __attribute__((vector_size(32)));
 
 #if defined __x86_64__
