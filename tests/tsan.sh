@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 need_server
 cd "$T" || exit 1
-python3 "$TESTS/proxy.py" "${R2_ENDPOINT#https://}" >proxy.port &
+python3 "$TESTS/faultproxy.py" "${R2_ENDPOINT#https://}" >proxy.port &
 PROXY=$!
 trap 'kill $PROXY; at_exit' EXIT
 until [ -s proxy.port ]; do kill -0 $PROXY || exit 1; sleep 0.05; done
