@@ -42,8 +42,8 @@ ssize_t net_send(struct net *n, const void *buf, size_t len, struct err *e);
    hang-up counts as NET_IN), or -1 (ERR_NET) after timeout_ms without any. */
 enum { NET_IN = 1, NET_OUT = 2 };
 int net_wait(struct net *n, int want, struct err *e);
-/* From now on net_wait takes fewer than so many bytes for nothing to read (SO_RCVLOWAT): fewer awakenings where a lot is on its way. Those that
-   come without company are told of all the same, NET_STOP_LOOK_MS late, and so is the end; then 1 is expected again. */
+/* From now on fewer than so many bytes are nothing to read for net_wait and net_poll (SO_RCVLOWAT): fewer awakenings where a lot is on its way.
+   The end is told at once; to net_wait also what comes without company, NET_STOP_LOOK_MS late, and then 1 is expected again. */
 void net_expect(struct net *n, int bytes);
 /* on: from now on all waits together may take timeout_ms, however little each of them brings; else each of them again. */
 void net_limit(struct net *n, int on);

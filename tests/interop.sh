@@ -4,13 +4,14 @@
 cd "$(dirname "$0")/.." || exit 1
 [ $# -gt 0 ] || set -- r2emu minio versitygw moto
 
+# against KIND [exec]: with exec in place of the shell, so that who ends it ends the server too.
 against() {
 	local kind=$1 tests=(upload aws_ls ls cleanup chroot)
 	# What R2 would refuse matters wherever the program speaks to a store: whatever speaks to the server it is given.
 	[ "$kind" != r2emu ] || tests=(transfer sync get "${tests[@]}" schema secrets signals badinput)
 	tests=("${tests[@]/#/tests/}")
 	echo "$kind:"
-	TEST_SERVER=$kind TEST_TAG="$kind: " LOGS=${LOGS:-build/logs}/$kind tests/run "${tests[@]/%/.sh}"
+	${2:-} env TEST_SERVER="$kind" TEST_TAG="$kind: " LOGS="${LOGS:-build/logs}/$kind" tests/run "${tests[@]/%/.sh}"
 }
 
 slow=$(mktemp) || exit 1
@@ -20,7 +21,7 @@ trap 'exit 143' TERM
 rc=0 moto=
 for kind; do
 	if [ "$kind" = moto ]; then
-		TEST_JOBS=1 against moto >"$slow" 2>&1 &
+		TEST_JOBS=1 against moto exec >"$slow" 2>&1 &
 		moto=$!
 	fi
 done
