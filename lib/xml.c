@@ -72,6 +72,19 @@ drop_layout(struct xml *x, int d)
 	x->text_len = x->text_at[d];
 }
 
+/* The path that is told: without the root, and without prefixes. */
+static void
+add_local(struct xml *x, const char *name, size_t n)
+{
+	size_t prefix = xml_plain_name_len(name), skip = prefix < n ? prefix + 1 : 0;
+
+	if (x->local_len)
+		x->local[x->local_len++] = '/';
+	memcpy(x->local + x->local_len, name + skip, n - skip);
+	x->local_len += n - skip;
+	x->local[x->local_len] = '\0';
+}
+
 static int
 open_element(struct xml *x, const char *name, size_t n, struct err *e)
 {
@@ -83,7 +96,9 @@ open_element(struct xml *x, const char *name, size_t n, struct err *e)
 		return bad(e, "elements are nested too deeply");
 	if (x->path_len + 1 + n > XML_PATH_MAX)
 		return bad(e, "element names are too long");
+	x->local_at[d] = x->local_len;
 	if (d) {
+		add_local(x, name, n);
 		drop_layout(x, d - 1);
 		x->parents |= 1u << (d - 1);
 		x->path[x->path_len++] = '/';
@@ -99,45 +114,22 @@ open_element(struct xml *x, const char *name, size_t n, struct err *e)
 	return 0;
 }
 
-/* The open elements below the root, without their prefixes. */
-static void
-local_path(const struct xml *x, char out[XML_PATH_MAX + 1])
-{
-	size_t n = 0;
-	int d;
-
-	for (d = 1; d < x->depth; d++) {
-		const char *name = x->path + x->name_at[d];
-		size_t len = xml_name_len(name), prefix = xml_plain_name_len(name);
-
-		if (prefix < len) {
-			name += prefix + 1;
-			len -= prefix + 1;
-		}
-		if (n)
-			out[n++] = '/';
-		memcpy(out + n, name, len);
-		n += len;
-	}
-	out[n] = '\0';
-}
-
 static int
 close_element(struct xml *x, const char *name, size_t n, struct err *e)
 {
-	char path[XML_PATH_MAX + 1];
 	int d = x->depth - 1;
 
 	if (d < 0 || n != x->path_len - x->name_at[d] || memcmp(name, x->path + x->name_at[d], n))
 		return bad(e, "an end tag that closes nothing");
 	if (x->parents & 1u << d)
 		drop_layout(x, d);
-	local_path(x, path);
 	x->text[x->text_len] = '\0';
-	if (x->element(x->arg, path, x->text + x->text_at[d], x->text_len - x->text_at[d], e))
+	if (x->element(x->arg, x->local, x->text + x->text_at[d], x->text_len - x->text_at[d], e))
 		return -1;
 	x->text_len = x->text_at[d];
 	x->path_len = x->name_at[d] - (d > 0);
+	x->local_len = x->local_at[d];
+	x->local[x->local_len] = '\0';
 	x->depth = d;
 	return 0;
 }
@@ -358,11 +350,38 @@ step(struct xml *x, char c, struct err *e)
 	}
 }
 
+/* Bytes that stand for themselves wherever they come, in text as in a tag: nearly all that a listing is made of. */
+static int
+is_plain(char c)
+{
+	return (c >= '(' && c <= ';') || (c >= '?' && c < ']') || (c > ']' && c <= '~');
+}
+
+/* Takes the plain bytes from p on, as far as there is room, as a step each would. Returns what it left. */
+static const char *
+take_plain(struct xml *x, const char *p, const char *end)
+{
+	int text = x->state == XML_TEXT && x->depth, tag = x->state == XML_MARKUP && x->markup_len && *x->markup != '!';
+	char *to = text ? x->text : x->markup;
+	size_t *len = text ? &x->text_len : &x->markup_len, n = *len, max = text ? XML_TEXT_MAX : XML_MARKUP_MAX;
+
+	if (x->utf8_more || (!text && !tag))
+		return p;
+	while (p < end && n < max && is_plain(*p))
+		to[n++] = *p++;
+	x->sub = text && n > *len ? 0 : x->sub;
+	to[n] = '\0';
+	*len = n;
+	return p;
+}
+
 int
 xml_feed(struct xml *x, const char *p, size_t n, struct err *e)
 {
-	for (; n; n--, p++)
-		if (step(x, *p, e) < 0) {
+	const char *end = p + n;
+
+	while (p < end && (p = take_plain(x, p, end)) < end)
+		if (step(x, *p++, e) < 0) {
 			x->state = XML_FAILED;
 			return -1;
 		}

@@ -23,9 +23,11 @@ struct xml {
 	int state, depth, seen_root, sub;
 	int utf8_more, utf8_low, utf8_high;  /* continuation bytes to come, and the range of the next one */
 	unsigned parents;                    /* bit d: the open element number d has children */
-	size_t path_len, text_len, markup_len;
+	size_t path_len, local_len, text_len, markup_len;
 	size_t name_at[XML_DEPTH_MAX];   /* where each open element's name begins in path */
 	size_t text_at[XML_DEPTH_MAX];   /* where each open element's text begins in text */
+	size_t local_at[XML_DEPTH_MAX];  /* how long local was before each open element */
+	char local[XML_PATH_MAX + 1];    /* the path that is told */
 	char path[XML_PATH_MAX + 1];     /* names as written, prefixes included: an end tag must repeat them. At the end it begins with the root's */
 	char text[XML_TEXT_MAX + 1];
 	char markup[XML_MARKUP_MAX + 1];
