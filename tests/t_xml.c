@@ -253,6 +253,7 @@ test_text(void)
 	expect_str("<a>\n\t<k>v</k>\r\n</a>\n", "k=v|=|");
 	expect_str("<a><k>]]</k><k>]]&gt;</k><k>]</k></a>", "k=]]|k=]]>|k=]|=|");
 	expect_str("<a>]]]></a>", NULL);
+	expect_str("<a>]]b>]]bc]>/></a>", "=]]b>]]bc]>/>|");
 	expect_str("<a><![CDATA[]]]]]><![CDATA[]]></a>", "=]]]|");
 	expect_str("<a>x<![CDATA[ ]]>y<!-- z --><?p q?>w</a>", "=x yw|");
 	expect_str("<a><![CDATA[<!DOCTYPE x>]]></a>", "=<!DOCTYPE x>|");
