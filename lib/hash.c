@@ -134,9 +134,9 @@ hash_crc32c_table(uint32_t crc, const void *data, size_t n)
 /* The instruction takes three cycles but a new one can start in each, so three streams run side by side and are
    folded: the CRC of A followed by B is (CRC of A) · x^(bits of B) + CRC of B, modulo the polynomial.
    SHIFT_1 and SHIFT_2 are x^(8·STREAM) and x^(8·2·STREAM). (Mark Adler's crc32c.c has the idea.) */
-enum { STREAM = 4096 };
-#define SHIFT_1 0x35d73a62u
-#define SHIFT_2 0x28461564u
+enum { STREAM = 5456 };
+#define SHIFT_1 0x6b3085d6u
+#define SHIFT_2 0xf6df4ba3u
 
 /* a·b modulo the polynomial; bit 31 is x^0. */
 static uint32_t
