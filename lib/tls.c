@@ -1,6 +1,7 @@
 #include <bearssl.h>
 #include <stdlib.h>
 #include <string.h>
+#include "clock.h"
 #include "tls.h"
 #include "tls_chain.h"
 #include "tls_engine.h"
@@ -11,6 +12,8 @@ enum {
 	FED_MAX = 256 << 10,  /* bytes of records that come to nothing: data is 16 KiB at most, a handshake some certificates */
 	SENDS_A_LOOK = 16,    /* records sent between two looks for an early answer */
 	SENT = 1 << 8,        /* beside BR_SSL_SENDREC and its like: no record waits to be sent */
+	OUT_RECORDS = 4,      /* of a body go out at once: 64 KiB, which is what the kernel makes one packet of for itself */
+	OUT_MS = 100,         /* but not what comes more slowly: whoever waits for it would see nothing for longer than need be */
 };
 
 struct tls {
@@ -24,10 +27,13 @@ struct tls {
 	int unsendable;                /* a send failed; what the peer said before may still be there to read */
 	size_t fed;                    /* bytes of records since there was something to do */
 	size_t in_pos, in_len;
+	size_t held;                   /* bytes of records in obuf that wait for the next one, before the place that the engine has for that */
+	int64_t pushed_ms;             /* when the last record was sealed */
 	char host[NET_HOST_CAP];
 	struct tls_chain chain;        /* from its last member on nothing needs to be zero */
+	int piled;                     /* more of obuf than one record's room was used, ever */
 	unsigned char in[IN_CAP];
-	unsigned char ibuf[BR_SSL_BUFSIZE_INPUT], obuf[BR_SSL_BUFSIZE_OUTPUT];
+	unsigned char ibuf[BR_SSL_BUFSIZE_INPUT], obuf[OUT_RECORDS * BR_SSL_BUFSIZE_OUTPUT];
 };
 
 /* ---- session resumption ---- */
@@ -82,24 +88,52 @@ lost(struct tls *t, const char *why, struct err *e)
 	return fail(e, ERR_NET, "connection to %s closed without close_notify: truncated%s%s", t->host, sep, why);
 }
 
-/* Send what the engine has, if that needs no waiting: 1 when something went out. */
+/* The engine's record, which ends at end, may wait for the next: that comes soon, and there is room behind it. */
+static int
+may_wait(struct tls *t, const unsigned char *end)
+{
+	int64_t before = t->pushed_ms;
+
+	if (!t->net->more)
+		return 0;
+	t->pushed_ms = clock_ms();
+	return t->pushed_ms - before < OUT_MS && t->obuf + sizeof t->obuf - end >= BR_SSL_BUFSIZE_OUTPUT;
+}
+
+/* Send what the engine has, if that needs no waiting: 1 when something went out, or waits for more. For a record that waits, the engine is told
+   that it is sent, and is given the room behind it for the next: of its buffer it knows offsets only, and a record begins at the first. */
 static int
 push(struct tls *t)
 {
+	br_ssl_engine_context *eng = &t->cc.eng;
 	unsigned char *p;
 	struct err e;
 	size_t n;
 	ssize_t r;
 
-	p = br_ssl_engine_sendrec_buf(&t->cc.eng, &n);
-	if (!p || t->unsendable)
+	p = br_ssl_engine_sendrec_buf(eng, &n);
+	if (t->unsendable || n + t->held == 0)
 		return 0;
-	r = net_send(t->net, p, n, &e);
+	if (n > 0 && may_wait(t, p + n)) {
+		t->held += n;
+		t->piled = 1;
+		br_ssl_engine_sendrec_ack(eng, n);
+		eng->obuf = p + n;
+		return 1;
+	}
+	r = net_send(t->net, (n > 0 ? p : eng->obuf) - t->held, t->held + n, &e);
 	if (r == -1)
 		t->unsendable = 1;
 	if (r <= 0)
 		return 0;
-	br_ssl_engine_sendrec_ack(&t->cc.eng, (size_t)r);
+	if ((size_t)r <= t->held) {
+		t->held -= (size_t)r;
+		return 1;
+	}
+	br_ssl_engine_sendrec_ack(eng, (size_t)r - t->held);
+	if ((size_t)r == t->held + n)
+		eng->obuf = t->obuf;
+	t->held = 0;
 	return 1;
 }
 
@@ -148,7 +182,7 @@ pump(struct tls *t, unsigned state, struct err *e)
 		return -1;
 	if (sent || got)
 		return 0;
-	if (state & BR_SSL_SENDREC && !t->unsendable)
+	if ((state & BR_SSL_SENDREC || t->held) && !t->unsendable)
 		want |= NET_OUT;
 	if (state & BR_SSL_RECVREC)
 		want |= NET_IN;
@@ -179,7 +213,7 @@ run(struct tls *t, unsigned want, struct err *e)
 				;
 			return BR_SSL_CLOSED;
 		}
-		if (!(state & BR_SSL_SENDREC))
+		if (!(state & BR_SSL_SENDREC) && !t->held)
 			state |= SENT;
 		if (state & want)
 			return state;
@@ -199,8 +233,9 @@ tls_new(void)
 void
 tls_free(struct tls *t)
 {
+	/* What was never used is not there yet. */
 	if (t)
-		explicit_bzero(t, sizeof *t);
+		explicit_bzero(t, t->piled ? sizeof *t : offsetof(struct tls, obuf) + BR_SSL_BUFSIZE_OUTPUT);
 	free(t);
 }
 
@@ -218,7 +253,7 @@ shake_hands(struct tls *t, struct net *n, const struct tls_params *p, struct err
 	tls_engine_init(&t->cc);
 	br_ssl_engine_set_x509(&t->cc.eng, &t->chain.vtable);
 	/* Two buffers: with a shared one an early answer would stop the sending. */
-	br_ssl_engine_set_buffers_bidi(&t->cc.eng, t->ibuf, sizeof t->ibuf, t->obuf, sizeof t->obuf);
+	br_ssl_engine_set_buffers_bidi(&t->cc.eng, t->ibuf, sizeof t->ibuf, t->obuf, BR_SSL_BUFSIZE_OUTPUT);
 	if (tls_engine_seed(&t->cc.eng, e) < 0)
 		return -1;
 	if (p->session)

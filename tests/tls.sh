@@ -128,8 +128,12 @@ for suite in ECDSA-AES128-GCM-SHA256:AES_128_GCM_SHA256 ECDSA-AES256-GCM-SHA384:
 	RSA-AES256-GCM-SHA384:AES_256_GCM_SHA384 RSA-CHACHA20-POLY1305:CHACHA20_POLY1305_SHA256; do
 	try "TLS 1.2, ECDHE_*_WITH_${suite#*:}: same" "ECDHE-${suite%%:*}" localhost ca.pem echo 1000000
 done
-for bytes in 0 1 16375 16376 16377 40000000; do
+for bytes in 0 1 16375 16376 16377 32760 49144 65528 81912 40000000; do
 	try '*: same' echo localhost ca.pem echo $bytes
+done
+# The kernel takes pieces of what is sent at once.
+for bytes in 81912 1000000; do
+	SNDBUF=1 try '*: same' echo localhost ca.pem echo $bytes
 done
 
 # As a processor without long registers.
