@@ -61,7 +61,7 @@ def spread(samples):
 
 
 def times(ratio):
-    return f"{ratio:.0f}" if ratio >= 100 else f"{ratio:.2g}" if ratio >= 10 else f"{ratio:.2f}"
+    return f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.2f}"
 
 
 def median(row, tool, metric):

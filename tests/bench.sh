@@ -21,6 +21,8 @@ ok 'far away takes longer than three round trips' [ "$(row 'one file' 'far 40 ms
 is 'the limit has its row' "$(row '2 × 64 KiB' sink | jq '.limit.cpu[0] > 0')" true
 is 'machine, versions and date are told' "$(jq -c '[.machine.cores > 0, (.versions.r2 | length > 0), (.date | length)]' "$BENCH_JSON")" '[true,true,25]'
 
+is 'ratios are plain numbers' "$(PYTHONPATH=$ROOT/bench python3 -Bc 'import report; print(*map(report.times, (0.994, 9.87, 99.6, 488.2)))')" '0.99 9.87 100 488'
+
 # One row anew, the others as they were.
 cp "$BENCH_JSON" "$T/before.json"
 t 'a row is done again' 0 '…Again, …: sink: start-up, sink: start-up, configuration read…### Growth…' '…' \
