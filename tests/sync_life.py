@@ -268,6 +268,7 @@ def new_only(s):
     s.write("d/old.png")
     time.sleep(0.02)                             # the kernel's clock of files ticks
     d = s.daemon("--new-only")
+    d.says("Watching: ")                         # what is written before it runs is old, too
     s.write("new.png")
     s.write("d/new.png")
     news = lambda: {k: v for k, v in s.files().items() if b"old" not in k}
