@@ -57,7 +57,7 @@ struct http_reply {
 	                                          the next http_send, http_close included */
 };
 
-/* One connection. Zero-initialise, then http_init; contexts must not move while open. About 100 KB. */
+/* One connection. Zero-initialise, then http_init; contexts must not move while open. 66 KB, and the TLS state when it is https. */
 struct http {
 	struct http_server server;
 	struct net net;
