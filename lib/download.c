@@ -137,18 +137,18 @@ next_range(struct download_state *st, unsigned *i)
 
 /* A helper has nothing to fetch any more. 1 when it was the last one; then everything is hashed. */
 static int
-go(struct download_state *st)
+go(struct download_state *st, char *room)
 {
 	int last, rc = 0;
 	struct err e;
 
-	while (!__atomic_load_n(&st->failed, __ATOMIC_RELAXED) && (rc = download_hash_some(st, &e)) > 0)
+	while (!__atomic_load_n(&st->failed, __ATOMIC_RELAXED) && (rc = download_hash_some(st, room, &e)) > 0)
 		;
 	pthread_mutex_lock(&st->lock);
 	last = --st->helping == 0;
 	pthread_mutex_unlock(&st->lock);
 	if (rc == 0 && last && !st->failed)
-		rc = download_hash_rest(st, &e);
+		rc = download_hash_rest(st, room, &e);
 	if (rc < 0)
 		failed(st, &e);
 	return last;
@@ -159,16 +159,17 @@ help(struct pool_job *j, struct s3 *s)
 {
 	struct download_helper *h = (struct download_helper *)j;
 	struct download_state *st = h->st;
+	char room[DOWNLOAD_ROOM];
 	struct err e;
 	unsigned i;
 
 	if (next_range(st, &i)) {
-		if (download_range(st, s, i, &e) < 0)
+		if (download_range(st, s, i, room, &e) < 0)
 			failed(st, &e);
 		/* Behind the others' ranges of this number, so that a large object does not hold up the rest. */
 		j->rank = i + 1;
 		pool_submit(st->pool, j);
-	} else if (go(st)) {
+	} else if (go(st, room)) {
 		conclude(st, s);
 	}
 }
@@ -181,7 +182,7 @@ start(struct download_state *st, struct s3 *s, struct err *e)
 
 	st->next = 0;
 	if (st->lay.nranges == 1) {
-		if (download_range(st, s, 0, e) < 0)
+		if (download_range(st, s, 0, NULL, e) < 0)
 			failed(st, e);
 		conclude(st, s);
 		return 0;

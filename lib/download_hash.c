@@ -3,7 +3,7 @@
 #include "download_state.h"
 
 enum {
-	PIECE = 16 * 1024,            /* bytes of each lane hashed at once; eight times that is on the stack */
+	PIECE = DOWNLOAD_ROOM / HASH_MD5_MANY,   /* bytes of each lane hashed at once */
 	READ = 32 * 1024,
 	TURN = 1024 * 1024,           /* then it is looked which lanes are furthest behind now, so that all end together */
 	WORTH = 256 * 1024,           /* fewer are left to become more */
@@ -151,20 +151,19 @@ collect(struct download_state *st, struct group *g, uint64_t least)
 }
 
 static int
-hash_pieces(struct download_state *st, const struct group *g, size_t n, struct err *e)
+hash_pieces(struct download_state *st, const struct group *g, size_t n, char *room, struct err *e)
 {
-	unsigned char data[HASH_MD5_MANY][PIECE];
 	struct hash_md5 *md5[HASH_MD5_MANY];
 	const void *p[HASH_MD5_MANY];
 
 	for (unsigned k = 0; k < g->n; k++) {
 		struct download_lane *l = &st->lanes[g->lane[k]];
 
-		if (download_read(st->dest.fd, data[k], n, g->lane[k] * st->lay.lane + l->hashed, e) < 0)
+		p[k] = room + k * PIECE;
+		if (download_read(st->dest.fd, room + k * PIECE, n, g->lane[k] * st->lay.lane + l->hashed, e) < 0)
 			return -1;
 		l->hashed += n;
 		md5[k] = &l->md5;
-		p[k] = data[k];
 	}
 	hash_md5_update_many(md5, p, n, g->n);
 	return 0;
@@ -172,7 +171,7 @@ hash_pieces(struct download_state *st, const struct group *g, size_t n, struct e
 
 /* With the lock held, which is left meanwhile. */
 static int
-hash_group(struct download_state *st, struct group *g, struct err *e)
+hash_group(struct download_state *st, struct group *g, char *room, struct err *e)
 {
 	int rc = 0;
 
@@ -182,7 +181,7 @@ hash_group(struct download_state *st, struct group *g, struct err *e)
 	while (rc == 0 && g->bytes) {
 		size_t n = g->bytes < PIECE ? (size_t)g->bytes : PIECE;
 
-		rc = hash_pieces(st, g, n, e);
+		rc = hash_pieces(st, g, n, room, e);
 		g->bytes -= n;
 	}
 	pthread_mutex_lock(&st->lock);
@@ -193,7 +192,7 @@ hash_group(struct download_state *st, struct group *g, struct err *e)
 
 /* One turn: the connection of who hashes must not wait, else the lane it brings is what everybody waits for at the end. */
 int
-download_hash_some(struct download_state *st, struct err *e)
+download_hash_some(struct download_state *st, char *room, struct err *e)
 {
 	struct group g;
 	int rc = 0;
@@ -202,13 +201,13 @@ download_hash_some(struct download_state *st, struct err *e)
 		return 0;
 	pthread_mutex_lock(&st->lock);
 	if (collect(st, &g, WORTH) && g.n)
-		rc = hash_group(st, &g, e) < 0 ? -1 : 1;
+		rc = hash_group(st, &g, room, e) < 0 ? -1 : 1;
 	pthread_mutex_unlock(&st->lock);
 	return rc;
 }
 
 int
-download_hash_rest(struct download_state *st, struct err *e)
+download_hash_rest(struct download_state *st, char *room, struct err *e)
 {
 	struct group g;
 	int rc = 0;
@@ -217,7 +216,7 @@ download_hash_rest(struct download_state *st, struct err *e)
 		return 0;
 	pthread_mutex_lock(&st->lock);
 	while (rc == 0 && (collect(st, &g, 1), g.n))
-		rc = hash_group(st, &g, e);
+		rc = hash_group(st, &g, room, e);
 	pthread_mutex_unlock(&st->lock);
 	return rc;
 }

@@ -9,7 +9,6 @@
 #define TMPFS 0x01021994   /* statfs(2) */
 
 enum {
-	ROOM = 128 * 1024,              /* written at once */
 	STRIDE = 256 * 1024,            /* a range's progress is recorded, and what came hashed, so often; a kill may lose as much */
 };
 
@@ -154,7 +153,7 @@ struct piece {
 	unsigned i;
 	uint64_t from, at;
 	uint64_t recorded;               /* st->progress[i] as the file has it */
-	char *room;                      /* of ROOM bytes; NULL where a piece of the stack will do */
+	char *room;
 };
 
 static int
@@ -190,7 +189,7 @@ arrived(void *arg, const void *p, size_t n, struct err *e)
 		download_sum_update(&st->sum, p, n);
 	if (x->at / STRIDE == before / STRIDE)
 		return 0;
-	return record(x, e) < 0 || download_hash_some(st, e) < 0 ? -1 : 0;
+	return record(x, e) < 0 || download_hash_some(st, x->room, e) < 0 ? -1 : 0;
 }
 
 static int
@@ -203,7 +202,7 @@ fetch(struct piece *x, struct s3 *s, uint64_t len, struct err *e)
 	int attempts = 0, rc;
 	struct s3_get g = {.key = d->key, .from = x->at, .len = st->lay.nranges > 1 ? x->from + len - x->at : 0,
 		.coded = __atomic_load_n(&d->object.coded, __ATOMIC_RELAXED), .if_match = *d->object.etag ? d->object.etag : NULL, .data = arrived, .arg = x,
-		.room = x->room, .room_size = ROOM, .attempts = &attempts};
+		.room = x->room, .room_size = DOWNLOAD_ROOM, .attempts = &attempts};
 
 	rc = s3_get(s, &g, &o, e);
 	/* Also of what failed; and that it cannot be recorded is then no news. */
@@ -226,19 +225,14 @@ fetch(struct piece *x, struct s3 *s, uint64_t len, struct err *e)
 }
 
 int
-download_range(struct download_state *st, struct s3 *s, unsigned i, struct err *e)
+download_range(struct download_state *st, struct s3 *s, unsigned i, char *room, struct err *e)
 {
-	struct piece x = {.st = st, .i = i, .recorded = st->progress[i]};
+	struct piece x = {.st = st, .i = i, .room = room, .recorded = st->progress[i]};
 	uint64_t len = download_layout_range(&st->lay, i, &x.from);
-	int rc;
 
 	x.at = x.from + st->progress[i];
 	/* An empty object is asked for too: only its reply says that it is there. */
 	if (st->progress[i] == len && st->lay.size)
 		return 0;
-	if (st->lay.nranges > 1)
-		x.room = malloc(ROOM);
-	rc = fetch(&x, s, len, e);
-	free(x.room);
-	return rc;
+	return fetch(&x, s, len, e);
 }

@@ -66,13 +66,16 @@ struct download_state {
 /* Memory for the layout's ranges, and, where there are several, what an earlier run has brought (d->resumed). 0 or -1. */
 int download_ranges_open(struct download_state *st, struct err *e);
 void download_ranges_free(struct download_state *st);
-/* Fetch range i, or what it lacks. */
-int download_range(struct download_state *st, struct s3 *s, unsigned i, struct err *e);
+/* Of a worker that fetches ranges: what it has received and not written; or, when that is written, what it hashes. */
+enum { DOWNLOAD_ROOM = 128 * 1024 };
+
+/* Fetch range i, or what it lacks; room is of DOWNLOAD_ROOM bytes, NULL for the only range. */
+int download_range(struct download_state *st, struct s3 *s, unsigned i, char *room, struct err *e);
 
 /* Hash some of what has come of several lanes, when that is worth while: 1, and 0 when it is not; or all that is there to be hashed, when
-   nothing else is to be done: 0. -1 (ERR_LOCAL): it could not be read. */
-int download_hash_some(struct download_state *st, struct err *e);
-int download_hash_rest(struct download_state *st, struct err *e);
+   nothing else is to be done: 0. -1 (ERR_LOCAL): it could not be read. room is of DOWNLOAD_ROOM bytes. */
+int download_hash_some(struct download_state *st, char *room, struct err *e);
+int download_hash_rest(struct download_state *st, char *room, struct err *e);
 
 /* Hash len bytes of fd from offset from. 0; -1 (ERR_LOCAL), also when there are fewer. */
 int download_hash_file(int fd, uint64_t from, uint64_t len, struct download_sum *sum, struct err *e);
