@@ -8,7 +8,8 @@
 #include "tls_explain.h"
 
 enum {
-	IN_CAP = 65536,       /* read from the socket at once: the engine asks for 5 bytes, then for the rest of one record */
+	HEADER = 5,
+	IN_CAP = 4 * (HEADER + 8 + 16384 + 16),   /* read from the socket at once: records of AES-GCM, four whole ones as long as they are full */
 	FED_MAX = 256 << 10,  /* bytes of records that come to nothing: data is 16 KiB at most, a handshake some certificates */
 	SENDS_A_LOOK = 16,    /* records sent between two looks for an early answer */
 	SENT = 1 << 8,        /* beside BR_SSL_SENDREC and its like: no record waits to be sent */
@@ -32,8 +33,7 @@ struct tls {
 	char host[NET_HOST_CAP];
 	struct tls_chain chain;        /* from its last member on nothing needs to be zero */
 	int piled;                     /* more of obuf than one record's room was used, ever */
-	unsigned char in[IN_CAP];
-	unsigned char ibuf[BR_SSL_BUFSIZE_INPUT], obuf[OUT_RECORDS * BR_SSL_BUFSIZE_OUTPUT];
+	unsigned char in[IN_CAP], obuf[OUT_RECORDS * BR_SSL_BUFSIZE_OUTPUT];
 };
 
 /* ---- session resumption ---- */
@@ -137,31 +137,47 @@ push(struct tls *t)
 	return 1;
 }
 
-/* Give the engine what has arrived: 1; 0 when it wants nothing or nothing is there; -1. */
+/* More of a record of which the engine has so many bytes: it moves to the beginning of in, where all of it has room. 1, 0, -1. */
+static int
+receive(struct tls *t, size_t given, struct err *e)
+{
+	size_t begin = t->in_pos - given;
+	ssize_t r;
+
+	if (begin) {
+		t->in_len -= begin;
+		memmove(t->in, t->in + begin, t->in_len);
+		t->in_pos = given;
+		t->cc.eng.ibuf = t->in;
+	}
+	r = net_recv(t->net, t->in + t->in_len, sizeof t->in - t->in_len, e);
+	if (r == NET_AGAIN)
+		return 0;
+	if (r <= 0)
+		return lost(t, r ? e->msg : "", e);
+	t->in_len += (size_t)r;
+	return 1;
+}
+
+/* Give the engine a record's header, then the rest when all of it has arrived: 1; 0 when it wants nothing or nothing is there; -1. It opens the
+   record where it is: of its buffer it knows offsets only, and a record begins at the first. */
 static int
 pull(struct tls *t, struct err *e)
 {
-	unsigned char *room;
-	size_t n;
-	ssize_t r;
+	br_ssl_engine_context *eng = &t->cc.eng;
+	const unsigned char *p;
+	size_t n, given;
 
-	room = br_ssl_engine_recvrec_buf(&t->cc.eng, &n);
-	if (!room)
+	p = br_ssl_engine_recvrec_buf(eng, &n);
+	if (!p)
 		return 0;
-	if (t->in_pos == t->in_len) {
-		r = net_recv(t->net, t->in, sizeof t->in, e);
-		if (r == NET_AGAIN)
-			return 0;
-		if (r <= 0)
-			return lost(t, r ? e->msg : "", e);
-		t->in_pos = 0;
-		t->in_len = (size_t)r;
-	}
-	if (n > t->in_len - t->in_pos)
-		n = t->in_len - t->in_pos;
-	memcpy(room, t->in + t->in_pos, n);
+	given = (size_t)(p - eng->ibuf);
+	if (t->in_len - t->in_pos < n)
+		return receive(t, given, e);
+	if (!given)
+		eng->ibuf = t->in + t->in_pos;
 	t->in_pos += n;
-	br_ssl_engine_recvrec_ack(&t->cc.eng, n);
+	br_ssl_engine_recvrec_ack(eng, n);
 	t->fed += n;
 	if (t->fed > FED_MAX)
 		return fail(e, ERR_NET, "tls: %s: the server sends records without end and no data in them", t->host);
@@ -253,7 +269,7 @@ shake_hands(struct tls *t, struct net *n, const struct tls_params *p, struct err
 	tls_engine_init(&t->cc);
 	br_ssl_engine_set_x509(&t->cc.eng, &t->chain.vtable);
 	/* Two buffers: with a shared one an early answer would stop the sending. */
-	br_ssl_engine_set_buffers_bidi(&t->cc.eng, t->ibuf, sizeof t->ibuf, t->obuf, BR_SSL_BUFSIZE_OUTPUT);
+	br_ssl_engine_set_buffers_bidi(&t->cc.eng, t->in, BR_SSL_BUFSIZE_INPUT, t->obuf, BR_SSL_BUFSIZE_OUTPUT);
 	if (tls_engine_seed(&t->cc.eng, e) < 0)
 		return -1;
 	if (p->session)

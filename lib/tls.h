@@ -30,7 +30,7 @@ struct tls_session {
 	unsigned char params[128];  /* tls_engine.c asserts that BearSSL's fit */
 };
 
-/* A connection's TLS state, 190 KB, of which 50 are touched only by what sends large bodies. tls_new returns NULL only when memory is out. */
+/* A connection's TLS state, 174 KB, of which 50 are touched only by what sends large bodies. tls_new returns NULL only when memory is out. */
 struct tls;
 struct tls *tls_new(void);
 void tls_free(struct tls *t);   /* wipes; NULL is fine; does not touch the net */

@@ -21,7 +21,8 @@ upload 100                3050      100           8          1    470     25    
 upload 6 parts            4550        8           6          1  30900      5          65   2150
 get 4 KiB                  130        2           1          1      2      6          20    850
 get 16 MiB                2000        3           2          1      3  16500          33   1250
-get 6 parts               4100        8           6          1      7  30900          65   2650
+get 6 parts               4100        8           6          1      7  30900          65   2600
+get 16 parts             33000       18           8          1     14 263500          75   3350
 ls 10,000                  900       10           1          1      7   2300          25    950
 cleanup 2,000              245        5           3          1    124    530          46   1400
 '
@@ -80,6 +81,7 @@ count 'upload 6 parts' upload -q --part-size 5M --multipart-threshold 6M --key p
 count 'get 4 KiB' get -q pattern/4096 got
 count 'get 16 MiB' get -q pattern/16777216 got
 count 'get 6 parts' get -q pattern/31457280-5242880 got
+count 'get 16 parts' get -q pattern/268435456-16777216 got
 count 'ls 10,000' ls -r list-10000/
 count 'cleanup 2,000' cleanup --prefix list-2000 --days 30
 
