@@ -255,11 +255,12 @@ void
 sync_held(struct sync *s, struct sync_entry *entry, int64_t now)
 {
 	struct sync_node *x = sync_node_of(entry);
+	int64_t wait = x->held ? sync_doubled(SYNC_HELD_BASE_MS, x->held - 1U, SYNC_HELD_CAP_MS) : SYNC_HELD_FIRST_MS;
 
 	if (looked_too_early(s, x))
 		return;
 	set_size(s, x, 0);
-	sync_move_at(s, x, SYNC_HELD, now + sync_doubled(SYNC_HELD_BASE_MS, x->held, SYNC_HELD_CAP_MS));
+	sync_move_at(s, x, SYNC_HELD, now + wait);
 	x->held = (uint8_t)(x->held + (x->held < SYNC_SHIFT_MAX));
 }
 

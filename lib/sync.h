@@ -32,7 +32,10 @@ struct sync_entry {
 enum {
 	SYNC_RETRY_BASE_MS = 1000,          /* doubles with each failure, full jitter upwards from half of it */
 	SYNC_RETRY_CAP_MS = 5 * 60 * 1000,
-	SYNC_HELD_BASE_MS = 1000,           /* how soon a file that is held open is looked at again; doubles up to: */
+	/* How soon a file that is held open is looked at again: the first time at once, as the kernel tells of a close(2) before it gives up the
+	   file; then after so much, which doubles up to: */
+	SYNC_HELD_FIRST_MS = 10,
+	SYNC_HELD_BASE_MS = 1000,
 	SYNC_HELD_CAP_MS = 30 * 1000,
 	SYNC_PROBE_CAP_MS = 60 * 1000,      /* while paused: between two probes, from 1 s doubling */
 };

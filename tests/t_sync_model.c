@@ -277,7 +277,8 @@ do_answer(void)
 	else if (how == 2) {
 		m->state = SYNC_HELD;
 		m->size = 0;
-		m->at = now + doubled(1000, m->held++, 30000);
+		m->at = now + (m->held ? doubled(1000, m->held - 1, 30000) : 10);
+		m->held++;
 	} else
 		slow_quiet(m, now + settle);
 }
