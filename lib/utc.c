@@ -239,7 +239,6 @@ local(int64_t t, struct tm *tm)
 	time_t c = (time_t)clamp(t);
 
 	memset(tm, 0, sizeof *tm);
-	tzset();   /* POSIX lets localtime_r go without it */
 	localtime_r(&c, tm);
 }
 

@@ -21,7 +21,7 @@ int utc_parse_http(const char *s, int64_t *t);
 /* Exactly YYYY-MM-DD, a real calendar date: 0 or -1. u may be NULL. */
 int utc_parse_date(const char *s, struct utc *u);
 
-/* Local time (TZ): "2025-12-29" and "2025-12-29 10:05:18". */
+/* Local time: "2025-12-29" and "2025-12-29 10:05:18". Whoever changes TZ calls tzset(3): POSIX lets localtime_r go without it. */
 enum { UTC_DATE_CAP = 11, UTC_STAMP_CAP = 20 };
 void utc_local_date(int64_t t, char out[UTC_DATE_CAP]);
 void utc_local_stamp(int64_t t, char out[UTC_STAMP_CAP]);

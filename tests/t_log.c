@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 #include "log.h"
 #include "test.h"
@@ -165,6 +166,7 @@ int
 main(void)
 {
 	setenv("TZ", "UTC0", 1);
+	tzset();
 	test_format();
 	test_short_room();
 	test_levels();

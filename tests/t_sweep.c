@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "enc.h"
 #include "sweep.h"
 #include "test.h"
@@ -162,6 +163,7 @@ test_begin(void)
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		setenv("TZ", rows[i].tz, 1);
+		tzset();
 		t = utc_local_begin(rows[i].date);
 		check_int(t, rows[i].begin);
 		if (t != rows[i].begin)

@@ -162,6 +162,7 @@ check_local(const char *tz, int64_t t, const char *want)
 	char date[UTC_DATE_CAP], stamp[UTC_STAMP_CAP], day[UTC_DATE_CAP];
 
 	setenv("TZ", tz, 1);
+	tzset();
 	utc_local_date(t, date);
 	utc_local_stamp(t, stamp);
 	check_str(stamp, want);
@@ -195,6 +196,7 @@ test_local_extremes(void)
 
 	for (size_t i = 0; i < 4; i++) {
 		setenv("TZ", i % 2 ? "<+14>-14" : "<-12>12", 1);
+		tzset();
 		utc_local_date(times[i], date);
 		utc_local_stamp(times[i], stamp);
 		check_int(strlen(date), 10);
