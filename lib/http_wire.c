@@ -2,7 +2,7 @@
 #include "clock.h"
 #include "http_wire.h"
 
-enum { EXPECTED = 64 * 1024 };   /* as much as is read at once */
+enum { EXPECTED = 64 * 1024 };   /* about as much as is read at once */
 
 static ssize_t
 wire_read(struct http *h, void *p, size_t n, struct err *e)

@@ -8,7 +8,7 @@
 #include "tls_explain.h"
 
 enum {
-	HEADER = 5,
+	HEADER = 5,           /* of a record */
 	IN_CAP = 4 * (HEADER + 8 + 16384 + 16),   /* read from the socket at once: records of AES-GCM, four whole ones as long as they are full */
 	FED_MAX = 256 << 10,  /* bytes of records that come to nothing: data is 16 KiB at most, a handshake some certificates */
 	SENDS_A_LOOK = 16,    /* records sent between two looks for an early answer */
@@ -369,9 +369,9 @@ tls_idle(struct tls *t)
 
 	if (!t->established || !(state & BR_SSL_SENDAPP) || state & BR_SSL_RECVAPP || t->in_pos != t->in_len)
 		return 0;
-	/* 5: no part of a record has arrived. */
+	/* A header is wanted: no part of a record has arrived. */
 	br_ssl_engine_recvrec_buf(&t->cc.eng, &n);
-	return n == 5 && !net_poll(t->net, NET_IN, 0);
+	return n == HEADER && !net_poll(t->net, NET_IN, 0);
 }
 
 void
