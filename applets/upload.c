@@ -134,21 +134,32 @@ choose_target(struct client *c, struct err *e)
 	return *uo.prefix && !key ? path_key_check(uo.prefix, e) : 0;
 }
 
-static int
-upload_all(struct client *c, int n, char **paths, struct err *e)
+static void
+choose_journals(char dir[PATH_MAX])
 {
-	char journals[PATH_MAX];
 	struct err why = {0};
-	int rc = journal_dir(journals, &why);
+	int rc = journal_dir(dir, &why);
 
 	if (rc == 0)
-		uo.journal_dir = journals;
+		uo.journal_dir = dir;
 	if (rc == 0 && why.kind)
 		log_r2(LOG_WARNING, "%s", why.msg);
 	else if (rc < 0)
 		log_r2(LOG_DEBUG, "uploads that are cut off cannot be gone on with: %s", why.msg);
-	if (transfer_open(&uploads.pool, c, e) < 0)
-		return -1;
+}
+
+static int
+upload_all(struct client *c, int n, char **paths, struct err *e)
+{
+	char journals[PATH_MAX];
+	int rc;
+
+	/* Saying what would be done needs neither a directory nor a thread. */
+	if (!uploads.dry_run) {
+		choose_journals(journals);
+		if (transfer_open(&uploads.pool, c, e) < 0)
+			return -1;
+	}
 	uploads.client = c;
 	uploads.options = &uo;
 	pthread_mutex_init(&uploads.turns.lock, NULL);

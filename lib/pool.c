@@ -184,6 +184,8 @@ pool_submit(struct pool *p, struct pool_job *j)
 void
 pool_wait(struct pool *p, size_t most)
 {
+	if (!p->store)
+		return;
 	pthread_mutex_lock(&p->lock);
 	while (p->unfinished > most)
 		pthread_cond_wait(&p->room, &p->lock);

@@ -54,7 +54,7 @@ int pool_open(struct pool *p, struct s3_store *store, int workers, uint64_t rate
 /* Queue j. Never blocks and needs no memory, so it cannot fail and a job may submit others. */
 void pool_submit(struct pool *p, struct pool_job *j);
 
-/* Wait until at most `most` jobs are waiting or running. With 0: all done. Not from within a job. */
+/* Wait until at most `most` jobs are waiting or running. With 0: all done. Not from within a job. A zeroed pool has none. */
 void pool_wait(struct pool *p, size_t most);
 
 /* From now on every request and every wait ends as soon as it can with ERR_STOPPED; jobs still queued are run and

@@ -15,7 +15,7 @@ export HOME=$T/home XDG_STATE_HOME=$T/state
 TABLE='
 work                     calls requests connections handshakes     up   down allocations memory
 start                       13        0           0          0      0      0           0    500
-start with a CA file        68        0           0          0      0      0          19    700
+start with a CA file        32        0           0          0      0      0          16    700
 upload 1                   135        1           1          1      5      1          20    850
 upload 100                3050      100           8          1    470     25         270   1850
 upload 6 parts            4550        8           6          1  30900      5          65   2150

@@ -349,6 +349,7 @@ test_open_and_close(void)
 	static struct pool never;
 	struct pool_job many[20];
 
+	pool_wait(&never, 0);
 	pool_close(&never);
 	store = (struct s3_store){.cfg = &cfg, .observe = own_observe, .arg = &marked};
 	for (int i = 0; i < 4; i++) {

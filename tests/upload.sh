@@ -139,6 +139,8 @@ t "-n --move" 0 '' "…stays.png…s3://$B/$P/dry/$day/stays.png…" r2 upload -
 ok "… keeps the file" cmp stays.png file1.png
 is "… and sends nothing" "$(s3_count "$P/dry")" 0
 t "-n asks no server" 0 '' "…s3://$B/$P/$day/file1.png…" upload -n --endpoint https://127.0.0.1:1 file1.png
+t "-n makes no directory for journals" 0 '' '…Would upload…' env XDG_STATE_HOME="$T/none" "$R2" upload -n --prefix "$P" file1.png
+ok "… not even that of state" [ ! -e "$T/none" ]
 t "-n with a missing file" 1 '' '…File not found: nope.png…' upload -n nope.png
 
 from_stdin() { r2 upload --key "$P/$1" "${@:3}" - <"$2"; }
