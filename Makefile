@@ -261,13 +261,13 @@ mutants: deps-test
 	@tests/server with r2emu tests/mutants.py $(WORDS)
 
 # What bench/ and tests/counts.sh measure with.
-BENCH_TOOLS = $(addprefix $(B)/bench/,launch sink far limit)
+BENCH_TOOLS = $(addprefix $(B)/bench/,launch empty sink far limit)
 $(B)/bench/sink: $(wildcard bench/sink*.c) bench/sink.h
 $(B)/bench/far: bench/far.c
 $(B)/bench/sink $(B)/bench/far:
 	@mkdir -p $(@D) && echo '  bench $(@F)'
 	$(Q)$(CC) -O2 $(WARN) $(WERROR) -D_GNU_SOURCE -pthread -o $@ $(filter %.c,$^) $(if $(filter %sink,$@),-lssl -lcrypto)
-$(B)/bench/launch $(B)/bench/limit: $(B)/bench/%: $(B)/musl/bench/%.o $(B)/musl/libr2.a $(B)/musl/libbearssl.a
+$(B)/bench/launch $(B)/bench/empty $(B)/bench/limit: $(B)/bench/%: $(B)/musl/bench/%.o $(B)/musl/libr2.a $(B)/musl/libbearssl.a
 	@mkdir -p $(@D) && echo '  bench $(@F)'
 	$(Q)$(LINK_musl)
 # r2 itself, counting its allocations; and with its symbols, for profiles.

@@ -55,7 +55,8 @@ TOOLS = {
         put="{program} {here}/old_script.py put {path} {key}",
         tree="{program} {here}/old_script.py tree {path} {key}"),
     # Not peers: what nobody can be better than. curl: the wall time of a plain client against this server, as many files
-    # at once as r2, one file again and again; limit: the processor time of the same bytes through r2's own TLS library.
+    # at once as r2, one file again and again; limit: the processor time of the same bytes through r2's own TLS library, and an
+    # empty program, linked as r2 is.
     "curl": dict(
         program=shutil.which("curl") or "curl",
         start="{program} --version",
@@ -65,6 +66,7 @@ TOOLS = {
         get="{program} -o {path} {url}/{key}"),
     "limit": dict(
         program=os.path.join(HERE, "..", "build", "bench", "limit"),
+        start="{here}/../build/bench/empty",
         put="{program} {address} {ca} put {key} {path}",
         tree="{program} {address} {ca} put {key} {path}",
         get="{program} {address} {ca} {get} {key} {path}",
@@ -107,7 +109,7 @@ class Tool:
             done = subprocess.run(self.command("start"), capture_output=True, text=True, stdin=subprocess.DEVNULL)
             if done.returncode:
                 raise OSError(_last_line(done))
-            self.version = (package + " " + done.stdout.splitlines()[0]).strip()
+            self.version = " ".join([package, *done.stdout.splitlines()[:1]]).strip()
 
     def command(self, work, **words):
         """The words of one call, or None where it has no such work."""

@@ -172,7 +172,7 @@ def works(big, scale):
     s512, s4g, many, small = scale(512 * MB), scale(4096 * MB), scale(2000), 64 << 10
     far, listed = (many if big else scale(500)), scale(100000)
     both = ("sink", "minio")
-    rows = [Work("start", "start-up", "start", "sink", repeat=5), Work("start", "start-up, configuration read", "config", "sink", size=scale(2569011), repeat=5)]
+    rows = [Work("start", "start-up, --version", "start", "sink", repeat=5), Work("start", "start-up, configuration read", "config", "sink", size=scale(2569011), repeat=5)]
     for place in both:
         rows += [
             Work("file", "one file, 2.45 MB up", "put", place, 1, scale(2569011), repeat=3),

@@ -4,7 +4,7 @@
 unset R2_TEST_SERVER_DIR
 . "$(dirname "$0")/lib.sh"
 ROOT=$TESTS/..
-make --no-print-directory -s -C "$ROOT" build/bench/launch build/bench/sink build/bench/far build/bench/limit >&2 || { not_ok 'what measures is built'; finish; }
+make --no-print-directory -s -C "$ROOT" build/bench/launch build/bench/sink build/bench/far build/bench/limit build/bench/empty >&2 || { not_ok 'what measures is built'; finish; }
 mkdir "$T/dir" "$T/tmp" "$T/cache" "$T/bin"
 export BENCH_DIR=$T/dir TMPDIR=$T/tmp R2 XDG_CACHE_HOME=$T/cache ROUNDS=1 SCALE=0.001 BENCH_JSON=$T/bench.json
 bench() { env "$@" timeout -k 5 100 "$ROOT/bench/run"; }
@@ -19,13 +19,14 @@ for place in sink 'far 40 ms'; do
 done
 ok 'far away takes longer than three round trips' [ "$(row 'one file' 'far 40 ms' | jq '.r2.wall[0]')" -gt 120000 ]
 is 'the limit has its row' "$(row '2 × 64 KiB' sink | jq '.limit.cpu[0] > 0')" true
+is 'an empty program is the limit of a start' "$(row 'start-up, --version' sink | jq -c '[.r2.wall, .limit.wall | length]')" '[5,5]'
 is 'machine, versions and date are told' "$(jq -c '[.machine.cores > 0, (.versions.r2 | length > 0), (.date | length)]' "$BENCH_JSON")" '[true,true,25]'
 
 is 'ratios are plain numbers' "$(PYTHONPATH=$ROOT/bench python3 -Bc 'import report; print(*map(report.times, (0.994, 9.87, 99.6, 488.2)))')" '0.99 9.87 100 488'
 
 # One row anew, the others as they were.
 cp "$BENCH_JSON" "$T/before.json"
-t 'a row is done again' 0 '…Again, …: sink: start-up, sink: start-up, configuration read…### Growth…' '…' \
+t 'a row is done again' 0 '…Again, …: sink: start-up, --version, sink: start-up, configuration read…### Growth…' '…' \
 	bench PEERS= PLACES=sink BENCH=start BENCH_REST="$T/before.json"
 old_and_new() { jq -c --slurpfile old "$T/before.json" "def of: map(select(.group $1)); (.works | of) == (\$old[0].works | of)" "$BENCH_JSON"; }
 is 'what was done again is new' "$(old_and_new '== "start"')" false
