@@ -1,10 +1,9 @@
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "buf.h"
 #include "config.h"
 #include "config_source.h"
 #include "path.h"
+#include "utc.h"
 
 #define KEYS_REQUIRED "R2_ACCESS_KEY_ID and R2_SECRET_ACCESS_KEY environment variables required"
 
@@ -257,10 +256,8 @@ load_zone(struct config_source *s, struct err *e)
 {
 	int r = config_find(s, NAMED("TZ"), e);
 
-	if (r > 0 && setenv("TZ", s->text, 1) < 0)
+	if (r > 0 && utc_set_zone(s->text) < 0)
 		return fail(e, ERR_LOCAL, "TZ: out of memory");
-	if (r > 0)
-		tzset();
 	return r < 0 ? -1 : 0;
 }
 

@@ -242,6 +242,36 @@ local(int64_t t, struct tm *tm)
 	localtime_r(&c, tm);
 }
 
+/* POSIX.1-2017 XBD 8.3: std offset [dst [offset] [,start,end]]. Behind a name, which has letters or stands in <>. */
+static const char *
+zone_name(const char *s)
+{
+	if (*s == '<')
+		return s + strcspn(s, ">") + (strchr(s, '>') != NULL);
+	return s + strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+}
+
+static int
+lacks_dates(const char *tz)
+{
+	static const char offset[] = "+-:0123456789";
+	const char *std = zone_name(tz), *dst = std + strspn(std, offset), *end = zone_name(dst);
+
+	return std > tz && dst > std && end > dst && !end[strspn(end, offset)];
+}
+
+int
+utc_set_zone(const char *tz)
+{
+	char text[128];
+	int n = snprintf(text, sizeof text, "%s,M3.2.0,M11.1.0", tz);
+
+	if (setenv("TZ", lacks_dates(tz) && n < (int)sizeof text ? text : tz, 1) < 0)
+		return -1;
+	tzset();
+	return 0;
+}
+
 /* In the places where musl looks for it. */
 static int
 zone_file(const char *name)

@@ -187,6 +187,32 @@ test_local(void)
 	check_local("UTC0", 253402300799, "9999-12-31 23:59:59");
 }
 
+/* A summer time without dates is not all year. */
+static void
+test_set_zone(void)
+{
+	static const struct {const char *tz, *winter, *summer;} rows[] = {
+		{"EST5EDT", "2025-12-29 05:10:00", "2025-07-01 06:00:00"},
+		{"CET-1CEST", "2025-12-29 11:10:00", "2025-07-01 12:00:00"},
+		{"CET-1CEST-3", "2025-12-29 11:10:00", "2025-07-01 13:00:00"},
+		{"<-03>3<-02>", "2025-12-29 07:10:00", "2025-07-01 08:00:00"},
+		{"CET-1CEST,M3.5.0,M10.5.0/3", "2025-12-29 11:10:00", "2025-07-01 12:00:00"},
+		{"<+1345>-13:45", "2025-12-29 23:55:00", "2025-07-01 23:45:00"},
+		{"EST5", "2025-12-29 05:10:00", "2025-07-01 05:00:00"},
+		{"<-03", "2025-12-29 10:10:00", "2025-07-01 10:00:00"},
+		{"", "2025-12-29 10:10:00", "2025-07-01 10:00:00"},
+	};
+	char stamp[UTC_STAMP_CAP];
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		check_int(utc_set_zone(rows[i].tz), 0);
+		utc_local_stamp(1767003000, stamp);
+		check_str(stamp, rows[i].winter);
+		utc_local_stamp(1751364000, stamp);
+		check_str(stamp, rows[i].summer);
+	}
+}
+
 /* Whatever the time, the texts have their length and end. */
 static void
 test_local_extremes(void)
@@ -215,6 +241,7 @@ main(void)
 	test_http();
 	test_date();
 	test_local();
+	test_set_zone();
 	test_local_extremes();
 	return test_end();
 }
