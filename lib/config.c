@@ -67,7 +67,7 @@ load_keys(struct config_source *s, struct config *c, struct err *e)
 	static const struct config_setting aws[2] = {{.names = {"AWS_ACCESS_KEY_ID"}},
 		{.names = {"AWS_SECRET_ACCESS_KEY"}}};
 	const char *token = "R2_SESSION_TOKEN";
-	int r = key_pair(s, c, r2, e);
+	int r = key_pair(s, c, r2, e), rank;
 
 	if (r == 0) {
 		r = key_pair(s, c, aws, e);
@@ -75,7 +75,12 @@ load_keys(struct config_source *s, struct config *c, struct err *e)
 	}
 	if (r == 0)
 		return no_keys(s, e);
-	return r < 0 || get_key(s, NAMED(token), c->token, sizeof c->token, e) < 0 ? -1 : 0;
+	rank = s->rank;
+	if (r < 0 || get_key(s, NAMED(token), c->token, sizeof c->token, e) < 0)
+		return -1;
+	if (s->rank > rank)   /* that of the pair which the environment replaces */
+		explicit_bzero(c->token, sizeof c->token);
+	return 0;
 }
 
 #define R2_DOMAIN ".r2.cloudflarestorage.com"
@@ -95,12 +100,24 @@ lower(char *p)
 			*p = (char)(*p - 'A' + 'a');
 }
 
+/* As config_find, but what stands in a place below that of rank does not count. */
 static int
-load_account(struct config_source *s, struct account *a, struct err *e)
+find_down_to(struct config_source *s, const struct config_setting *want, int rank, struct err *e)
+{
+	int r = config_find(s, want, e);
+
+	if (r <= 0 || s->rank <= rank)
+		return r;
+	s->text[0] = '\0';
+	return 0;
+}
+
+static int
+load_account(struct config_source *s, struct account *a, int rank, struct err *e)
 {
 	static const char *const known[] = {"", "eu", "fedramp", "us"};
 	size_t i;
-	int r = config_find(s, NAMED("R2_ACCOUNT_ID"), e);
+	int r = find_down_to(s, NAMED("R2_ACCOUNT_ID"), rank, e);
 
 	*a = (struct account){.any_jurisdiction = 1};
 	if (r < 0)
@@ -110,7 +127,7 @@ load_account(struct config_source *s, struct account *a, struct err *e)
 		return fail(e, ERR_USAGE, "%s must be the account's id, 32 hexadecimal digits, as the dashboard shows it",
 			s->from);
 	strcpy(a->id, s->text);
-	r = config_find(s, NAMED("R2_JURISDICTION"), e);
+	r = find_down_to(s, NAMED("R2_JURISDICTION"), rank, e);
 	if (r <= 0)
 		return r;
 	lower(s->text);
@@ -154,7 +171,7 @@ no_endpoint(const struct config_source *s, struct err *e)
 }
 
 static int
-account_endpoint(const struct config_source *s, struct config *c, const struct account *a, char *bucket, struct err *e)
+account_endpoint(const struct config_source *s, struct config *c, const struct account *a, char bucket[CONFIG_BUCKET_CAP], struct err *e)
 {
 	char text[CONFIG_HOST_CAP];
 	struct buf b = BUF(text);
@@ -165,44 +182,51 @@ account_endpoint(const struct config_source *s, struct config *c, const struct a
 	return config_parse_endpoint(c, text, 0, bucket, e);
 }
 
-/* Host, port and the like; bucket becomes the one in the path, or "". */
-static int
-load_endpoint(struct config_source *s, struct config *c, const struct config_options *o, char *bucket, struct err *e)
-{
-	struct account a = {.any_jurisdiction = 1};
-	int r;
+/* The bucket in the endpoint's path, or "", and where that endpoint was. */
+struct in_path {
+	char bucket[CONFIG_BUCKET_CAP];
+	int rank;
+};
 
-	/* the option wins over the variables that build an endpoint, too */
-	if (!o->endpoint && load_account(s, &a, e) < 0)
-		return -1;
-	r = config_find(s, OPTION(o->endpoint, "--endpoint", "R2_ENDPOINT"), e);
+/* Host, port and the like; what the path says. */
+static int
+load_endpoint(struct config_source *s, struct config *c, const struct config_options *o, struct in_path *path, struct err *e)
+{
+	struct account a;
+	char from[sizeof s->from];
+	int r = config_find(s, OPTION(o->endpoint, "--endpoint", "R2_ENDPOINT"), e);
+
 	if (r < 0)
 		return -1;
-	if (r == 0)
-		return account_endpoint(s, c, &a, bucket, e);
-	if (config_parse_endpoint(c, s->text, o->allow_http, bucket, e) < 0)
-		return fail(e, ERR_USAGE, "%s: %s", s->from, e->msg);
+	memcpy(from, s->from, sizeof from);
+	path->rank = r ? s->rank : RANK_ENV_FILE;
+	if (r && config_parse_endpoint(c, s->text, o->allow_http, path->bucket, e) < 0)
+		return fail(e, ERR_USAGE, "%s: %s", from, e->msg);
+	if (load_account(s, &a, path->rank, e) < 0)
+		return -1;
+	if (!r)
+		return account_endpoint(s, c, &a, path->bucket, e);
 	if (!fits_account(c->host, &a))
-		return fail(e, ERR_USAGE, "%s names the host %s, which contradicts %s: remove one of them", s->from, c->host,
+		return fail(e, ERR_USAGE, "%s names the host %s, which contradicts %s: remove one of them", from, c->host,
 			a.id[0] ? "R2_ACCOUNT_ID (with R2_JURISDICTION)" : "R2_JURISDICTION");
 	return 0;
 }
 
 static int
-load_bucket(struct config_source *s, struct config *c, const struct config_options *o, const char *in_path,
-	struct err *e)
+load_bucket(struct config_source *s, struct config *c, const struct config_options *o, const struct in_path *path, struct err *e)
 {
-	int r = config_find(s, OPTION(o->bucket, "--bucket", "R2_BUCKET"), e);
+	const struct config_setting *want = OPTION(o->bucket, "--bucket", "R2_BUCKET");
+	int r = path->bucket[0] ? find_down_to(s, want, path->rank, e) : config_find(s, want, e);
 
 	if (r < 0)
 		return -1;
 	if (r == 0)
-		return config_set_bucket(c, *in_path ? in_path : CONFIG_BUCKET, e);
+		return config_set_bucket(c, path->bucket[0] ? path->bucket : CONFIG_BUCKET, e);
 	if (config_set_bucket(c, s->text, e) < 0)
 		return fail(e, ERR_USAGE, "%s: %s", s->from, e->msg);
-	if (*in_path && strcmp(in_path, c->bucket))
+	if (path->bucket[0] && path->rank == s->rank && strcmp(path->bucket, c->bucket))
 		return fail(e, ERR_USAGE, "%s says bucket \"%s\", but the path of the endpoint (%s) says \"%s\": remove one "
-			"of them", s->from, c->bucket, o->endpoint ? "--endpoint" : "R2_ENDPOINT", in_path);
+			"of them", s->from, c->bucket, o->endpoint ? "--endpoint" : "R2_ENDPOINT", path->bucket);
 	return 0;
 }
 
@@ -274,12 +298,12 @@ load_limits(struct config *c, const struct config_options *o)
 static int
 load_all(struct config_source *s, struct config *c, const struct config_options *o, struct err *e)
 {
-	char in_path[CONFIG_BUCKET_CAP] = "";
+	struct in_path path = {.rank = RANK_OPTION};
 
 	load_limits(c, o);
 	if (config_source_open(s, o, e) < 0 || load_keys(s, c, e) < 0)
 		return -1;
-	if (load_endpoint(s, c, o, in_path, e) < 0 || load_bucket(s, c, o, in_path, e) < 0)
+	if (load_endpoint(s, c, o, &path, e) < 0 || load_bucket(s, c, o, &path, e) < 0 || config_check_host(c, e) < 0)
 		return -1;
 	if (load_region(s, c, e) < 0 || load_prefix(s, c, e) < 0 || load_ca_file(s, c, o, e) < 0)
 		return -1;

@@ -66,6 +66,9 @@ int config_is_r2(const struct config *c);
 /* Wipe the secrets. */
 void config_wipe(struct config *c);
 
+/* BUCKET.ACCOUNT.r2…, BUCKET.s3.…: requests would go to that bucket, with ours as the beginning of their keys. 0, or -1 (ERR_USAGE). */
+int config_check_host(const struct config *c, struct err *e);
+
 /* Parse "https://HOST[:PORT][/BUCKET]" (scheme optional): host, port, tls, host_field, and the bucket in the path
    or "". For config_load and its tests. -1 (ERR_USAGE) with the part that is wrong. */
 int config_parse_endpoint(struct config *c, const char *text, int allow_http, char bucket[CONFIG_BUCKET_CAP],

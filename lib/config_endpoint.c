@@ -176,3 +176,27 @@ config_parse_endpoint(struct config *c, const char *text, int allow_http, char b
 	fill_host_field(c);
 	return 0;
 }
+
+/* An account's id, as the first label of R2's hosts is. */
+static int
+is_account(const char *label)
+{
+	return strspn(label, "0123456789abcdef") == 32 && label[32] == '.';
+}
+
+int
+config_check_host(const struct config *c, struct err *e)
+{
+	const char *rest = c->host;
+	size_t n = strlen(c->bucket);
+
+	if (config_is_r2(c))
+		while (rest && !is_account(rest))
+			rest = strchr(rest, '.') ? strchr(rest, '.') + 1 : NULL;
+	else if (!strncmp(rest, c->bucket, n) && (!strncmp(rest + n, ".s3.", 4) || !strncmp(rest + n, ".s3-", 4)))
+		rest += n + 1;
+	if (!rest || rest == c->host)
+		return 0;
+	return fail(e, ERR_USAGE, "the endpoint's host %s begins with a bucket: write https://%s, and the bucket's name behind a "
+		"slash or into R2_BUCKET", c->host, rest);
+}

@@ -115,9 +115,11 @@ config_find(struct config_source *s, const struct config_setting *want, struct e
 
 	if (want->option) {
 		buf_str(&from, want->option_name);
+		s->rank = RANK_OPTION;
 		return set_value(s, want->option, strlen(want->option), e) < 0 ? -1 : 1;
 	}
 	for (enum place place = ENVIRONMENT; place < PLACES; place++) {
+		s->rank = place < ENV_FILE ? RANK_ENVIRONMENT : RANK_ENV_FILE;
 		for (const char *const *name = want->names; *name; name++) {
 			int r = look(s, place, *name, e);
 

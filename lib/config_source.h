@@ -7,6 +7,8 @@
 #include "config_file.h"
 #include "err.h"
 
+enum { RANK_OPTION, RANK_ENVIRONMENT, RANK_ENV_FILE };
+
 /* The env file, and the value found last. */
 struct config_source {
 	struct config_file file;
@@ -15,6 +17,7 @@ struct config_source {
 	char warning[512];               /* "" or that others may read a secret */
 	char text[CONFIG_VALUE_MAX + 1]; /* no white space at its ends; it may be a secret */
 	char from[512];                  /* where it was: "R2_BUCKET in /etc/r2.env" */
+	int rank;                        /* of that place: what contradicts something of a lower rank loses */
 };
 
 /* One setting: its option, and the variables that mean the same, NULL-terminated. */

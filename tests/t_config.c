@@ -231,6 +231,15 @@ test_precedence(void)
 			for (int place = 0; place < AT_DEFAULT; place++)
 				if (set & 1 << place)
 					place_value(v, place, env_file, &o);
+			/* A token of the env file is for its keys, not for the environment's. */
+			if (v->field == FIELD(token) && first >= AT_ENV_FILE && first < AT_DEFAULT) {
+				write_text(default_env_file, env_file);
+				loads(&o);
+				check_str(c.token, "");
+				unsetenv("R2_ACCESS_KEY_ID");
+				unsetenv("R2_SECRET_ACCESS_KEY");
+				strcat(env_file, "R2_ACCESS_KEY_ID=ID\nR2_SECRET_ACCESS_KEY=5ecre7\n");
+			}
 			write_text(default_env_file, env_file);
 			loads(&o);
 			check_str((char *)&c + v->field, first == AT_DEFAULT ? v->dflt
@@ -579,8 +588,23 @@ test_bucket(void)
 	loads(&(struct config_options){.bucket = "in-path"});
 	apply("R2_BUCKET=other");
 	REFUSES(NULL, ERR_USAGE, "R2_BUCKET says bucket \"other\"", "(R2_ENDPOINT) says \"in-path\"");
-	REFUSES((&(struct config_options){.bucket = "third"}), ERR_USAGE, "--bucket says bucket \"third\"", "\"in-path\"");
-	REFUSES((&(struct config_options){.endpoint = "h.example/in-option"}), ERR_USAGE, "(--endpoint) says \"in-option\"");
+	/* What contradicts something of a lower place wins. */
+	loads(&(struct config_options){.bucket = "third"});
+	check_str(c.bucket, "third");
+	loads(&(struct config_options){.endpoint = "h.example/in-option"});
+	check_str(c.bucket, "in-option");
+	REFUSES((&(struct config_options){.endpoint = "h.example/in-option", .bucket = "third"}), ERR_USAGE, "--bucket says bucket \"third\"",
+		"(--endpoint) says \"in-option\"");
+	ENV("R2_ENDPOINT=https://h.example/in-path");
+	write_text(default_env_file, "R2_BUCKET=in-file\nR2_ACCOUNT_ID=nonsense\nR2_JURISDICTION=nonsense\n");
+	loads(NULL);
+	check_str(c.bucket, "in-path");
+	check_str(c.host, "h.example");
+	ENV("R2_ENDPOINT", "R2_BUCKET=in-environment");
+	write_text(default_env_file, "R2_ENDPOINT=https://h.example/in-path\n");
+	loads(NULL);
+	check_str(c.bucket, "in-environment");
+	ENV("R2_ENDPOINT=https://h.example/in-path", "R2_BUCKET=other");
 	apply("R2_BUCKET=runpod");       /* the default, but said */
 	REFUSES(NULL, ERR_USAGE, "R2_BUCKET says bucket \"runpod\"", "\"in-path\"");
 	ENV("R2_BUCKET=My_Bucket");
@@ -592,6 +616,34 @@ test_bucket(void)
 	check_int(config_set_bucket(&c, "No", &e), -1);
 	check_int(e.kind, ERR_USAGE);
 	check_str(c.bucket, "another");
+}
+
+/* A host that begins with the bucket's name takes requests for the keys as if they were for that bucket. */
+static void
+test_bucket_in_host(void)
+{
+#define ID "0123456789abcdef0123456789abcdef"
+	static const char *const wrong[][2] = {
+		{"R2_ENDPOINT=https://runpod." ID ".r2.cloudflarestorage.com", "write https://" ID ".r2.cloudflarestorage.com, "},
+		{"R2_ENDPOINT=https://other." ID ".eu.r2.cloudflarestorage.com", "write https://" ID ".eu.r2.cloudflarestorage.com, "},
+		{"R2_ENDPOINT=https://my.own." ID ".r2.cloudflarestorage.com", "write https://" ID ".r2.cloudflarestorage.com, "},
+		{"R2_ENDPOINT=https://runpod.s3.eu-west-1.amazonaws.com", "write https://s3.eu-west-1.amazonaws.com, "},
+		{"R2_ENDPOINT=https://runpod.s3-us-west-2.amazonaws.com", "write https://s3-us-west-2.amazonaws.com, "},
+	};
+	static const char *const right[] = {
+		"R2_ENDPOINT=https://" ID ".r2.cloudflarestorage.com", "R2_ENDPOINT=https://" ID ".eu.r2.cloudflarestorage.com",
+		"R2_ENDPOINT=https://runpod.example.com", "R2_ENDPOINT=https://runpod.s3", "R2_ENDPOINT=https://other.s3.example.com",
+		"R2_ENDPOINT=https://s3.runpod.example.com", "R2_ENDPOINT=https://x.r2.cloudflarestorage.com",
+	};
+
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		ENV(wrong[i][0]);
+		REFUSES(NULL, ERR_USAGE, "begins with a bucket", wrong[i][1], "R2_BUCKET");
+	}
+	for (size_t i = 0; i < sizeof right / sizeof *right; i++) {
+		ENV(right[i]);
+		loads(NULL);
+	}
 }
 
 static void
@@ -995,6 +1047,7 @@ main(void)
 	test_account();
 	test_account_and_endpoint();
 	test_bucket();
+	test_bucket_in_host();
 	test_proxy();
 	test_which_env_file();
 	test_unreadable_default();
