@@ -139,15 +139,12 @@ check_overlap(const struct opt_words *w, struct err *e)
 
 /* The prefix of uploads, unless others were given; slashes at its ends are as meaningless here as there. */
 static int
-set_prefixes(struct config *cfg, struct err *e)
+set_prefixes(struct client *c, struct err *e)
 {
 	struct opt_words *w = &cleanup.prefixes;
-	size_t n = strlen(cfg->prefix);
 
 	if (!w->n) {
-		while (n && cfg->prefix[n - 1] == '/')
-			cfg->prefix[--n] = '\0';
-		w->v[w->n++] = cfg->prefix + strspn(cfg->prefix, "/");
+		w->v[w->n++] = client_prefix(c);
 		if (!*w->v[0])
 			return fail(e, ERR_USAGE, "R2_PREFIX is empty, which is the whole bucket: say --prefix '' if that is meant");
 	}
@@ -261,7 +258,7 @@ run(int argc, char **argv, struct err *e)
 	static struct client c;
 	int rc = -1;
 
-	if (check_options(argc, argv, e) == 0 && client_open(&c, e) == 0 && set_prefixes(&c.cfg, e) == 0) {
+	if (check_options(argc, argv, e) == 0 && client_open(&c, e) == 0 && set_prefixes(&c, e) == 0) {
 		if (lifecycle >= 0)
 			rc = cleanup_lifecycle(&c, (enum lifecycle)lifecycle, cleanup.prefixes.v[0], days > 0 ? days : 0, ia_days, e);
 		else

@@ -81,6 +81,17 @@ client_close(struct client *c)
 }
 
 const char *
+client_prefix(struct client *c)
+{
+	char *p = c->cfg.prefix;
+	size_t n = strlen(p);
+
+	while (n && p[n - 1] == '/')
+		p[--n] = '\0';
+	return p + strspn(p, "/");
+}
+
+const char *
 client_key(struct client *c, const char *arg, struct err *e)
 {
 	char bucket[CONFIG_BUCKET_CAP];

@@ -27,5 +27,8 @@ int client_open(struct client *c, struct err *e);
 /* Close and wipe; accepts what was never opened. */
 void client_close(struct client *c);
 
+/* R2_PREFIX without the slashes at its ends, as it stands in keys. */
+const char *client_prefix(struct client *c);
+
 /* arg may be "s3://BUCKET/KEY": then that bucket is used, and the key returned; else arg itself. NULL with *e. */
 const char *client_key(struct client *c, const char *arg, struct err *e);

@@ -108,7 +108,7 @@ read_prefix(const char *arg, char prefix[PATH_KEY_MAX + 2], struct err *e)
 	if (!text || (more = literal(text, prefix, e)) < 0)
 		return -1;
 	if (!arg && ls.by_date)
-		strcpy(prefix, ls.client.cfg.prefix);
+		strcpy(prefix, client_prefix(&ls.client));
 	if (more) {
 		ls.pattern = text;
 		ls.recursive = 1;
@@ -146,7 +146,7 @@ list(const char *arg, struct err *e)
 		print_summary();
 	if (ls.cost)
 		cost_print(&ls.all, client_args.json);
-	return *prefix && !ls.rows ? 1 : 0;
+	return (*prefix || ls.pattern) && !ls.rows ? 1 : 0;
 }
 
 static int

@@ -22,6 +22,8 @@ t "… without the slash, -h" 0 '2025-12-28          2        2.3 GiB
 …
 total              10        2.3 GiB' '' r2 ls --by-date -h kinds
 t "… R2_PREFIX without PREFIX" 0 '2025-12-28 …' '' env R2_PREFIX=kinds/ "$R2" ls --by-date
+t "… as upload writes it" 0 '2025-12-28 …' '' env R2_PREFIX=//kinds// "$R2" ls --by-date
+t "a pattern without a literal start that matches nothing" 1 '' '' r2 ls '*.nope'
 t "… --json" 0 '{"date":"2025-12-28","files":2,"bytes":2500000000}
 {"date":"2025-12-29","files":3,"bytes":111}
 {"date":"2025-12-31","files":1,"bytes":3}
