@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include "buf.h"
 #include "enc.h"
 #include "tls_cert.h"
@@ -38,7 +39,7 @@ static const struct {
 	{62, "the certificate is signed by an authority that is not known: give it with --ca-file FILE (or R2_CA_FILE); "
 		"if it is a public one, the server does not send its intermediate certificate"},
 	{256 + 40, "the server refuses the handshake: it must allow TLS 1.2 with ECDHE and AES-GCM or ChaCha20-Poly1305, "
-		"and know this host name"},
+		"know this host name, and ask for no client certificate"},
 	{256 + 42, "the server asks for a client certificate, which is not supported: allow requests without one on it"},
 	{256 + 49, "the server denies access (alert 49): see its log"},
 	{256 + 70, "the server wants another TLS version than 1.2: allow TLS 1.2 on it"},
@@ -106,6 +107,9 @@ explain_name(const struct tls_fault *f, struct err *e)
 	if (f->no_san)
 		return fail(e, ERR_TLS, "tls: %s: the certificate has no subjectAltName, and a common name does not count (RFC 9110): "
 			"the server needs another one", f->host);
+	if (f->name && !strcasecmp(f->name, f->host) && !f->host_is_address)
+		return fail(e, ERR_TLS, "tls: %s: the certificate is not for %s: that is only its common name, which does not count (RFC 9110): "
+			"the server needs another one", f->host, f->host);
 	if (f->name && f->name[0]) {
 		buf_str(&b, "for ");
 		enc_printable(&b, f->name, strlen(f->name));
