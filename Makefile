@@ -57,6 +57,8 @@ APPLETS    := $(sort $(wildcard applets/*.c))
 TESTS      := $(sort $(wildcard tests/t_*.c))
 PAGES      := $(patsubst doc/man/%.mdoc,r2-%.1,$(filter-out doc/man/r2.mdoc,$(sort $(wildcard doc/man/*.mdoc)))) r2.1
 COMPLETION  = bash-completion/completions/r2 zsh/site-functions/_r2 fish/vendor_completions.d/r2.fish
+# bash and fish look for it by the command's name.
+LINKED     := $(foreach l,$(filter-out r2,$(basename $(PAGES))),bash-completion/completions/$l fish/vendor_completions.d/$l.fish)
 UNITS      := $(foreach b,musl $(if $(ARCH),,asan),$(TESTS:tests/%.c=$O/$b/%))
 COV_UNITS  := $(TESTS:tests/%.c=$(B)/cov/%)
 # The modules that have threads, or are used by several.
@@ -355,10 +357,11 @@ install: r2 man
 	install -Dm644 -t $(SHARE)/man/man1 $(PAGES:%=$(B)/man/%)
 	cd $(SHARE) && mkdir -p $(dir $(COMPLETION))
 	$(foreach f,$(COMPLETION),./r2 --completion $(firstword $(subst -, ,$(subst /, ,$f))) >$(SHARE)/$f &&) :
+	$(foreach f,$(LINKED),ln -sf r2$(suffix $f) $(SHARE)/$f &&) :
 
 uninstall: r2
 	for l in $$(./r2 --list); do rm -f $(BIN)/$$l; done
-	rm -f $(BIN)/r2 $(PAGES:%=$(SHARE)/man/man1/%) $(COMPLETION:%=$(SHARE)/%)
+	rm -f $(BIN)/r2 $(PAGES:%=$(SHARE)/man/man1/%) $(COMPLETION:%=$(SHARE)/%) $(LINKED:%=$(SHARE)/%)
 
 clean:
 	rm -rf r2 $(filter-out $(B)/cache $(B)/bearssl $(MUSL_SRC),$(wildcard $(B)/*))

@@ -94,6 +94,10 @@ is 'the manual comes along' "$(ls "$T/dest/opt/it/share/man/man1")" "$( (echo r2
 ok '… and the completion of bash' cmp "$T/dest/opt/it/share/bash-completion/completions/r2" <("$R2" --completion bash)
 ok '… of zsh' cmp "$T/dest/opt/it/share/zsh/site-functions/_r2" <("$R2" --completion zsh)
 ok '… of fish' cmp "$T/dest/opt/it/share/fish/vendor_completions.d/r2.fish" <("$R2" --completion fish)
+# A new shell looks for the name that it is asked about.
+fresh_fish() { PATH=$T/dest/opt/it/bin:$PATH XDG_DATA_HOME=$T/none XDG_DATA_DIRS=$T/dest/opt/it/share fish -c "complete -C '$1'"; }
+is '… for each link' "$(fresh_fish 'r2-ls --by-d' | cut -f 1) $(cd "$T/dest/opt/it/share/bash-completion/completions" && cmp r2 r2-get && echo same)" \
+	'--by-date same'
 absolute_links() { find "$T/dest" -lname '*/*' | grep .; }
 is 'no link names the staging directory' "$(absolute_links)" ''
 ok 'installs again over itself' m install DESTDIR="$T/dest" PREFIX=/opt/it
