@@ -111,7 +111,7 @@ struct s3_put_result {
 
 /* PutObject, or UploadPart. Reads the body once for its checksum (while the connection is opened beside it) and once to send it;
    returns 0 only when the reply proves that the server has these bytes. ERR_CORRUPT: it stored something else.
-   ERR_HTTP 412: if_absent and something is there, or something else than if_match — maybe our own, when r->attempts > 1. */
+   ERR_HTTP 412: if_absent and something is there, or something else than if_match — maybe our own, when e->maybe_done. */
 int s3_put(struct s3 *s, const struct s3_put *put, struct s3_put_result *r, struct err *e);
 
 /* CreateMultipartUpload, with put's type, metadata and storage class: upload_id filled. */

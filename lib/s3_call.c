@@ -187,6 +187,7 @@ attempt(struct s3 *s, struct s3_call *c, struct http_reply *rp, struct err *e)
 	if (rc < 0)
 		return -1;
 	c->attempts += rp->resent;
+	c->unclear += rp->resent;
 	__atomic_store_n(&s->store->answered, 1, __ATOMIC_RELAXED);
 	read_clock(s->store, rp);
 	if (rp->status / 100 == 2 && rp->length < 0 && c->coded && !*c->coded) {
@@ -197,6 +198,15 @@ attempt(struct s3 *s, struct s3_call *c, struct http_reply *rp, struct err *e)
 	if (rp->status / 100 == 2)
 		return c->reply ? c->reply(s, c, rp, e) : 0;
 	return refused(s, c, rp, e);
+}
+
+/* Whether the server may have done what was asked for, although it failed. A refusal says no, and so do 501 and 503. */
+static int
+unclear(const struct err *e)
+{
+	if (e->kind == ERR_NAME || e->kind == ERR_CONNECT || e->kind == ERR_TLS)
+		return 0;
+	return e->kind != ERR_HTTP || e->status / 100 == 2 || (e->status / 100 == 5 && e->status != 501 && e->status != 503);
 }
 
 /* What one call has tried so far. */
@@ -285,6 +295,8 @@ s3_call(struct s3 *s, struct s3_call *c, struct err *e)
 		if (rc < 0)
 			s3_keep_secrets(s->store, e);
 		wait = rc < 0 && go ? next_wait(s, c, &t, e) : -1;
+		e->maybe_done = rc < 0 && c->unclear > 0;
+		c->unclear += rc < 0 && unclear(e);
 		if (go)
 			report(s, c, &(struct s3_attempt){.status = rp.status, .ms = (long)(clock_ms() - t.start_ms), .number = t.n,
 				.again = wait >= 0, .wait_ms = wait}, rc < 0 ? e : NULL);

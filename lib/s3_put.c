@@ -205,7 +205,7 @@ int
 s3_put(struct s3 *s, const struct s3_put *put, struct s3_put_result *r, struct err *e)
 {
 	struct put_state p = {.put = put, .result = r};
-	int rc;
+	int rc, stored;
 
 	*r = (struct s3_put_result){0};
 	rc = put_once(s, &p, e);
@@ -214,7 +214,10 @@ s3_put(struct s3 *s, const struct s3_put *put, struct s3_put_result *r, struct e
 	else if (rc < 0 || r->proof)
 		return rc;
 	/* Once more with Content-MD5: what could not be proved is not called stored. */
-	return put_once(s, &p, e);
+	stored = rc == 0;
+	rc = put_once(s, &p, e);
+	e->maybe_done |= rc < 0 && stored;
+	return rc;
 }
 
 int

@@ -32,6 +32,7 @@ struct s3_call {
 	int whole;                       /* not begun once the store was told to stop, but never cut off by that in the middle */
 	int last_word;                   /* sent once even when the store was told to stop: takes back what would be left over */
 	int attempts;                    /* out: requests that may have reached the server */
+	int unclear;                     /* of these, those of which no answer says that they did nothing */
 };
 
 /* n bytes at p, in memory, as the body of c: XML. All must live as long as the call. The checked one carries their MD5 for the server to check. */

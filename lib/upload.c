@@ -160,7 +160,7 @@ send_again(struct upload *u, struct s3 *s, struct err *e)
 static void
 sent(struct upload *u, struct s3 *s, int rc, struct err *e)
 {
-	int same, had = *u->own != '\0';
+	int same, had = *u->own != '\0', maybe_stored = rc < 0 && e->maybe_done;
 
 	if (rc == 0 && *u->own && u->bare_match)
 		s->store->bare_match = 1;
@@ -179,7 +179,7 @@ sent(struct upload *u, struct s3 *s, int rc, struct err *e)
 			begin(u, s);
 			return;
 		}
-		if (same != 1 || u->r.attempts < 2) {
+		if (same != 1 || !maybe_stored) {
 			taken(u, s, same == 1);
 			return;
 		}

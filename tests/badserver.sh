@@ -108,6 +108,15 @@ for how in fail skip rename; do
 	esac
 	ok '… and stays' is_object k other
 	is '… no parts are left' "$(unfinished)" 0
+	# The very same content, stored by somebody else while we were refused: that is not ours.
+	for what in put parts; do
+		put_raw k "$([ $what = put ] && echo small || echo big)"
+		bad 'head status code=404 s3=NoSuchKey' "$([ $what = put ] && echo put || echo complete) status code=503 s3=SlowDown"
+		case $how in
+		fail) t "--if-exists fail: $what: refused, and somebody stored the same" 1 '' '…there is this content at…Complete: 0/1' $what --if-exists fail ;;
+		skip) t "--if-exists skip: $what: refused, and somebody stored the same" 0 '' '…Skipped: …Complete: 1/1' $what --if-exists skip ;;
+		esac
+	done
 	drop k
 	bad 'complete lost done=1'
 	t "--if-exists $how: Complete's answer is lost" 0 '' "$stored" parts --if-exists $how

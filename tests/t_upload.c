@@ -138,7 +138,7 @@ store_if(const struct object *x, int if_absent, const char *if_match, int *attem
 		if (if_match && !there)
 			rc = refuse(e, 404);
 		else if (there && (if_absent || (if_match && strcmp(there->etag, if_match))))
-			rc = refuse(e, 412);
+			rc = refuse(e, 412), e->maybe_done = *attempts > 1;
 		else
 			set_tagged(x->key, x->etag, x->size, x->tag);
 	}
