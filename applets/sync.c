@@ -66,10 +66,12 @@ static const struct opt opts[] = {
 };
 
 static int
-check_options(int operands, struct err *e)
+check_options(int operands, char **operand, struct err *e)
 {
 	if (operands > 1)
 		return fail(e, ERR_USAGE, "one DIR at a time; a command to start stands behind --");
+	if (operands && !**operand)
+		return fail(e, ERR_USAGE, "DIR is empty: is its variable set?");
 	if (applet_command && !*applet_command)
 		return fail(e, ERR_USAGE, "the COMMAND behind -- is missing");
 	/* The next file of that name would take the place of the only copy of the first. */
@@ -177,7 +179,7 @@ run(int argc, char **argv, struct err *e)
 {
 	static struct daemon d;
 
-	if (check_options(argc, e) < 0 || find_dir(argc ? argv[0] : NULL, d.dir, e) < 0)
+	if (check_options(argc, argv, e) < 0 || find_dir(argc ? argv[0] : NULL, d.dir, e) < 0)
 		return -1;
 	return ask_status || ask_health ? ask(d.dir, e) : watch_dir(&d, e);
 }

@@ -68,6 +68,8 @@ on_signal(struct daemon *d, int sig)
 	}
 	if (d->child.pid && !d->child.ended) {
 		child_signal(&d->child, sig);
+		if (!first && (sig == SIGTERM || sig == SIGINT))
+			first = d->now;
 		return;
 	}
 	if (sig != SIGTERM && sig != SIGINT)

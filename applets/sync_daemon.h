@@ -76,7 +76,9 @@ struct daemon {
 	char last_error[512];
 };
 
-#define SYNC_SCANNED "/scanned"  /* a path that no file has: the ledger's note that a first scan was finished */
+/* Paths that no file has: the ledger's notes of when it began, and that a first scan was finished. */
+#define SYNC_STARTED "/started"
+#define SYNC_SCANNED "/scanned"
 
 /* sync_daemon.c. Watch, upload, until it is stopped: the exit status, or -1. d has dir and set; the rest is zero. */
 int sync_daemon(struct daemon *d, struct err *e);
@@ -101,7 +103,7 @@ void sync_path(const struct daemon *d, const char *rel, char *out, size_t cap);
 
 /* sync_look.c. What watch tells. */
 void sync_changed(void *daemon, const char *rel, const struct stat *st);
-void sync_vanished(void *daemon, const char *rel, int is_dir);
+void sync_vanished(void *daemon, const char *rel, enum watch_gone how);
 /* Whatever the ledger has and is not there any more is looked at, as if an event had told of it: deleted while nobody watched, moved away with its
    directory. What comes at such a path later is another file. */
 void sync_sweep(struct daemon *d);

@@ -61,12 +61,17 @@ sync_changed(void *daemon, const char *rel, const struct stat *st)
 	}
 }
 
-/* A single file is looked at once more when it has been away for the settle time: programs replace files by removing them first. */
+/* A single file is looked at once more when it has been away for the settle time: programs replace files by removing them first. One that was
+   moved is somewhere still, and may be all there is of it beside its object: what takes its name does not replace that. */
 void
-sync_vanished(void *daemon, const char *rel, int is_dir)
+sync_vanished(void *daemon, const char *rel, enum watch_gone how)
 {
 	struct daemon *d = daemon;
+	int is_dir = how == WATCH_GONE_DIR;
 	struct err e;
+
+	if (how == WATCH_GONE_MOVED)
+		ledger_forget(d->ledger, rel, &e);
 
 	if (is_dir) {
 		sync_gone(d->sync, rel, is_dir, d->now);
@@ -130,13 +135,14 @@ look(struct daemon *d, struct sync_entry *x)
 }
 
 static void
-look_for(void *daemon, const char *rel)
+look_for(void *daemon, const char *rel, const struct ledger_record *r)
 {
 	struct daemon *d = daemon;
 	char path[PATH_MAX];
 	struct stat st;
 	struct err e;
 
+	(void)r;
 	sync_path(d, rel, path, sizeof path);
 	if (lstat(path, &st) < 0 && (errno == ENOENT || errno == ENOTDIR))
 		sync_seen(d->sync, rel, d->now, &e);

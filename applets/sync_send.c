@@ -138,6 +138,30 @@ make_tag(struct file *f, int begun)
 	return n ? f->tag : NULL;
 }
 
+struct sharing {
+	const char *rel, *key;
+	int found;
+};
+
+static void
+look_for_key(void *arg, const char *rel, const struct ledger_record *r)
+{
+	struct sharing *s = arg;
+
+	s->found |= !strcmp(r->key, s->key) && strcmp(rel, s->rel);
+}
+
+/* --flat: another file may have found its very content at our key. It is its only object, too: it stays, whatever becomes of ours. */
+static int
+is_shared(struct daemon *d, const struct file *f)
+{
+	struct sharing s = {f->x->rel, f->r.key, 0};
+
+	if (d->set->flat)
+		ledger_each(d->ledger, look_for_key, &s);
+	return s.found;
+}
+
 /* Which key, and what may be overwritten there. A path keeps its key; its own object is known by its ETag. */
 static int
 plan(struct file *f, struct err *e)
@@ -158,6 +182,8 @@ plan(struct file *f, struct err *e)
 	f->u.plan.named = strlen(f->path) - strlen(f->x->rel);
 	f->u.plan.size = f->x->size;
 	memcpy(f->u.plan.key, f->r.key, sizeof f->u.plan.key);
+	if (*f->r.etag && is_shared(d, f))
+		*f->r.etag = '\0';
 	f->u.replaces = *f->r.etag ? f->r.etag : NULL;
 	return ledger_put(d->ledger, f->x->rel, &f->r, e);
 }

@@ -125,6 +125,25 @@ own_name(const char *real, const char *path)
 	return buf_ok(&b) && !strncmp(whole, real, n) && whole[n] == '/' ? strdup(whole + n + 1) : NULL;
 }
 
+/* --new-only: a start that was killed before its first scan was finished is the first one nevertheless. */
+static void
+note_first_start(struct daemon *d)
+{
+	struct ledger_record r = {.state = LEDGER_BEGUN};
+	struct err e;
+
+	d->old_ones = d->set->new_only && !ledger_find(d->ledger, SYNC_SCANNED, &r);
+	if (!d->old_ones)
+		return;
+	if (ledger_find(d->ledger, SYNC_STARTED, &r)) {
+		d->started.tv_sec = (time_t)(r.file.mtime_ns / 1000000000);
+		d->started.tv_nsec = (long)(r.file.mtime_ns % 1000000000);
+		return;
+	}
+	r = (struct ledger_record){.state = LEDGER_BEGUN, .file.mtime_ns = (int64_t)d->started.tv_sec * 1000000000 + d->started.tv_nsec};
+	ledger_put(d->ledger, SYNC_STARTED, &r, &e);
+}
+
 static int
 open_watch(struct daemon *d, struct err *e)
 {
@@ -132,7 +151,6 @@ open_watch(struct daemon *d, struct err *e)
 		.root = d->dir, .poll = d->set->poll, .rescan_ms = d->set->rescan_ms, .wanted = sync_wanted, .changed = sync_changed,
 		.gone = sync_vanished, .note = note, .arg = d,
 	};
-	struct ledger_record r;
 	char real[PATH_MAX];
 
 	if (!realpath(d->dir, real))
@@ -140,7 +158,7 @@ open_watch(struct daemon *d, struct err *e)
 	d->own[0] = own_name(real, d->state);
 	d->own[1] = own_name(real, d->set->log);
 	d->own[2] = own_name(real, d->set->metrics);
-	d->old_ones = d->set->new_only && !ledger_find(d->ledger, SYNC_SCANNED, &r);
+	note_first_start(d);
 	/* Twice the workers, so that none of them waits for this thread. */
 	d->sync = sync_open(d->set->settle_ms, 2 * (int)d->set->jobs);
 	d->watch = watch_open(&o, e);

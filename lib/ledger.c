@@ -72,8 +72,9 @@ ledger_find(struct ledger *l, const char *rel, struct ledger_record *r)
 }
 
 void
-ledger_each(struct ledger *l, void (*each)(void *arg, const char *rel), void *arg)
+ledger_each(struct ledger *l, void (*each)(void *arg, const char *rel, const struct ledger_record *r), void *arg)
 {
+	struct ledger_record r;
 	unsigned char block[LEDGER_RECORD_MAX];
 	char rel[PATH_MAX];
 	struct ledger_view v;
@@ -85,7 +86,8 @@ ledger_each(struct ledger *l, void (*each)(void *arg, const char *rel), void *ar
 			continue;
 		memcpy(rel, v.path, v.path_len);
 		rel[v.path_len] = '\0';
-		each(arg, rel);
+		ledger_record_take(&r, &v);
+		each(arg, rel, &r);
 	}
 }
 

@@ -21,12 +21,12 @@ max64(int64_t a, int64_t b)
 }
 
 static void
-gone(struct watch *w, struct node *n, const char *name, int is_dir)
+gone(struct watch *w, struct node *n, const char *name, enum watch_gone how)
 {
 	if (!watch_path(w, n, name))
 		return;
-	if (!w->o.wanted || w->o.wanted(w->o.arg, w->rel, is_dir))
-		w->o.gone(w->o.arg, w->rel, is_dir);
+	if (!w->o.wanted || w->o.wanted(w->o.arg, w->rel, how == WATCH_GONE_DIR))
+		w->o.gone(w->o.arg, w->rel, how);
 }
 
 /* Something happened to a name in n. One that was taken away is looked for nevertheless: when two names are exchanged, what has come to the
@@ -40,7 +40,7 @@ named(struct watch *w, struct node *n, const struct inotify_event *ev)
 	if (c && ev->mask & (IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO))
 		watch_drop(w, c);
 	if (ev->mask & (IN_DELETE | IN_MOVED_FROM)) {
-		gone(w, n, ev->name, is_dir);
+		gone(w, n, ev->name, is_dir ? WATCH_GONE_DIR : ev->mask & IN_MOVED_FROM ? WATCH_GONE_MOVED : WATCH_GONE_FILE);
 	} else if (ev->mask & IN_ATTRIB && ev->mask & IN_ISDIR) {
 		if (c && c->flags & NODE_SAID)
 			watch_queue(w, c, 1);

@@ -11,6 +11,9 @@ struct watch;
 
 /* All are called from within watch_step, and may call watch_rescan and watch_missed, nothing else of this module. rel is below the root, without "." or
    ".." segments, and valid during the call only. */
+/* MOVED is a file that an event says was moved, here or elsewhere. */
+enum watch_gone { WATCH_GONE_FILE, WATCH_GONE_MOVED, WATCH_GONE_DIR };
+
 struct watch_options {
 	const char *root;            /* absolute; need not be there yet */
 	int poll;                    /* by scanning only, every rescan_ms */
@@ -20,7 +23,7 @@ struct watch_options {
 	/* A file (symbolic links to files followed) that is new or may have changed. st: as a scan sees it; NULL when an event said so. */
 	void (*changed)(void *arg, const char *rel, const struct stat *st);
 	/* Something was deleted or moved away: a file, or a directory with all that was below it. Not told when the root itself goes. */
-	void (*gone)(void *arg, const char *rel, int is_dir);
+	void (*gone)(void *arg, const char *rel, enum watch_gone how);
 	/* Something the user should know, said once: what cannot be read, a limit and which sysctl to raise, the root gone or back. */
 	void (*note)(void *arg, const char *text);
 	void *arg;

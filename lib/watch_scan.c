@@ -49,7 +49,7 @@ vanished(struct watch *w, struct node *n)
 {
 	watch_drop(w, n);
 	if (wanted(w, w->rel, 1))
-		w->o.gone(w->o.arg, w->rel, 1);
+		w->o.gone(w->o.arg, w->rel, WATCH_GONE_DIR);
 }
 
 /* The directory called name below n, reached through a symbolic link or not. */

@@ -4,6 +4,10 @@ import sync_lib
 from sync_lib import Failed, R2, soak, wait
 
 
+def contents(found):
+    return {v: "there" for v in found.values()}
+
+
 def burst(s):
     d = s.daemon()
     for i in range(2000):
@@ -158,6 +162,18 @@ def gone_and_back(s):
     sync_lib.wait("the ledger forgets it without events", lambda: known() == 0)
     again("deleted, without events")
     d.stop()
+
+
+def moved_out(s):
+    """A file that is moved away is not deleted: what takes its name at once is no newer state of it."""
+    s.daemon()
+    first, second = s.write("a.png"), s.dir / "archived.png"
+    s.equal("before")
+    want = contents(s.files())
+    os.rename(first, second)
+    s.write("a.png", b"another")
+    want |= contents(s.files())
+    s.equal("moved out, another in its place", want=lambda: want, got=lambda: contents(s.objects()))
 
 
 def links(s):
@@ -344,10 +360,20 @@ def flat(s):
         s.write(f"d{i}/same.png", b"content %d" % i)
         s.write(f"d{i}/equal.png", b"everywhere")
         s.write(f"d{i}/own{i}.png")
-    contents = lambda found: {"": sorted({v for v in found.values()})}
     s.equal("--flat with clashes", want=lambda: contents(s.files()), got=lambda: contents(s.objects()))
     names = s.objects()
     s.check("below no directory, and one object a content", all(b"/" not in n for n in names) and len(names) == 21, sorted(names))
+
+
+def flat_shared(s):
+    """Two files of one content have one object; rewriting the one does not take it from the other."""
+    s.daemon("--flat")
+    s.write("a/x.png", b"one")
+    s.equal("the first", want=lambda: contents(s.files()), got=lambda: contents(s.objects()))
+    s.write("b/x.png", b"one")
+    wait("both are done", lambda: s.status().get("known") == 2)
+    s.write("a/x.png", b"two")
+    s.equal("--flat: the object that two files share stays", want=lambda: contents(s.files()), got=lambda: contents(s.objects()))
 
 
 def two_daemons(s):
@@ -383,8 +409,8 @@ def somebody_elses(s):
     s.check("both are there", len(found) == 2 and found[b"a.png"][0] == 15, found)
 
 
-CASES = [overflow, burst, nested, moved_in, moved_about, slow_writers, temp_then_rename, rewritten, gone_and_back, links, odd_names, other_files, too_large,
-         unreadable, catches_up, root_comes_and_goes, watch_limit, polling, patterns, all_files, flat, two_daemons, somebody_elses]
+CASES = [overflow, burst, nested, moved_in, moved_about, slow_writers, temp_then_rename, rewritten, gone_and_back, moved_out, links, odd_names, other_files, too_large,
+         unreadable, catches_up, root_comes_and_goes, watch_limit, polling, patterns, all_files, flat, flat_shared, two_daemons, somebody_elses]
 
 if __name__ == "__main__":
     sys.exit(sync_lib.main(CASES))

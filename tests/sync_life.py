@@ -114,6 +114,22 @@ def second_signal(s):
     s.check("the second signal ends it at once", status in (1, 143), status, *s.tail())
 
 
+def second_signal_with_command(s):
+    """The first one is COMMAND's, and ends it; the second ends the drain."""
+    proxy = s.proxy()
+    d = s.daemon("--drain", "100", command=["sh", "-c", "trap 'echo command ends; exit' TERM; echo runs; while :; do sleep 0.05; done"])
+    d.says("runs")
+    proxy("outage", 100, "stall")
+    s.write("a.png")
+    d.says("Uploading: a.png")
+    d.send(signal.SIGTERM)
+    d.says("command ends")
+    time.sleep(0.5)
+    s.check("it drains", d.running())
+    d.send(signal.SIGTERM)
+    s.check("the second signal ends it at once, with COMMAND", d.end(10) in (1, 143), *s.tail())
+
+
 def drain_takes_what_settles(s):
     d = s.daemon("--settle", "2", settle=None)
     s.write("first.png")
@@ -282,6 +298,19 @@ def new_only(s):
     d.stop()
 
 
+def new_only_killed(s):
+    """The first start counts, though it was killed before its first scan was through."""
+    for i in range(20000):
+        s.write(f"{i % 10}/old{i}.png", b"")
+    time.sleep(0.02)
+    d = s.daemon("--new-only")
+    wait("it has begun its ledger", lambda: any(b"/started" in f.read_bytes() for f in s.root.glob(".r2-sync/ledger*")), every=0.001)
+    d.kill()
+    s.write("new.png")
+    s.daemon("--new-only")
+    s.equal("--new-only: what came after the first start", want=lambda: {k: v for k, v in s.files().items() if b"old" not in k})
+
+
 def settle_zero(s):
     s.daemon("--settle", "0", settle=None)
     for i in range(200):
@@ -434,6 +463,8 @@ def bad_input(s):
     for value in ("-1", "x", "1e9999", "", "nan"):
         e = s.daemon(f"--settle={value}", settle=None)
         s.check(f"--settle={value}: 2", e.end(10) == 2, e.log().decode())
+    e = s.daemon(directory="")
+    s.check("DIR is empty: 2", e.end(10) == 2 and b"DIR is empty" in e.log(), e.log().decode())
     e = s.daemon(directory="/proc/nothing/here")
     s.check("DIR cannot be made: 1", e.end(10) in (1, 2), e.log().decode())
     e = s.daemon("--stte", "x")
@@ -579,9 +610,9 @@ def old_start(s):
             wait("it ends", lambda: not pathlib.Path(f"/proc/{pids[0]}/cmdline").exists() or not pathlib.Path(f"/proc/{pids[0]}/cmdline").read_bytes(), 30)
 
 
-CASES = [ledger_damaged, killed, safe_to_delete, server_away, slow_server, cut_connections, killed_in_parts, stopped_under_load, second_signal,
+CASES = [ledger_damaged, killed, safe_to_delete, server_away, slow_server, cut_connections, killed_in_parts, stopped_under_load, second_signal, second_signal_with_command,
          drain_takes_what_settles, delete_after_careful, once, once_without, drain_outlasts,
-         new_only, settle_zero, midnight, asked, refused, rotated, second_daemon,
+         new_only, new_only_killed, settle_zero, midnight, asked, refused, rotated, second_daemon,
          bad_input, few_descriptors, command, command_keys, priority, notified, old_start]
 
 if __name__ == "__main__":

@@ -893,8 +893,9 @@ test_disk_full(void)
 static unsigned told_paths;           /* a bit for each of path_of(0 …) that ledger_each has told */
 
 static void
-tell(void *arg, const char *rel)
+tell(void *arg, const char *rel, const struct ledger_record *r)
 {
+	check_int(r->state, LEDGER_DONE);
 	(void)arg;
 	for (unsigned i = 0; i < 8; i++)
 		if (!strcmp(rel, path_of(i)))

@@ -217,10 +217,10 @@ on_changed(void *arg, const char *rel, const struct stat *st)
 }
 
 static void
-on_gone(void *arg, const char *rel, int is_dir)
+on_gone(void *arg, const char *rel, enum watch_gone how)
 {
 	(void)arg;
-	tell("gone ", rel, is_dir ? "/" : "");
+	tell("gone ", rel, how == WATCH_GONE_DIR ? "/" : how == WATCH_GONE_MOVED ? " moved" : "");
 }
 
 static void
@@ -436,7 +436,7 @@ files(void)
 	run("rm tree/f && mv tree/g tree/i && chmod 600 tree/i");
 	settle();
 	check_int(count("gone f"), 1);
-	check_int(count("gone g"), 1);
+	check_int(count("gone g moved"), 1);
 	check_int(count("event i"), 2);
 	check_int(told.n, 4);
 	clear();

@@ -219,9 +219,9 @@ sound_records(struct in *in)
 }
 
 static void
-count(void *arg, const char *rel)
+count(void *arg, const char *rel, const struct ledger_record *r)
 {
-	must(*rel && strlen(rel) < PATH_MAX);
+	must(*rel && strlen(rel) < PATH_MAX && r->state == LEDGER_DONE);
 	++*(size_t *)arg;
 }
 
