@@ -36,7 +36,7 @@ static const struct opt opts[] = {
 static void
 print_meta(struct json *j, const char *meta)
 {
-	char name[128], value[1024];
+	char name[128], value[4096];
 	size_t n;
 
 	for (; *meta; meta += n + (meta[n] == '\n')) {

@@ -1,6 +1,7 @@
 /* Pick the applet named by argv[0] or argv[1], parse its options, run it, report. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -90,10 +91,16 @@ version(void)
 static int
 flush_stdout(int rc)
 {
+	struct pollfd out = {.fd = STDOUT_FILENO};
+
+	errno = 0;
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return rc;
+	/* What failed earlier, perhaps in a worker, has left no errno. */
+	if (!errno && poll(&out, 1, 0) > 0 && out.revents & POLLERR)
+		errno = EPIPE;
 	if (errno != EPIPE)
-		fprintf(stderr, "r2: standard output: %s\n", strerror(errno));
+		fprintf(stderr, "r2: standard output: %s\n", errno ? strerror(errno) : "not everything could be written");
 	return rc ? rc : 1;
 }
 

@@ -61,6 +61,7 @@ struct daemon {
 	int ready;                   /* watches stand, said so */
 	struct doomed *doomed;
 	int64_t sweep_at;            /* when sync_sweep is due; -1: nothing calls for it */
+	int64_t sweep_not_before;
 	uint64_t swept_scans;        /* scans that were done then */
 	int64_t delete_at;           /* a file will be old enough then for --delete-after; -1 */
 	int64_t synced_at;           /* the ledger's last fsync */

@@ -2,12 +2,14 @@
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
+#include "clock.h"
 #include "sync_daemon.h"
 #include "sync_log.h"
 
 enum {
 	LOOKS_A_TURN = 500,      /* files looked at between two readings of events */
 	SWEEP_MS = 1000,         /* after a directory is gone; then more may have gone, too */
+	SWEEP_SHARE = 50,        /* this many times as long as the last sweep took lies between two: directories may come and go all the time */
 };
 
 static int
@@ -76,7 +78,7 @@ sync_vanished(void *daemon, const char *rel, enum watch_gone how)
 	if (is_dir) {
 		sync_gone(d->sync, rel, is_dir, d->now);
 		if (d->sweep_at < 0)
-			d->sweep_at = d->now + SWEEP_MS;
+			d->sweep_at = d->now + SWEEP_MS > d->sweep_not_before ? d->now + SWEEP_MS : d->sweep_not_before;
 	} else {
 		sync_seen(d->sync, rel, d->now, &e);
 	}
@@ -152,6 +154,7 @@ void
 sync_sweep(struct daemon *d)
 {
 	struct watch_state w;
+	int64_t began = clock_ms();
 
 	watch_look(d->watch, &w);
 	d->sweep_at = -1;
@@ -159,6 +162,7 @@ sync_sweep(struct daemon *d)
 	/* Without the root nothing is there, and nothing is gone. */
 	if (w.root_there)
 		ledger_each(d->ledger, look_for, d);
+	d->sweep_not_before = clock_ms() + SWEEP_SHARE * (clock_ms() - began);
 }
 
 int

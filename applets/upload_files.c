@@ -11,6 +11,8 @@ static int
 in_shard(const struct upload_run *run, const char *rel)
 {
 	/* nfc_hash: a name written on a Mac falls into the same shard. */
+	if (run->flat)   /* what becomes one key must meet in one shard */
+		rel = path_base(rel);
 	return !run->shards || nfc_hash(rel, strlen(rel)) % run->shards == run->shard % run->shards;
 }
 
@@ -20,10 +22,24 @@ matches(const struct opt_words *patterns, const char *rel)
 	return path_match_any(patterns->v, patterns->n, rel, 0);
 }
 
+/* It, or a directory that it is in. */
+static int
+excluded(const struct upload_run *run, const char *rel)
+{
+	char dir[PATH_MAX];
+
+	for (const char *p = rel; run->exclude->n && (p = strchr(p, '/')); p++) {
+		snprintf(dir, sizeof dir, "%.*s", (int)(p - rel), rel);
+		if (matches(run->exclude, dir))
+			return 1;
+	}
+	return matches(run->exclude, rel);
+}
+
 static int
 wanted(const struct upload_run *run, const char *rel)
 {
-	return in_shard(run, rel) && (!run->include->n || matches(run->include, rel)) && !matches(run->exclude, rel);
+	return in_shard(run, rel) && (!run->include->n || matches(run->include, rel)) && !excluded(run, rel);
 }
 
 /* A name that another file could have too: base names, several trees, and letters that Unicode writes in two ways. */

@@ -104,7 +104,7 @@ finished(struct upload *u, const struct err *e)
 	const char *status = "failed";
 
 	if (e) {
-		say(it, LOG_ERROR, "Upload failed: %s: %s", shown_name(u->plan.path), e->msg);
+		say(it, LOG_ERROR, "Upload failed: %s: %s", strcmp(it->path, "-") ? it->path : shown_name(it->path), e->msg);
 	} else {
 		status = log_outcome(u, run->client->cfg.bucket);
 		__atomic_add_fetch(&run->done, 1, __ATOMIC_RELAXED);

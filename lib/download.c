@@ -93,6 +93,14 @@ begin_again(struct download_state *st, int why)
 	pool_submit(st->pool, &st->plan);
 }
 
+static int
+is_there(const struct download *d, struct err *e)
+{
+	char text[ENC_SHOW_CAP];
+
+	return fail(e, ERR_LOCAL, "%s is there already (--if-exists fail)", enc_show(text, sizeof text, d->rel));
+}
+
 static void
 conclude(struct download_state *st, struct s3 *s)
 {
@@ -105,6 +113,14 @@ conclude(struct download_state *st, struct s3 *s)
 			st->o->if_exists == DOWNLOAD_OVERWRITE}, &e);
 	if (rc == 0) {
 		end(st, NULL);
+		return;
+	}
+	if (rc > 0) {   /* somebody has made a file of this name meanwhile */
+		download_dest_drop(&st->dest);
+		d->skipped = st->o->if_exists == DOWNLOAD_SKIP;
+		if (!d->skipped)
+			is_there(d, &e);
+		end(st, d->skipped ? NULL : &e);
 		return;
 	}
 	why = reason(st, &e) & ~st->again;
@@ -271,7 +287,7 @@ look(struct download_state *st, struct s3 *s, struct err *e)
 	if (is < 0)
 		return -1;
 	if (is && st->o->if_exists == DOWNLOAD_FAIL)
-		return fail(e, ERR_LOCAL, "%s is there already (--if-exists fail)", enc_show(text, sizeof text, d->rel));
+		return is_there(d, e);
 	d->skipped = is && st->o->if_exists == DOWNLOAD_SKIP;
 	if (d->skipped)
 		return 1;

@@ -193,8 +193,7 @@ download_dest_commit(struct download_dest *d, const struct download_final *f, st
 	    st.st_ino != named.st_ino || st.st_dev != named.st_dev || (uint64_t)st.st_size != f->size)
 		return fail(e, ERR_LOCAL, "%s: its temporary file %s was removed or changed meanwhile", text, d->temp);
 	if ((f->replace ? renameat(d->dir, d->temp, d->dir, d->name) : rename_new(d)) < 0)
-		return errno == EEXIST ? fail(e, ERR_LOCAL, "%s: there is a file of this name already", text)
-			: fail_errno(e, "%s: rename", text);
+		return errno == EEXIST ? 1 : fail_errno(e, "%s: rename", text);
 	close(d->fd);
 	d->fd = -1;
 	return 0;

@@ -40,6 +40,8 @@ path_key_check(const char *key, struct err *e)
 	if (!n)
 		return fail(e, ERR_USAGE, "an empty key: an object needs a name");
 	enc_show(text, sizeof text, key);
+	if (!strncmp(key, "s3://", 5))
+		return fail(e, ERR_USAGE, "key %s: begins with s3://: the bucket belongs into --bucket", text);
 	if (n > PATH_KEY_MAX)
 		return fail(e, ERR_USAGE, "key %s: %zu bytes: a key has at most %d", text, n, PATH_KEY_MAX);
 	if (!enc_utf8_valid(key, n))
@@ -226,11 +228,29 @@ path_match(const char *pattern, const char *name, int any_case)
 	return !*pattern;
 }
 
+static int
+matches(const char *pattern, const char *path, int any_case)
+{
+	char own[PATH_KEY_MAX + 1];
+	int whole = *pattern == '/' || !strncmp(pattern, "./", 2);
+	size_t n;
+
+	pattern += whole ? 1 + (*pattern == '.') : 0;
+	for (n = strlen(pattern); n > 1 && pattern[n - 1] == '/'; n--)
+		;
+	if (pattern[n] && n < sizeof own) {
+		memcpy(own, pattern, n);
+		own[n] = '\0';
+		pattern = own;
+	}
+	return path_match(pattern, path, any_case) || (!whole && path_match(pattern, path_base(path), any_case));
+}
+
 int
 path_match_any(const char *const *patterns, int n, const char *path, int any_case)
 {
 	for (int i = 0; i < n; i++)
-		if (path_match(patterns[i], path, any_case) || path_match(patterns[i], path_base(path), any_case))
+		if (matches(patterns[i], path, any_case))
 			return 1;
 	return 0;
 }

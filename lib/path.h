@@ -30,5 +30,6 @@ int path_bucket_check(const char *bucket, struct err *e);
 /* 1 when name matches the shell pattern: * ? [a-z] [!x] and \ before any of them; slashes and dots are nothing special, ? is one UTF-8
    character; any_case folds ASCII letters. (musl's fnmatch(3) takes bytes here and brings 20 KB of tables.) */
 int path_match(const char *pattern, const char *name, int any_case);
-/* 1 when one of these n patterns matches path, or its base name. */
+/* 1 when one of these n patterns matches path, or its base name. One that begins with "/" or "./" is for the whole path alone; a slash at the
+   end, which says that a directory is meant, does not count. */
 int path_match_any(const char *const *patterns, int n, const char *path, int any_case);

@@ -89,6 +89,18 @@ finish(struct upload *u, const struct err *e)
 	u->o->finished(u, e);
 }
 
+/* The content is at the key: --move. */
+static void
+proved(struct upload *u)
+{
+	struct err e = {0};
+	int rc = 0;
+
+	if (u->o->move && u->src.fd >= 0 && strcmp(u->plan.path, "-"))
+		rc = source_remove(&u->src, u->plan.path, u->plan.named, &e);
+	finish(u, rc < 0 ? &e : NULL);
+}
+
 static void begin(struct upload *u, struct s3 *s);
 
 /* The key is taken, by this content or another: what --if-exists says. */
@@ -104,7 +116,7 @@ taken(struct upload *u, struct s3 *s, int same)
 	case UPLOAD_REPLACE:
 		if (same) {
 			u->r.outcome = UPLOAD_SAME;
-			finish(u, NULL);
+			proved(u);
 		} else if (renamed(other, u->plan.key, &u->src.body, &e) < 0) {
 			finish(u, &e);
 		} else if (!strcmp(other, u->r.key)) {
@@ -191,9 +203,10 @@ sent(struct upload *u, struct s3 *s, int rc, struct err *e)
 		begin(u, s);
 		return;
 	}
-	if (rc == 0 && u->o->move && u->src.fd >= 0 && strcmp(u->plan.path, "-"))
-		rc = source_remove(&u->src, u->plan.path, u->plan.named, e);
-	finish(u, rc < 0 ? e : NULL);
+	if (rc == 0)
+		proved(u);
+	else
+		finish(u, e);
 }
 
 /* Looking first saves sending a video that the server would then refuse. 1: send it; 0: all is done, u is not ours any more. */

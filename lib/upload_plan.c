@@ -74,9 +74,10 @@ upload_request(const struct upload *u)
 {
 	const struct upload_options *o = u->o;
 	int guarded = o->if_exists != UPLOAD_OVERWRITE;
+	const char *named = u->plan.path && strcmp(u->plan.path, "-") ? path_base(u->plan.path) : u->r.key;
 
 	return (struct s3_put){
-		.key = u->r.key, .content_type = o->content_type ? o->content_type : mime_type(u->r.key),
+		.key = u->r.key, .content_type = o->content_type ? o->content_type : mime_type(named),
 		.cache_control = o->cache_control, .storage_class = o->storage_class, .meta = o->meta, .nmeta = o->nmeta,
 		.tag = u->tag, .if_absent = guarded && !*u->own, .if_match = guarded && *u->own ? u->own : NULL,
 		.bare_match = u->bare_match,

@@ -83,7 +83,9 @@ static int
 look(struct upload_source *s, struct err *e)
 {
 	struct timespec now;
+	struct stat again;
 	long age_ms, tick = tick_ms();
+	char byte;
 
 	/* A file stamped in this very tick can be written once more without getting another stamp: let the tick pass. One that is
 	   being written all the time will be seen to change, so it needs no longer patience. */
@@ -100,6 +102,9 @@ look(struct upload_source *s, struct err *e)
 		sleep_ms(NULL, (int)(tick - age_ms));
 	}
 	s->body = (struct http_body){(uint64_t)s->was.st_size, read_file, s};
+	/* Below /proc, and on some file systems of their own, the length is not known before it is read. */
+	if (!s->was.st_size && pread(s->fd, &byte, 1, 0) == 1 && fstat(s->fd, &again) == 0 && !again.st_size)
+		return fail(e, ERR_LOCAL, "its length is said to be 0, but it has content: send it as standard input, with - for FILE and --key");
 	return 0;
 }
 

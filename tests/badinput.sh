@@ -35,7 +35,7 @@ t "endpoint without scheme: https" 0 … '…Connection OK: '"$R2_BUCKET" r2 upl
 t "endpoint with a path: the bucket" 0 … '…Connection OK: '"$R2_BUCKET2" \
 	env -u R2_BUCKET "$R2" upload --test --endpoint "$R2_ENDPOINT/$R2_BUCKET2"
 t "… and a slash behind it" 0 … '…Connection OK: '"$R2_BUCKET" r2 upload --test --endpoint "$R2_ENDPOINT/$R2_BUCKET/"
-bad "endpoint with a bucket that contradicts" 2 '…R2_BUCKET…' r2 ls --endpoint "$R2_ENDPOINT/other"
+bad "endpoint with a bucket that contradicts" 2 '…--bucket…' r2 ls --endpoint "$R2_ENDPOINT/other" --bucket "$R2_BUCKET"
 ok "… both are named" grep -q "other.*$R2_BUCKET\|$R2_BUCKET.*other" "$T/err"
 bad "http:// to a remote host" 2 '…--allow-http…' r2 ls --endpoint http://192.0.2.1:9000
 bad "port 0" 2 '…port…' r2 ls --endpoint https://127.0.0.1:0
@@ -131,6 +131,10 @@ t "a full disk under the log" 0 '' '' full
 ok "… the object is there" s3_is "$P/full.png" a.png
 list_full() { r2 ls "$P/" >/dev/full; }
 bad "a full disk under the listing" 1 '…' list_full
+json_full() { r2 upload -q --json --key "$P/full.png" a.png >/dev/full; }
+bad "a full standard output, found out by a worker" 1 'r2: standard output: …' json_full
+json_left() { { until [ -e gone ]; do sleep 0.05; done; exec "$R2" upload -q --json --key "$P/full.png" a.png 2>left; } | { exec <&-; touch gone; }; [ -e left ] && [ ! -s left ]; }
+ok "a reader that has left is no error message" json_left
 list_closed() { r2 ls "$P/" >&-; }
 bad "a closed standard output" 1 '…' list_closed
 # A descriptor that is free must not become the connection that a log line is then written into.

@@ -97,6 +97,18 @@ for how in skip fail; do
 	t "--if-exists $how with nothing there" 0 '' '…Downloaded:…' got --if-exists $how "$P/hello.txt" $how.txt
 	is "… and the file" "$(cat $how.txt)" hello
 done
+# Somebody makes the file while it is being fetched.
+head -c 3000000 /dev/urandom >racing
+s3_put "$P/racing" racing
+for how in skip fail; do
+	"$R2" get --if-exists $how --limit-rate 1M "$P/racing" race.bin >race.out 2>&1 &
+	until ls .race.bin.r2-* >/dev/null 2>&1; do kill -0 $! || break; sleep 0.02; done
+	printf mine >race.bin
+	wait $!
+	is "--if-exists $how: made meanwhile" "$? $(cat race.bin) $(grep -c "$([ $how = skip ] && echo 'Skipped: race.bin' || echo 'race.bin is there already')" race.out)" \
+		"$([ $how = skip ] && echo 0 || echo 1) mine 1"
+	rm race.bin
+done
 mkdir taken.txt hello.txt
 t "a directory of the name" 1 '' '…hello.txt: there is a directory of this name…Complete: 0/1' got "$P/hello.txt"
 t "a directory as the name" 0 '' '…Downloaded: taken.txt/hello.txt…' got "$P/hello.txt" taken.txt

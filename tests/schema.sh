@@ -22,6 +22,8 @@ is "… three lines" "$(wc -l <lines)" 3
 is "… one failed" "$(grep -c '"status":"failed".*"error":' lines)" 1
 fits "upload -r, parts" upload upload_file -- -r --no-date --prefix "$P/up" --part-size 5M --multipart-threshold 5M tree big
 fits "upload --if-exists skip" upload upload_file -- --no-date --prefix "$P/up" --if-exists skip a.png
+fits "upload --if-exists rename, the same" upload upload_file -- --no-date --prefix "$P/up" --if-exists rename a.png
+is "… says so" "$(grep -c '"status":"same"' lines)" 1
 fits "upload -n" upload upload_file -- -n --no-date --prefix "$P/up" a.png
 fits "upload --key -" upload upload_file -- --key "$P/up/stdin" - <a.png
 fits "upload --test" upload upload_test -- --test

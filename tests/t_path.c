@@ -186,6 +186,15 @@ test_match_any(void)
 	check_int(path_match_any(patterns, 2, "x/Y.PNG", 0), 0);
 	check_int(path_match_any(patterns, 2, "x/Y.PNG", 1), 1);
 	check_int(path_match_any(patterns, 0, "y.png", 0), 0);
+	/* As rsync and .gitignore have it: a slash at the end says directory, one in front the place. */
+	check_int(path_match_any((const char *const[]){"tmp/"}, 1, "tmp", 0), 1);
+	check_int(path_match_any((const char *const[]){"tmp//"}, 1, "x/tmp", 0), 1);
+	check_int(path_match_any((const char *const[]){"/tmp"}, 1, "tmp", 0), 1);
+	check_int(path_match_any((const char *const[]){"/tmp/"}, 1, "x/tmp", 0), 0);
+	check_int(path_match_any((const char *const[]){"./tmp"}, 1, "tmp", 0), 1);
+	check_int(path_match_any((const char *const[]){"./tmp"}, 1, "x/tmp", 0), 0);
+	check_int(path_match_any((const char *const[]){".tmp"}, 1, "x/.tmp", 0), 1);
+	check_int(path_match_any((const char *const[]){"/"}, 1, "x", 0), 0);
 }
 
 int

@@ -278,6 +278,7 @@ print(" ".join(sorted(json.loads(l)["key"].split("/", 1)[1] for l in sys.stdin))
 is '--include by name' "$(globs x --include '*.png')" 'a/one.png'
 is '--include by path, repeated' "$(globs x --include 'a/*.png' --include .dot)" '.dot a/one.png'
 is '--exclude' "$(globs x --exclude '*.tmp' --exclude 'dirlink/*' --exclude '.*' --exclude 'a/*')" 'top.txt with space/five six'
+is '… a directory, and all below it' "$(globs x --exclude '*.tmp' --exclude dirlink/ --exclude '.*' --exclude /a)" 'top.txt with space/five six'
 is '--include and --exclude' "$(globs x --include '*.png' --exclude 'a/*')" ''
 t '--include that matches nothing' 1 '' '…nothing to upload…' up -r --include '*.nope' tree
 is '… sends nothing' "$(s3_count "$P/nope")" 0
@@ -308,6 +309,10 @@ for n in 1 4; do
 	is "--shard of $n: together all" "$(wc -l <parts)" 120
 	is '… and none twice' "$(uniq -d parts | wc -l)" 0
 done
+mkdir -p meet/a meet/b meet/c meet/d
+for d in a b c d; do echo $d >meet/$d/same; done
+meet() { up -r --flat --no-date --prefix "$P/meet" --shard "$1" meet >/dev/null 2>&1; echo $?; }
+is '--shard with --flat: what becomes one key is seen by one of them' "$(printf '%s\n' "$(meet 1/2)" "$(meet 2/2)" | sort | paste -sd' ')" '0 1'
 is '--shard 0/4 is 4/4' "$(shard 0/4 | sort)" "$(shard 4/4 | sort)"
 for i in 1 2 3 4; do ok "--shard $i/4 has a fair part" [ "$(shard $i/4 | wc -l)" -ge 15 ]; done
 is '… by the path, not by its place' "$(cd shards && up -r -n --json --shard 2/4 . 2>/dev/null | grep -o '"key":"[^"]*' | sort)" "$(shard 2/4 | sort)"

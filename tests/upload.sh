@@ -62,6 +62,11 @@ t "the date folder is local" 0 '' "…/$(TZ=UTC-14 date +%F)/file3.txt…" env T
 ok "… and so are the log's times" grep -q "^\[R2\] $(TZ=UTC-14 date '+%F %H'):" <(TZ=UTC-14 r2 upload --prefix "$P" file3.txt 2>&1)
 t "--key" 0 '' "…Uploaded: s3://$B/$P/exactly/this…" r2 upload --key "$P/exactly/this" file3.txt
 ok "… and the object" s3_is "$P/exactly/this" file3.txt
+cp file1.png page.html
+t "the type comes from the file's name" 0 '' … r2 upload --key "$P/typed.bin" page.html
+is "… not from the key's" "$(r2 get --stat "$P/typed.bin" | grep -c 'text/html')" 1
+t "--prefix is no address" 2 '' '…begins with s3://…--bucket…' r2 upload --prefix s3://other/x file3.txt
+t "a length that is not known: refused" 1 '' '…Upload failed: /proc/cpuinfo: …standard input…' upload /proc/cpuinfo
 t "--key s3://BUCKET/KEY" 0 '' "…Uploaded: s3://$R2_BUCKET2/$P/other…" r2 upload --key "s3://$R2_BUCKET2/$P/other" file3.txt
 S3_BUCKET=$R2_BUCKET2 ok "… in that bucket" s3_is "$P/other" file3.txt
 t "--key r2://BUCKET/KEY" 0 '' "…Uploaded: s3://$R2_BUCKET2/$P/r2…" r2 upload --key "r2://$R2_BUCKET2/$P/r2" file3.txt
@@ -102,6 +107,9 @@ ok "… the old one stays" s3_is "$P/cond/same.png" same.png
 is "… there are two" "$(s3_count "$P/cond/")" 2
 ok "… the other is the new one" s3_is "$(s3_keys "$P/cond/same-")" new.png
 t "--if-exists rename again: already there counts as done" 0 '' '…Complete: 1/1' cond --if-exists rename new.png
+cp new.png moves.png
+t "… and --move removes it" 0 '' '…Complete: 1/1' r2 upload --move --if-exists rename --key "$P/cond/same.png" moves.png
+ok "… which was there, verified" [ ! -e moves.png ]
 t "--if-exists rename with the old content: also done" 0 '' '…Complete: 1/1' cond --if-exists rename same.png
 is "… still two" "$(s3_count "$P/cond/")" 2
 t "--if-exists overwrite replaces" 0 '' … cond --if-exists overwrite new.png
