@@ -140,7 +140,7 @@ make_tag(struct file *f, int begun)
 
 struct sharing {
 	const char *rel, *key;
-	int found;
+	int found, any;
 };
 
 static void
@@ -149,16 +149,19 @@ look_for_key(void *arg, const char *rel, const struct ledger_record *r)
 	struct sharing *s = arg;
 
 	s->found |= !strcmp(r->key, s->key) && strcmp(rel, s->rel);
+	s->any |= *r->key && !*r->etag;
 }
 
 /* --flat: another file may have found its very content at our key. It is its only object, too: it stays, whatever becomes of ours. */
 static int
 is_shared(struct daemon *d, const struct file *f)
 {
-	struct sharing s = {f->x->rel, f->r.key, 0};
+	struct sharing s = {f->x->rel, f->r.key, 0, 0};
 
-	if (d->set->flat)
-		ledger_each(d->ledger, look_for_key, &s);
+	if (!d->set->flat || d->alone)
+		return 0;
+	ledger_each(d->ledger, look_for_key, &s);
+	d->alone = !s.any;
 	return s.found;
 }
 

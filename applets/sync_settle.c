@@ -103,6 +103,7 @@ stored(struct daemon *d, struct file *f)
 	snprintf(rec->key, sizeof rec->key, "%s", r->outcome == UPLOAD_SKIPPED ? "" : r->key);
 	/* The same content that somebody else put there: done, but not ours to replace. */
 	snprintf(rec->etag, sizeof rec->etag, "%s", ours ? r->etag : "");
+	d->alone &= ours;
 	if (ledger_put(d->ledger, f->x->rel, rec, &e) < 0)
 		sync_log(1, "ERROR: %s: uploaded, but cannot be remembered: %s", f->x->rel, e.msg);
 	else if (r->outcome != UPLOAD_SKIPPED)

@@ -238,7 +238,7 @@ matches(const char *pattern, const char *path, int any_case)
 	pattern += whole ? 1 + (*pattern == '.') : 0;
 	for (n = strlen(pattern); n > 1 && pattern[n - 1] == '/'; n--)
 		;
-	if (pattern[n] && n < sizeof own) {
+	if (n < sizeof own && pattern[n]) {
 		memcpy(own, pattern, n);
 		own[n] = '\0';
 		pattern = own;

@@ -295,8 +295,10 @@ s3_call(struct s3 *s, struct s3_call *c, struct err *e)
 		if (rc < 0)
 			s3_keep_secrets(s->store, e);
 		wait = rc < 0 && go ? next_wait(s, c, &t, e) : -1;
-		e->maybe_done = rc < 0 && c->unclear > 0;
-		c->unclear += rc < 0 && unclear(e);
+		if (rc < 0) {
+			e->maybe_done = c->unclear > 0;
+			c->unclear += unclear(e);
+		}
 		if (go)
 			report(s, c, &(struct s3_attempt){.status = rp.status, .ms = (long)(clock_ms() - t.start_ms), .number = t.n,
 				.again = wait >= 0, .wait_ms = wait}, rc < 0 ? e : NULL);

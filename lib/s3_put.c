@@ -216,7 +216,8 @@ s3_put(struct s3 *s, const struct s3_put *put, struct s3_put_result *r, struct e
 	/* Once more with Content-MD5: what could not be proved is not called stored. */
 	stored = rc == 0;
 	rc = put_once(s, &p, e);
-	e->maybe_done |= rc < 0 && stored;
+	if (rc < 0)
+		e->maybe_done |= stored;
 	return rc;
 }
 
