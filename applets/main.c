@@ -97,8 +97,8 @@ flush_stdout(int rc)
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return rc;
 	/* What failed earlier, perhaps in a worker, has left no errno. */
-	if (!errno && poll(&out, 1, 0) > 0 && out.revents & POLLERR)
-		errno = EPIPE;
+	if (!errno && poll(&out, 1, 0) > 0)
+		errno = out.revents & POLLNVAL ? EBADF : out.revents & POLLERR ? EPIPE : 0;
 	if (errno != EPIPE)
 		fprintf(stderr, "r2: standard output: %s\n", errno ? strerror(errno) : "not everything could be written");
 	return rc ? rc : 1;

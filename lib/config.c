@@ -83,8 +83,6 @@ load_keys(struct config_source *s, struct config *c, struct err *e)
 	return 0;
 }
 
-#define R2_DOMAIN ".r2.cloudflarestorage.com"
-
 /* What R2_ACCOUNT_ID and R2_JURISDICTION said; "" for what was not set. */
 struct account {
 	char id[33];
@@ -146,9 +144,9 @@ load_account(struct config_source *s, struct account *a, int rank, struct err *e
 static int
 fits_account(const char *host, const struct account *a)
 {
-	size_t id = strcspn(host, "."), n = strlen(host), domain = strlen(R2_DOMAIN), middle;
+	size_t id = strcspn(host, "."), n = strlen(host), domain = strlen(CONFIG_R2_DOMAIN), middle;
 
-	if (n < id + domain || strcmp(host + n - domain, R2_DOMAIN))
+	if (n < id + domain || strcmp(host + n - domain, CONFIG_R2_DOMAIN))
 		return !a->id[0];
 	if (a->id[0] && (id != strlen(a->id) || strncmp(host, a->id, id)))
 		return 0;
@@ -167,7 +165,7 @@ no_endpoint(const struct config_source *s, struct err *e)
 	struct buf b = BUF(where);
 
 	return fail(e, ERR_USAGE, "no endpoint: neither R2_ENDPOINT nor R2_ACCOUNT_ID is set (%s): set R2_ENDPOINT to "
-		"https://ACCOUNT_ID" R2_DOMAIN ", or R2_ACCOUNT_ID to the account's id", config_looked(s, &b));
+		"https://ACCOUNT_ID" CONFIG_R2_DOMAIN ", or R2_ACCOUNT_ID to the account's id", config_looked(s, &b));
 }
 
 static int
@@ -178,7 +176,7 @@ account_endpoint(const struct config_source *s, struct config *c, const struct a
 
 	if (!a->id[0])
 		return no_endpoint(s, e);
-	buf_fmt(&b, "https://%s%s%s" R2_DOMAIN, a->id, a->jurisdiction[0] ? "." : "", a->jurisdiction);
+	buf_fmt(&b, "https://%s%s%s" CONFIG_R2_DOMAIN, a->id, a->jurisdiction[0] ? "." : "", a->jurisdiction);
 	return config_parse_endpoint(c, text, 0, bucket, e);
 }
 
@@ -361,14 +359,6 @@ config_set_bucket(struct config *c, const char *bucket, struct err *e)
 		return -1;
 	strcpy(c->bucket, bucket);  /* the check holds it to 63 bytes */
 	return 0;
-}
-
-int
-config_is_r2(const struct config *c)
-{
-	size_t n = strlen(c->host), k = sizeof R2_DOMAIN - 1;
-
-	return n > k && !strcmp(c->host + n - k, R2_DOMAIN);
 }
 
 void

@@ -11,6 +11,7 @@ enum { CONFIG_HOST_CAP = 256, CONFIG_BUCKET_CAP = 64, CONFIG_VALUE_MAX = 8192 };
 #define CONFIG_BUCKET "runpod"
 #define CONFIG_REGION "auto"
 #define CONFIG_PREFIX "outputs"
+#define CONFIG_R2_DOMAIN ".r2.cloudflarestorage.com"   /* Cloudflare's, behind the account's id and perhaps a jurisdiction */
 #ifndef CONFIG_ENV_FILE                /* a test has its own */
 #define CONFIG_ENV_FILE "/etc/r2.env"
 #endif

@@ -1,4 +1,4 @@
-/* config_parse_endpoint: the text of an endpoint → where to connect. */
+/* The text of an endpoint → where to connect; what its host says. */
 #include <arpa/inet.h>
 #include <string.h>
 #include <strings.h>
@@ -175,6 +175,14 @@ config_parse_endpoint(struct config *c, const char *text, int allow_http, char b
 			c->host);
 	fill_host_field(c);
 	return 0;
+}
+
+int
+config_is_r2(const struct config *c)
+{
+	size_t n = strlen(c->host), k = sizeof CONFIG_R2_DOMAIN - 1;
+
+	return n > k && !strcmp(c->host + n - k, CONFIG_R2_DOMAIN);
 }
 
 /* An account's id, as the first label of R2's hosts is. */

@@ -185,7 +185,7 @@ usage '--prefix with a date' 'a date in it' --days 30 --prefix outputs/2025-01-0
 usage '--prefix with what looks like a date' 'a date in it' --days 30 --prefix 2025-02-30/x
 usage '--prefix of 1,020 bytes' 'longer than that of any key' --days 30 --prefix "$(printf '%01020d' 0)"
 usage '--prefix, no UTF-8' 'UTF-8' --days 30 --prefix $'\xff'
-usage 's3:// as prefix' 'nor two together' --days 30 --prefix s3://bucket/outputs
+usage 's3:// as prefix' 'begins with s3://' --days 30 --prefix s3://bucket/outputs
 usage 'a prefix twice' 'one contains the other' --days 30 --prefix a --prefix a
 usage '--by modified, one prefix below another' 'one contains the other' --days 30 --by modified --prefix a --prefix a/b
 R2_PREFIX='' usage 'R2_PREFIX empty: must be said' "say --prefix ''" --days 30
