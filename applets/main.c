@@ -98,7 +98,7 @@ flush_stdout(int rc)
 		return rc;
 	/* What failed earlier, perhaps in a worker, has left no errno. */
 	if (!errno && poll(&out, 1, 0) > 0)
-		errno = out.revents & POLLNVAL ? EBADF : out.revents & POLLERR ? EPIPE : 0;
+		errno = (out.revents & POLLNVAL) ? EBADF : (out.revents & POLLERR) ? EPIPE : 0;
 	if (errno != EPIPE)
 		fprintf(stderr, "r2: standard output: %s\n", errno ? strerror(errno) : "not everything could be written");
 	return rc ? rc : 1;

@@ -205,7 +205,7 @@ int
 s3_put(struct s3 *s, const struct s3_put *put, struct s3_put_result *r, struct err *e)
 {
 	struct put_state p = {.put = put, .result = r};
-	int rc, stored;
+	int rc;
 
 	*r = (struct s3_put_result){0};
 	rc = put_once(s, &p, e);
@@ -214,11 +214,7 @@ s3_put(struct s3 *s, const struct s3_put *put, struct s3_put_result *r, struct e
 	else if (rc < 0 || r->proof)
 		return rc;
 	/* Once more with Content-MD5: what could not be proved is not called stored. */
-	stored = rc == 0;
-	rc = put_once(s, &p, e);
-	if (rc < 0)
-		e->maybe_done |= stored;
-	return rc;
+	return put_once(s, &p, e);
 }
 
 int
