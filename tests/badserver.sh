@@ -99,6 +99,11 @@ for how in fail skip rename; do
 	rename) t "--if-exists rename: another came first" 0 '' "…Uploaded: s3://$B/k-…Complete: 1/1" put --if-exists rename ;;
 	esac
 	ok '… and stays' is_object k other
+	if [ $how = fail ]; then
+		bad 'head status code=404 s3=NoSuchKey' 'put lost'
+		t "--if-exists fail: an attempt is lost, and another came first" 1 '' '…there is an object at…Complete: 0/1' put --if-exists fail
+		ok '… and stays' is_object k other
+	fi
 	# … and a large file, whose parts are sent already.
 	bad 'head status code=404 s3=NoSuchKey'
 	case $how in
