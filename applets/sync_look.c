@@ -69,14 +69,12 @@ void
 sync_vanished(void *daemon, const char *rel, enum watch_gone how)
 {
 	struct daemon *d = daemon;
-	int is_dir = how == WATCH_GONE_DIR;
 	struct err e;
 
 	if (how == WATCH_GONE_MOVED)
 		ledger_forget(d->ledger, rel, &e);
-
-	if (is_dir) {
-		sync_gone(d->sync, rel, is_dir, d->now);
+	if (how == WATCH_GONE_DIR) {
+		sync_gone(d->sync, rel, 1, d->now);
 		if (d->sweep_at < 0)
 			d->sweep_at = d->now + SWEEP_MS > d->sweep_not_before ? d->now + SWEEP_MS : d->sweep_not_before;
 	} else {

@@ -99,14 +99,13 @@ def stopped_under_load(s):
     s.check("then status 0", d.stop() == 0, *s.tail())
 
 
-def second_signal(s):
-    proxy = s.proxy()
-    d = s.daemon("--drain", "100")
+def ends_the_drain(s, d, proxy, begins):
+    """An upload hangs; the first signal begins the drain, and says so; the second ends it."""
     proxy("outage", 100, "stall")
     s.write("a.png")
     d.says("Uploading: a.png")
     d.send(signal.SIGTERM)
-    d.says("Stopping")
+    d.says(begins)
     time.sleep(0.5)
     s.check("it drains", d.running())
     d.send(signal.SIGTERM)
@@ -114,20 +113,17 @@ def second_signal(s):
     s.check("the second signal ends it at once", status in (1, 143), status, *s.tail())
 
 
+def second_signal(s):
+    proxy = s.proxy()
+    ends_the_drain(s, s.daemon("--drain", "100"), proxy, "Stopping")
+
+
 def second_signal_with_command(s):
-    """The first one is COMMAND's, and ends it; the second ends the drain."""
+    """The first one is COMMAND's, and ends it."""
     proxy = s.proxy()
     d = s.daemon("--drain", "100", command=["sh", "-c", "trap 'echo command ends; exit' TERM; echo runs; while :; do sleep 0.05; done"])
     d.says("runs")
-    proxy("outage", 100, "stall")
-    s.write("a.png")
-    d.says("Uploading: a.png")
-    d.send(signal.SIGTERM)
-    d.says("command ends")
-    time.sleep(0.5)
-    s.check("it drains", d.running())
-    d.send(signal.SIGTERM)
-    s.check("the second signal ends it at once, with COMMAND", d.end(10) in (1, 143), *s.tail())
+    ends_the_drain(s, d, proxy, "command ends")
 
 
 def drain_takes_what_settles(s):
