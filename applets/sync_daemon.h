@@ -28,9 +28,9 @@ struct sync_settings {
 	uint64_t rate, part_size, threshold;
 };
 
-/* A path that waits for the ledger's fsync before it is removed locally. */
-struct doomed {
-	struct doomed *next;
+/* Paths, the last one first. */
+struct rels {
+	struct rels *next;
 	char rel[];
 };
 
@@ -60,7 +60,8 @@ struct daemon {
 	int alone;                   /* --flat: no file is done by an object that another one has put there */
 	int old_ones;                /* --new-only's first start: what the first scan finds stays */
 	int ready;                   /* watches stand, said so */
-	struct doomed *doomed;
+	struct rels *doomed;         /* files that wait for the ledger's fsync before they are removed locally */
+	struct rels *moved;          /* directories that were moved away since the last sweep */
 	int64_t sweep_at;            /* when sync_sweep is due; -1: nothing calls for it */
 	int64_t sweep_not_before;
 	uint64_t swept_scans;        /* scans that were done then */
@@ -103,12 +104,18 @@ int sync_wanted(void *daemon, const char *rel, int is_dir);
 /* The file at rel below DIR, for opening it. */
 void sync_path(const struct daemon *d, const char *rel, char *out, size_t cap);
 
+/* sync_gone.c. What watch tells of what was taken away. */
+void sync_vanished(void *daemon, const char *rel, enum watch_gone how);
+/* 1: since the last sweep a directory that rel was in was moved away. What the ledger knows at rel may be elsewhere now. */
+int sync_was_moved(const struct daemon *d, const char *rel);
+/* Whatever the ledger has and is not there any more is looked at, as if an event had told of it: deleted while nobody watched, moved away with its
+   directory. What comes at such a path later is another file; one that has come already is so from now on. */
+void sync_sweep(struct daemon *d);
+/* -1: out of memory. */
+int sync_rels_add(struct rels **list, const char *rel);
+
 /* sync_look.c. What watch tells. */
 void sync_changed(void *daemon, const char *rel, const struct stat *st);
-void sync_vanished(void *daemon, const char *rel, enum watch_gone how);
-/* Whatever the ledger has and is not there any more is looked at, as if an event had told of it: deleted while nobody watched, moved away with its
-   directory. What comes at such a path later is another file. */
-void sync_sweep(struct daemon *d);
 /* Look at what is quiet, begin what can begin, settle what has ended. 1: something was done. */
 int sync_files_step(struct daemon *d);
 

@@ -87,17 +87,9 @@ remove_file(struct daemon *d, const char *rel)
 static void
 doom(struct daemon *d, const char *rel)
 {
-	size_t n = strlen(rel) + 1;
-	struct doomed *x = malloc(sizeof *x + n);
-
 	/* Without memory it stays until the next scan finds it. Nor do these pile up with each scan while a disk is full. */
-	if (!x || d->ledger_failing) {
-		free(x);
-		return;
-	}
-	memcpy(x->rel, rel, n);
-	x->next = d->doomed;
-	d->doomed = x;
+	if (!d->ledger_failing)
+		sync_rels_add(&d->doomed, rel);
 }
 
 /* --delete-after, for a file whose verified object the ledger knows. */
@@ -118,7 +110,7 @@ sync_consider_removal(struct daemon *d, const char *rel, const struct stat *st)
 static void
 remove_doomed(struct daemon *d)
 {
-	struct doomed *x, *next;
+	struct rels *x, *next;
 	struct err e;
 
 	for (x = d->doomed, d->doomed = NULL; x; x = next) {

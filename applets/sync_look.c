@@ -2,15 +2,10 @@
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
-#include "clock.h"
 #include "sync_daemon.h"
 #include "sync_log.h"
 
-enum {
-	LOOKS_A_TURN = 500,      /* files looked at between two readings of events */
-	SWEEP_MS = 1000,         /* after a directory is gone; then more may have gone, too */
-	SWEEP_SHARE = 50,        /* this many times as long as the last sweep took lies between two: directories may come and go all the time */
-};
+enum { LOOKS_A_TURN = 500 };     /* files looked at between two readings of events */
 
 static int
 is_before(const struct timespec *a, const struct timespec *b)
@@ -63,25 +58,6 @@ sync_changed(void *daemon, const char *rel, const struct stat *st)
 	}
 }
 
-/* A single file is looked at once more when it has been away for the settle time: programs replace files by removing them first. One that was
-   moved is somewhere still, and may be all there is of it beside its object: what takes its name does not replace that. */
-void
-sync_vanished(void *daemon, const char *rel, enum watch_gone how)
-{
-	struct daemon *d = daemon;
-	struct err e;
-
-	if (how == WATCH_GONE_MOVED)
-		ledger_forget(d->ledger, rel, &e);
-	if (how == WATCH_GONE_DIR) {
-		sync_gone(d->sync, rel, 1, d->now);
-		if (d->sweep_at < 0)
-			d->sweep_at = d->now + SWEEP_MS > d->sweep_not_before ? d->now + SWEEP_MS : d->sweep_not_before;
-	} else {
-		sync_seen(d->sync, rel, d->now, &e);
-	}
-}
-
 /* The file cannot be opened or is none any more. */
 static void
 look_failed(struct daemon *d, struct sync_entry *x, int why)
@@ -122,6 +98,9 @@ look(struct daemon *d, struct sync_entry *x)
 	busy = fstat(fd, &st) < 0 ? 0 : watch_busy(fd);
 	close(fd);
 	f = ledger_file_of(&st);
+	/* Before it is taken for a newer state of what was there. */
+	if (sync_was_moved(d, x->rel))
+		sync_sweep(d);
 	if (busy == 1) {
 		sync_held(d->sync, x, d->now);
 	} else if (ledger_has(d->ledger, x->rel, &f)) {
@@ -132,35 +111,6 @@ look(struct daemon *d, struct sync_entry *x)
 	} else {
 		sync_unsure(d->sync, x, (uint64_t)st.st_size, fingerprint(&st), d->now);
 	}
-}
-
-static void
-look_for(void *daemon, const char *rel, const struct ledger_record *r)
-{
-	struct daemon *d = daemon;
-	char path[PATH_MAX];
-	struct stat st;
-	struct err e;
-
-	(void)r;
-	sync_path(d, rel, path, sizeof path);
-	if (lstat(path, &st) < 0 && (errno == ENOENT || errno == ENOTDIR))
-		sync_seen(d->sync, rel, d->now, &e);
-}
-
-void
-sync_sweep(struct daemon *d)
-{
-	struct watch_state w;
-	int64_t began = clock_ms();
-
-	watch_look(d->watch, &w);
-	d->sweep_at = -1;
-	d->swept_scans = w.scans;
-	/* Without the root nothing is there, and nothing is gone. */
-	if (w.root_there)
-		ledger_each(d->ledger, look_for, d);
-	d->sweep_not_before = clock_ms() + SWEEP_SHARE * (clock_ms() - began);
 }
 
 int

@@ -104,7 +104,9 @@ stored(struct daemon *d, struct file *f)
 	/* The same content that somebody else put there: done, but not ours to replace. */
 	snprintf(rec->etag, sizeof rec->etag, "%s", ours ? r->etag : "");
 	d->alone &= ours;
-	if (ledger_put(d->ledger, f->x->rel, rec, &e) < 0)
+	if (f->x->gone)
+		ledger_forget(d->ledger, f->x->rel, &e);
+	else if (ledger_put(d->ledger, f->x->rel, rec, &e) < 0)
 		sync_log(1, "ERROR: %s: uploaded, but cannot be remembered: %s", f->x->rel, e.msg);
 	else if (r->outcome != UPLOAD_SKIPPED)
 		sync_consider_removal(d, f->x->rel, &f->u.src.was);
@@ -133,6 +135,8 @@ not_stored(struct daemon *d, struct file *f)
 {
 	struct err e;
 
+	if (f->x->gone)
+		ledger_forget(d->ledger, f->x->rel, &e);
 	if (f->why.kind == ERR_CHANGED || (f->why.kind == ERR_LOCAL && access(f->path, F_OK) < 0)) {
 		sync_seen(d->sync, f->x->rel, d->now, &e);
 		sync_done(d->sync, f->x, d->now);

@@ -173,10 +173,12 @@ sync_found(struct sync *s, const char *rel, uint64_t print, int64_t now, struct 
 static void
 gone(struct sync *s, struct sync_node *x, int64_t now)
 {
-	if (is_busy(x))
-		see_again(s, x, now);
-	else
+	if (!is_busy(x)) {
 		sync_forget(s, x);
+		return;
+	}
+	x->x.gone = 1;
+	see_again(s, x, now);
 }
 
 /* 1 when x is the directory's own name or below it; "" is the root, everything is below it. */

@@ -26,6 +26,7 @@ struct sync_entry {
 	uint64_t size;               /* as it was when READY, 0 before */
 	unsigned failures;           /* in a row */
 	int told;                    /* the caller's own: it has written "New file:" */
+	int gone;                    /* RUNNING: what is being sent is not there any more, and what is seen at rel now is another file */
 	/* The rest is sync.c's (links, heap position, seen again while running …). */
 };
 
@@ -51,7 +52,8 @@ int sync_seen(struct sync *s, const char *rel, int64_t now, struct err *e);
    not known yet, is RUNNING, or has another print than at the last scan or look; else one that waits goes on waiting: scans that come more often
    than the quiet time would put it off for ever. */
 int sync_found(struct sync *s, const char *rel, uint64_t print, int64_t now, struct err *e);
-/* rel (or everything below the directory rel) is gone: forgotten unless RUNNING; then it is looked at again when that has ended. */
+/* rel (or everything below the directory rel) is gone: forgotten unless RUNNING; then it is looked at again when that has ended, and told as
+   gone until it is started again. */
 void sync_gone(struct sync *s, const char *rel, int is_dir, int64_t now);
 
 /* The next path whose time has come, now LOOKING; NULL: none. The caller looks at the file and answers with exactly one of the four below. */

@@ -164,16 +164,37 @@ def gone_and_back(s):
     d.stop()
 
 
-def moved_out(s):
-    """A file that is moved away is not deleted: what takes its name at once is no newer state of it."""
-    s.daemon()
-    first, second = s.write("a.png"), s.dir / "archived.png"
-    s.equal("before")
-    want = contents(s.files())
-    os.rename(first, second)
+def others_take_their_names(s, what):
+    """Whatever ever was at these names has to be in the bucket."""
+    old, out = contents(s.files()), s.dir / "out"
+    out.mkdir()
+    for name in ("a.png", "d"):
+        os.rename(s.root / name, out / name)
     s.write("a.png", b"another")
-    want |= contents(s.files())
-    s.equal("moved out, another in its place", want=lambda: want, got=lambda: contents(s.objects()))
+    s.write("d/b.png", b"another one")
+    all_there = {"want": lambda: old | contents(s.files()), "got": lambda: contents(s.objects())}
+    s.equal(what, **all_there)
+    s.write("d/b.png", b"rewritten")
+    s.equal("rewritten, which replaces its own object alone", **all_there)
+
+
+def moved_out(s):
+    """What is moved away is not deleted: what takes its name at once is no newer state of it. Nor is it when the directory was moved."""
+    s.daemon()
+    s.write("a.png")
+    s.write("d/b.png")
+    s.equal("before")
+    others_take_their_names(s, "moved out, others in their places")
+
+
+def moved_out_under_way(s):
+    """The same while they are being sent."""
+    d = s.daemon("--limit-rate", "100K")
+    s.write("a.png", os.urandom(200000))
+    s.write("d/b.png", os.urandom(200000))
+    d.says("Uploading: a.png")
+    d.says("Uploading: b.png")
+    others_take_their_names(s, "moved out under way, others in their places")
 
 
 def links(s):
@@ -409,7 +430,7 @@ def somebody_elses(s):
     s.check("both are there", len(found) == 2 and found[b"a.png"][0] == 15, found)
 
 
-CASES = [overflow, burst, nested, moved_in, moved_about, slow_writers, temp_then_rename, rewritten, gone_and_back, moved_out, links, odd_names, other_files, too_large,
+CASES = [overflow, burst, nested, moved_in, moved_about, slow_writers, temp_then_rename, rewritten, gone_and_back, moved_out, moved_out_under_way, links, odd_names, other_files, too_large,
          unreadable, catches_up, root_comes_and_goes, watch_limit, polling, patterns, all_files, flat, flat_shared, two_daemons, somebody_elses]
 
 if __name__ == "__main__":

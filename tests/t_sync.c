@@ -195,7 +195,9 @@ test_gone(void)
 	now += SETTLE;
 	ready_all(9);
 	check_str(start(&x), "e/d/x");
+	check_int(x->gone, 0);
 	sync_gone(s, "e/d/x", 0, now);
+	check_int(x->gone, 1);
 	sync_count(s, &c);
 	check_int(c.n[SYNC_RUNNING], 1);
 	sync_done(s, x, now);

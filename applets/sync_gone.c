@@ -1,0 +1,116 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "clock.h"
+#include "sync_daemon.h"
+
+enum {
+	SWEEP_MS = 1000,         /* after a directory is gone; then more may have gone, too */
+	SWEEP_SHARE = 50,        /* this many times as long as the last sweep took lies between two: directories may come and go all the time */
+};
+
+int
+sync_rels_add(struct rels **list, const char *rel)
+{
+	size_t n = strlen(rel) + 1;
+	struct rels *x = malloc(sizeof *x + n);
+
+	if (!x)
+		return -1;
+	memcpy(x->rel, rel, n);
+	x->next = *list;
+	*list = x;
+	return 0;
+}
+
+/* A single file is looked at once more when it has been away for the settle time: programs replace files by removing them first. One that was
+   moved is somewhere still, and may be all there is of it beside its object: what takes its name does not replace that. */
+void
+sync_vanished(void *daemon, const char *rel, enum watch_gone how)
+{
+	struct daemon *d = daemon;
+	struct err e;
+
+	if (how == WATCH_GONE_FILE) {
+		sync_seen(d->sync, rel, d->now, &e);
+		return;
+	}
+	sync_gone(d->sync, rel, how & WATCH_GONE_DIR, d->now);
+	if (how == WATCH_GONE_MOVED)
+		ledger_forget(d->ledger, rel, &e);
+	if (how == WATCH_GONE_MOVED_DIR)
+		sync_rels_add(&d->moved, rel);
+	if (how & WATCH_GONE_DIR && d->sweep_at < 0)
+		d->sweep_at = d->now + SWEEP_MS > d->sweep_not_before ? d->now + SWEEP_MS : d->sweep_not_before;
+}
+
+int
+sync_was_moved(const struct daemon *d, const char *rel)
+{
+	for (const struct rels *x = d->moved; x; x = x->next) {
+		size_t n = strlen(x->rel);
+
+		if (!strncmp(rel, x->rel, n) && rel[n] == '/')
+			return 1;
+	}
+	return 0;
+}
+
+struct sweep {
+	struct daemon *d;
+	struct rels *others;
+};
+
+static void
+look_for(void *sweep, const char *rel, const struct ledger_record *r)
+{
+	struct sweep *s = sweep;
+	char path[PATH_MAX];
+	struct ledger_file f;
+	struct stat st;
+	struct err e;
+
+	sync_path(s->d, rel, path, sizeof path);
+	if (lstat(path, &st) < 0) {
+		if (errno == ENOENT || errno == ENOTDIR)
+			sync_seen(s->d->sync, rel, s->d->now, &e);
+	} else if (sync_was_moved(s->d, rel) && stat(path, &st) == 0) {
+		f = ledger_file_of(&st);
+		if (memcmp(&f, &r->file, sizeof f) != 0)
+			sync_rels_add(&s->others, rel);
+	}
+}
+
+static void
+free_rels(struct rels **list)
+{
+	struct rels *x, *next;
+
+	for (x = *list, *list = NULL; x; x = next) {
+		next = x->next;
+		free(x);
+	}
+}
+
+void
+sync_sweep(struct daemon *d)
+{
+	struct sweep s = {d, NULL};
+	int64_t began = clock_ms();
+	struct watch_state w;
+	struct err e;
+
+	watch_look(d->watch, &w);
+	d->sweep_at = -1;
+	d->swept_scans = w.scans;
+	/* Without the root nothing is there, and nothing is gone. */
+	if (w.root_there) {
+		ledger_each(d->ledger, look_for, &s);
+		for (const struct rels *x = s.others; x; x = x->next)
+			ledger_forget(d->ledger, x->rel, &e);
+		free_rels(&s.others);
+		free_rels(&d->moved);
+	}
+	d->sweep_not_before = clock_ms() + SWEEP_SHARE * (clock_ms() - began);
+}
