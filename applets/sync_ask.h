@@ -11,7 +11,7 @@ struct ask_report {
 	char text[8192];
 };
 
-/* The listening descriptor, or -1 (ERR_LOCAL). Changes the working directory for a moment (socket names are short): before threads. */
+/* The listening descriptor, or -1 (ERR_LOCAL). Changes the working directory for a moment (socket names are short): no thread may use a relative one. */
 int ask_listen(const char *state, struct err *e);
 /* The daemon ends. */
 void ask_close(int fd, const char *state);

@@ -208,6 +208,9 @@ loop(struct daemon *d)
 		watch_step(d->watch, d->now);
 		sync_files_step(d);
 		watch_look(d->watch, &w);
+		if (w.roots != d->roots && d->roots)
+			sync_root_found(d);
+		d->roots = w.roots;
 		if (!d->ready && w.scanned)
 			became_ready(d);
 		if (sync_waits_in_vain(d, &w))

@@ -38,6 +38,8 @@ struct daemon {
 	const struct sync_settings *set;
 	char dir[PATH_MAX];          /* absolute, as the user names it, no slash at the end but for "/" */
 	int made;                    /* it was not there */
+	uint64_t roots;              /* directories that it has been, one after the other: watch's count */
+	int confined;                /* Landlock keeps us to the first one's files */
 	char state[PATH_MAX];
 	char *own[3];                /* below dir: state directory, log, metrics; NULL: elsewhere */
 	char parts[PATH_MAX];        /* journals of uploads that were cut off */
@@ -88,6 +90,8 @@ int sync_daemon(struct daemon *d, struct err *e);
 
 /* sync_start.c. Everything that stands before the loop: state, lock, ledger, signals, socket, COMMAND's process, fewer rights, workers, watch. */
 int sync_daemon_start(struct daemon *d, struct err *e);
+/* DIR is another directory than it was: lock, state and socket are to be there. What cannot be, and needs a restart, is said. */
+void sync_root_found(struct daemon *d);
 
 /* sync_drain.c: the end, while what is due is still done. */
 /* From now on, until that time (-1: as long as it takes); scan: for what no event tells of. */

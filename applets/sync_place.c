@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "buf.h"
 #include "enc.h"
@@ -87,8 +88,30 @@ held(const char *what, int fd, struct err *e)
 		enc_show(shown, sizeof shown, what), n > 0 ? ", process " : "", pid);
 }
 
+/* Lock fd, of what, in place of *old; what is locked already stays as it is. fd: of the file that holds a process id, or of dir. */
 static int
-lock_state(const char *dir, const char *state, struct err *e)
+take(int fd, const char *what, int pid_fd, int *old, struct err *e)
+{
+	struct stat is, was;
+
+	if (*old >= 0 && fstat(fd, &is) == 0 && fstat(*old, &was) == 0 && is.st_ino == was.st_ino && is.st_dev == was.st_dev) {
+		close(fd);
+		return 0;
+	}
+	/* Some network file systems have no locks. */
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
+		held(what, pid_fd, e);
+		close(fd);
+		return -1;
+	}
+	if (*old >= 0)
+		close(*old);
+	*old = fd;
+	return 0;
+}
+
+int
+place_take_state(const char *dir, const char *state, int *out, struct err *e)
 {
 	char path[PATH_MAX + 8], pid[24];
 	int fd;
@@ -97,16 +120,21 @@ lock_state(const char *dir, const char *state, struct err *e)
 	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return fail_errno(e, "%s", path);
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
-		held(dir, fd, e);
-		close(fd);
+	if (take(fd, dir, fd, out, e) < 0)
 		return -1;
-	}
 	/* The number is for a person who meets the lock: a disk that is full must not keep us from starting. */
 	snprintf(pid, sizeof pid, "%ld", (long)getpid());
-	if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, strlen(pid), 0) < 0)
+	if (ftruncate(*out, 0) < 0 || pwrite(*out, pid, strlen(pid), 0) < 0)
 		errno = 0;
-	return fd;
+	return 0;
+}
+
+int
+place_take_dir(const char *dir, int *out, struct err *e)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? fail_errno(e, "%s", dir) : take(fd, dir, -1, out, e);
 }
 
 int
@@ -126,19 +154,4 @@ place_check(const char *dir, struct err *e)
 			close(fd);
 	}
 	return rc;
-}
-
-int
-place_lock(const char *dir, const char *state, int *dir_fd, int *lock_fd, struct err *e)
-{
-	*lock_fd = lock_state(dir, state, e);
-	if (*lock_fd < 0)
-		return -1;
-	*dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (*dir_fd < 0)
-		return fail_errno(e, "%s", dir);
-	/* Two daemons with a --state of their own each. Some network file systems have no locks. */
-	if (flock(*dir_fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
-		return held(dir, -1, e);
-	return 0;
 }

@@ -18,5 +18,7 @@ int place_make(const char *dir, const char *asked, char out[PATH_MAX], struct er
 /* The place of a daemon that runs: the first of these with a socket. -1 (ERR_LOCAL): none. */
 int place_of_daemon(const char *dir, const char *asked, char out[PATH_MAX], struct err *e);
 
-/* Take dir and state for this process; *fds are to be kept open. -1 (ERR_LOCAL): another daemon has it; named. */
-int place_lock(const char *dir, const char *state, int *dir_fd, int *lock_fd, struct err *e);
+/* Take state for this process, unless *fd has it already; and dir itself, as two daemons may have a state each. *fd (-1: none yet) is to be kept
+   open. -1 (ERR_LOCAL): another daemon has it; named. */
+int place_take_state(const char *dir, const char *state, int *fd, struct err *e);
+int place_take_dir(const char *dir, int *fd, struct err *e);

@@ -64,7 +64,8 @@ drop_rights(struct daemon *d)
 	};
 	struct err e = {0};
 
-	if (sandbox_enter(&s, &e) <= 0)
+	d->confined = sandbox_enter(&s, &e) > 0;
+	if (!d->confined)
 		log_r2(LOG_DEBUG, "runs with more rights than it needs: %s", e.msg);
 	/* The job beside comes first, at the processor and at the disk (best effort, the lowest of its eight levels: ioprio_set(2)). */
 	if (d->set->nice > 0) {
@@ -83,7 +84,8 @@ open_state(struct daemon *d, struct err *e)
 
 	if (!realpath(d->dir, real))
 		return fail_errno(e, "%s", d->dir);
-	if (place_check(real, e) < 0 || place_make(real, d->set->state, d->state, e) < 0 || place_lock(real, d->state, &d->dir_fd, &d->lock_fd, e) < 0)
+	if (place_check(real, e) < 0 || place_make(real, d->set->state, d->state, e) < 0 || place_take_state(real, d->state, &d->lock_fd, e) < 0 ||
+		place_take_dir(real, &d->dir_fd, e) < 0)
 		return -1;
 	snprintf(d->parts, sizeof d->parts, "%.*s/parts", PATH_MAX - 8, d->state);
 	if (private_dir(d->parts, e) < 0)
@@ -190,4 +192,25 @@ sync_daemon_start(struct daemon *d, struct err *e)
 		return -1;
 	d->pool_open = 1;
 	return open_watch(d, e);
+}
+
+void
+sync_root_found(struct daemon *d)
+{
+	struct err e;
+	int rc = place_take_dir(d->dir, &d->dir_fd, &e);
+
+	if (rc == 0)
+		rc = private_dir(d->state, &e);
+	if (rc == 0)
+		rc = place_take_state(d->dir, d->state, &d->lock_fd, &e);
+	if (rc == 0) {
+		ask_close(d->ask_fd, d->state);
+		d->ask_fd = ask_listen(d->state, &e);
+		rc = d->ask_fd < 0 ? -1 : 0;
+	}
+	if (rc < 0)
+		sync_log(1, "WARNING: %s is uploaded, but a restart is needed for its state: %s", d->dir, e.msg);
+	else if (d->confined && d->set->delete_ms >= 0)
+		sync_log(1, "WARNING: %s is uploaded, but a restart is needed before --delete-after can remove anything there", d->dir);
 }

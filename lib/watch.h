@@ -57,6 +57,7 @@ struct watch_state {
 	int64_t held_ms;             /* for so long a scan has been waiting for descriptors or memory; 0: none is */
 	size_t dirs, polled;         /* directories known; those of them that are scanned every few seconds for want of events */
 	uint64_t overflows, scans;
+	uint64_t roots;              /* directories that the root has been, one after the other */
 };
 void watch_look(const struct watch *w, struct watch_state *s);
 

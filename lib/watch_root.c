@@ -55,6 +55,7 @@ watch_root_found(struct watch *w, int other)
 {
 	const char *say = NULL;
 
+	w->state.roots += other != 0;
 	while (other && w->root->child)
 		watch_drop(w, w->root->child);
 	if (w->said_gone || (other && w->mount == UNMOUNTED_SAID)) {

@@ -1,6 +1,6 @@
 """r2 sync: what befalls the daemon itself. Killed, stopped, cut off, refused, asked, with a command of its own: nothing may be lost, and it says
 the truth about what is left."""
-import datetime, json, os, pathlib, random, re, shutil, signal, socket, subprocess, sys, time
+import ctypes, datetime, json, os, pathlib, random, re, shutil, signal, socket, subprocess, sys, time
 import sync_lib
 from sync_lib import Failed, R2, TESTS, clean_env, soak, wait
 
@@ -216,6 +216,35 @@ def delete_after_careful(s):
     d = s.daemon("--delete-after", "1h")
     s.equal("an age", want=lambda: {b"new.png": 0}, got=lambda: {k.removeprefix(b"aged/"): 0 for k in s.files() if b"aged/" in k})
     s.check("uploaded both", {b"aged/old.png", b"aged/new.png"} <= s.objects().keys())
+
+
+def has_landlock():
+    return ctypes.CDLL(None).syscall(444, None, 0, 1) > 0
+
+
+def root_made_again(s):
+    """DIR is removed and made again: --delete-after, --status and the lock are the new one's; where Landlock forbids that, it says so."""
+    free = ["strace", "-D", "-f", "-q", "-o", "/dev/null", "-e", "inject=landlock_create_ruleset:error=ENOSYS"]
+    for name, under in (("", free), (", with Landlock", ())):
+        d = s.daemon("--delete-after", under=under)
+        s.write("a.png")
+        wait("the first is removed", lambda: not s.files())
+        shutil.rmtree(s.root)
+        s.root.mkdir()
+        path = s.write(f"b{len(name)}.png")
+        d.says(f"Uploaded: {path.name}")
+        other = s.daemon()
+        s.check(f"there is one daemon{name}", other.end() == 1 and b"watched by another" in other.log(), *s.tail())
+        if under or not has_landlock():
+            wait("the second is removed", lambda: not path.exists())
+            s.check("--status", s.status().get("uploaded") == 2, *s.ask("--status"))
+            s.check("the ledger is there", list(s.root.glob(".r2-sync/ledger*")) and d.stop() == 0, *s.tail())
+        else:
+            s.check("it says what a restart is for", b"restart" in d.log() and path.exists(), *s.tail())
+            d.stop()
+            d = s.daemon("--delete-after")
+            wait("which removes it", lambda: not path.exists())
+            d.stop()
 
 
 def once(s):
@@ -607,7 +636,7 @@ def old_start(s):
 
 
 CASES = [ledger_damaged, killed, safe_to_delete, server_away, slow_server, cut_connections, killed_in_parts, stopped_under_load, second_signal, second_signal_with_command,
-         drain_takes_what_settles, delete_after_careful, once, once_without, drain_outlasts,
+         drain_takes_what_settles, delete_after_careful, root_made_again, once, once_without, drain_outlasts,
          new_only, new_only_killed, settle_zero, midnight, asked, refused, rotated, second_daemon,
          bad_input, few_descriptors, command, command_keys, priority, notified, old_start]
 
