@@ -32,8 +32,8 @@ store_delete(const struct opt *o, const char *val, struct err *e)
 }
 
 static const struct opt opts[] = {
-	{0, "include", "GLOB", "these files instead of pictures, videos and sounds (any case); repeatable", opt_list, &set.include, 0, 0},
-	{0, "exclude", "GLOB", "not these files and directories; repeatable", opt_list, &set.exclude, 0, 0},
+	{0, "include", "GLOB", "these files instead of pictures, videos and sounds (any case); repeatable", opt_patterns, &set.include, 0, 0},
+	{0, "exclude", "GLOB", "not these files and directories; repeatable", opt_patterns, &set.exclude, 0, 0},
 	{0, "all", NULL, "every file; names that begin with a dot or end in .tmp or .part only if an --include names them",
 		opt_flag, &set.all, 0, 0},
 	{0, "settle", "SECONDS", "quiet time before an upload [1]", opt_age, &set.settle_ms, 0, 86400},
@@ -140,8 +140,9 @@ ask(const char *dir, struct err *e)
 	static struct ask_report r;
 	char real[PATH_MAX], state[PATH_MAX];
 
+	/* A daemon that waits for DIR answers, too. */
 	if (!realpath(dir, real))
-		return fail_errno(e, "%s", dir);
+		snprintf(real, sizeof real, "%s", dir);
 	if (place_of_daemon(real, set.state, state, e) < 0 || ask_daemon(state, &r, e) < 0)
 		return -1;
 	if (ask_health)

@@ -28,6 +28,7 @@ opt_store opt_age;     /* int64_t *:      milliseconds, from seconds with an opt
 opt_store opt_date;    /* const char **:  a real calendar date YYYY-MM-DD */
 opt_store opt_choice;  /* int *:          index of the word among those of arg, "a|b|c" */
 opt_store opt_list;    /* struct opt_words *: every value in order */
+opt_store opt_patterns;/* the same, none of them empty: it would match nothing */
 
 enum { OPT_LIST_MAX = 64 };
 struct opt_words {

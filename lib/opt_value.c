@@ -198,3 +198,11 @@ opt_list(const struct opt *o, const char *val, struct err *e)
 	w->v[w->n++] = val;
 	return 0;
 }
+
+int
+opt_patterns(const struct opt *o, const char *val, struct err *e)
+{
+	char name[OPT_CALLED_CAP];
+
+	return *val ? opt_list(o, val, e) : fail(e, ERR_USAGE, "%s: the pattern is empty: is its variable set?", opt_called(o, name));
+}

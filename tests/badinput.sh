@@ -123,6 +123,10 @@ bad "--storage-class nonsense" 2 '…--storage-class…' upload --storage-class 
 bad "unknown option" 2 '…--nonsense…' upload --nonsense a.png
 bad "option without value" 2 '…--prefix…' r2 upload a.png --prefix
 bad "standard input without --key" 2 '…--key…' r2 upload - </dev/null
+for option in 'upload -r --include' 'upload -r --exclude' 'sync --include' 'sync --exclude' 'cleanup --days 1 --keep'; do
+	read -ra words <<<"$option"
+	bad "$option with an empty pattern" 2 "…${words[-1]}…empty…" r2 "${words[@]}" '' dir
+done
 bad "two prefixes for ls" 2 '…' r2 ls a b
 
 # Outputs that cannot be written. A log on a full disk never stops the work.

@@ -406,6 +406,20 @@ def asked(s):
     s.check("stopped: not healthy", d.stop() == 0 and s.ask("--health")[0] == 1)
 
 
+def asked_without(s):
+    """DIR is not there."""
+    code, _, err = s.ask("--health", directory=s.dir / "nowhere")
+    s.check("no DIR, no daemon", code == 1 and "no daemon is running for" in err, err)
+    state = s.dir / "state"
+    d = s.daemon("--state", state)
+    s.write("a.png")
+    s.equal("before")
+    shutil.rmtree(s.root)
+    d.says("waiting for it")
+    code, out, err = s.ask("--status", "--state", state)
+    s.check("the daemon waits for it, and says so", code == 0 and "not there now" in out, out, err)
+
+
 def refused(s):
     """Wrong keys stop everything, are said once with their cure, and hold nothing up for longer than a probe once they are mended."""
     secret = s.dir / "secret"
@@ -637,7 +651,7 @@ def old_start(s):
 
 CASES = [ledger_damaged, killed, safe_to_delete, server_away, slow_server, cut_connections, killed_in_parts, stopped_under_load, second_signal, second_signal_with_command,
          drain_takes_what_settles, delete_after_careful, root_made_again, once, once_without, drain_outlasts,
-         new_only, new_only_killed, settle_zero, midnight, asked, refused, rotated, second_daemon,
+         new_only, new_only_killed, settle_zero, midnight, asked, asked_without, refused, rotated, second_daemon,
          bad_input, few_descriptors, command, command_keys, priority, notified, old_start]
 
 if __name__ == "__main__":
