@@ -37,22 +37,32 @@ default_signals(void)
 
 	signal(SIGIO, SIG_DFL);
 	signal(SIGPIPE, SIG_DFL);
+	signal(SIGXFSZ, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* The terminal is for the process group to, when it is for from's now. */
+static void
+pass_terminal(pid_t from, pid_t to)
+{
+	void (*old)(int);
+
+	if (tcgetpgrp(STDIN_FILENO) != from)
+		return;
+	old = signal(SIGTTOU, SIG_IGN);
+	tcsetpgrp(STDIN_FILENO, to);
+	signal(SIGTTOU, old);
 }
 
 /* In a process group of its own, so that what a terminal sends to ours does not reach it twice; in front when we were. */
 static void
 own_group(void)
 {
-	int front = tcgetpgrp(STDIN_FILENO) == getpgrp();
+	pid_t ours = getpgrp();
 
 	setpgid(0, 0);
-	if (front) {
-		signal(SIGTTOU, SIG_IGN);
-		tcsetpgrp(STDIN_FILENO, getpgrp());
-		signal(SIGTTOU, SIG_DFL);
-	}
+	pass_terminal(ours, getpgrp());
 }
 
 _Noreturn static void
@@ -125,15 +135,34 @@ child_signal(const struct child *c, int sig)
 		kill(c->pid, sig);
 }
 
+/* COMMAND has been stopped. When it was by its terminal (Ctrl-Z), it is us the shell waits for: it gets the terminal, and when it goes on with us,
+   so does COMMAND. */
+static void
+stop_too(const struct child *c, int sig)
+{
+	if (sig == SIGSTOP || !isatty(STDIN_FILENO))
+		return;
+	pass_terminal(c->pid, getpgrp());
+	raise(SIGSTOP);
+	pass_terminal(getpgrp(), c->pid);
+	kill(-c->pid, SIGCONT);
+}
+
 void
 child_reap(struct child *c)
 {
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		if (pid == c->pid && !c->ended) {
-			c->ended = 1;
-			c->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
+		if (pid != c->pid || c->ended)
+			continue;
+		if (WIFSTOPPED(status)) {
+			stop_too(c, WSTOPSIG(status));
+			continue;
 		}
+		c->ended = 1;
+		c->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+		pass_terminal(c->pid, getpgrp());
+	}
 }

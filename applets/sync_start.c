@@ -22,10 +22,14 @@
 static int
 take_signals(struct daemon *d, struct err *e)
 {
-	static const int own[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD}, faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+	static const int own[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
+	/* What we bring upon ourselves. */
+	static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGXCPU, SIGXFSZ};
 	sigset_t set;
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);    /* a file that may not grow is an error like any other */
+	signal(SIGCHLD, SIG_DFL);    /* ignored, as some leave it to whom they start, it keeps COMMAND's status from us */
 	signal(SIGIO, SIG_IGN);      /* a writer breaks a read lease */
 	if (d->set->command) {
 		sigfillset(&set);

@@ -1,6 +1,6 @@
 """r2 sync: what befalls the daemon itself. Killed, stopped, cut off, refused, asked, with a command of its own: nothing may be lost, and it says
 the truth about what is left."""
-import ctypes, datetime, json, os, pathlib, random, re, shutil, signal, socket, subprocess, sys, time
+import ctypes, datetime, json, os, pathlib, pty, random, re, select, shutil, signal, socket, subprocess, sys, time
 import sync_lib
 from sync_lib import Failed, R2, TESTS, clean_env, soak, wait
 
@@ -564,6 +564,66 @@ def command(s):
     s.check("killed by the signal handed on", d.end(15) == 143, *s.tail())
 
 
+def command_odd_start(s):
+    """What whoever started us has made of our signals and limits is not COMMAND's business."""
+    ignoring = [sys.executable, "-c", "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"]
+    d = s.daemon(under=ignoring, command=["sh", "-c", "exit 3"])
+    s.check("SIGCHLD was ignored: its status", d.end(20) == 3, *s.tail())
+    d = s.daemon("--state", s.dir / "state", under=["sh", "-c", 'ulimit -f 0; exec "$0" "$@"'], log=s.dir / "full", command=["sleep", "2"])
+    s.check("no file may grow: that ends nobody", d.end(20) == 0, *s.tail())
+
+
+class Terminal:
+    """A program on a terminal of its own."""
+
+    def __init__(self, s, words):
+        self.said, (self.pid, self.fd) = b"", pty.fork()
+        if not self.pid:
+            os.execvpe(words[0], words, s.env)
+        s.closers.append(self.close)
+
+    def says(self, text, limit=20):
+        """Wait for it, behind what was waited for before."""
+        end = time.monotonic() + limit
+        while text.encode() not in self.said:
+            if not select.select([self.fd], [], [], max(0, end - time.monotonic()))[0]:
+                raise Failed(f"the terminal did not show {text!r}: {self.said}")
+            self.said += os.read(self.fd, 4096)
+        self.said = self.said.split(text.encode(), 1)[1]
+        return True
+
+    def types(self, text):
+        os.write(self.fd, text.encode())
+
+    def close(self):
+        os.kill(self.pid, signal.SIGKILL)
+        os.close(self.fd)
+        os.waitpid(self.pid, 0)
+
+
+def terminal(s):
+    """The terminal is COMMAND's while it runs, and afterwards whose it was."""
+    sync = f"{R2} sync -q --log - {s.root} --"
+    t = Terminal(s, ["sh", "-c", f"{sync} sh -c 'read x; echo first $x'; echo READY; read x; echo second $x; read x"])
+    t.types("one\n")
+    t.says("first one")
+    t.says("READY")
+    t.types("two\n")
+    s.check("COMMAND has ended: the script reads again", t.says("second two"))
+    t = Terminal(s, ["bash", "--norc", "--noediting", "-i"])
+    t.types(f"PS1=; {sync} sh -c 'trap \"echo it goes o\"n CONT; echo COMM\"\"AND runs; while :; do sleep 0.05; done'\n")
+    t.says("COMMAND runs")
+    t.types("\x1a")
+    t.says("Stopped")
+    t.types("echo the shell is h''ere\n")
+    s.check("Ctrl-Z: the shell goes on", t.says("the shell is here"))
+    t.types("fg\n")
+    t.says("it goes on")
+    t.types("\x03")
+    t.types("echo status $?.\n")
+    s.check("fg, Ctrl-C: COMMAND's end", t.says("status 130."))
+
+
 def command_keys(s):
     show = ["sh", "-c", 'env | grep -E "^(R2|AWS)_" | sort; echo shown; grep -E "Cap|NoNewPrivs" /proc/self/status']
     more = {"AWS_SECRET_ACCESS_KEY": "awssecret", "R2_SESSION_TOKEN": None}
@@ -652,7 +712,7 @@ def old_start(s):
 CASES = [ledger_damaged, killed, safe_to_delete, server_away, slow_server, cut_connections, killed_in_parts, stopped_under_load, second_signal, second_signal_with_command,
          drain_takes_what_settles, delete_after_careful, root_made_again, once, once_without, drain_outlasts,
          new_only, new_only_killed, settle_zero, midnight, asked, asked_without, refused, rotated, second_daemon,
-         bad_input, few_descriptors, command, command_keys, priority, notified, old_start]
+         bad_input, few_descriptors, command, command_odd_start, terminal, command_keys, priority, notified, old_start]
 
 if __name__ == "__main__":
     sys.exit(sync_lib.main(CASES))
