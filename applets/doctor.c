@@ -64,21 +64,23 @@ say(int fine, const char *step, const char *detail)
 		printf(*detail ? "%s %-13s  %s\n" : "%s %s\n", mark, step, detail);
 }
 
-/* Before anything is asked for: some servers close the connection with their first answer. What goes wrong here is told by that question. */
-static void
-look_at_tls(struct client *c, struct buf *b)
+/* Before anything is asked for: some servers close the connection with their first answer. STEP_TLS: whoever listens there does not finish the
+   handshake; for all else that goes wrong here, that question has the better words. */
+static enum step
+look_at_tls(struct client *c, struct buf *b, struct err *e)
 {
 	struct tls_info info;
-	struct err ignored;
 
-	if (!c->cfg.tls || http_connect(&c->s3.http, &ignored) < 0)
-		return;
+	if (!c->cfg.tls)
+		return STEP_DONE;
+	if (http_connect(&c->s3.http, e) < 0)
+		return c->s3.http.connects && e->kind == ERR_NET ? STEP_TLS : STEP_DONE;
 	tls_info(c->s3.http.tls, &info);
 	buf_str(b, info.suite);
-	if (!info.until)
-		return;
-	buf_fmt(b, ", certificate by %s, %lld days left", *info.issuer ? info.issuer : "an unnamed issuer",
-		(long long)(info.until - time(NULL)) / 86400);
+	if (info.until)
+		buf_fmt(b, ", certificate by %s, %lld days left", *info.issuer ? info.issuer : "an unnamed issuer",
+			(long long)(info.until - time(NULL)) / 86400);
+	return STEP_DONE;
 }
 
 /* What there is to say of a step that holds. */
@@ -98,7 +100,7 @@ show(const struct client *c, enum step s, const char *tls, struct buf *b)
 	else if (s == STEP_TLS)
 		buf_str(b, tls);
 	else if (s == STEP_CLOCK && labs(ahead) < 5)
-		buf_str(b, "as the server's");
+		buf_str(b, c->store.answered ? "as the server's" : "");
 	else if (s == STEP_CLOCK)
 		buf_fmt(b, "%ld s %s the server's", labs(ahead), ahead > 0 ? "behind" : "ahead of");
 	else if (s == STEP_RIGHTS)
@@ -263,10 +265,10 @@ doctor(struct client *c, int write)
 	const char *bad = NULL;
 	char text[256];
 	struct buf tls = BUF(text);
-	enum step at;
+	enum step at = look_at_tls(c, &tls, &e);
 
-	look_at_tls(c, &tls);
-	at = s3_list(&c->s3, &one, &e) < 0 ? failed_step(c, &e) : STEP_DONE;
+	if (at == STEP_DONE && s3_list(&c->s3, &one, &e) < 0)
+		at = failed_step(c, &e);
 	log_r2(LOG_INFO, "R2 client ready: %s", c->cfg.bucket);
 	report(c, at, text);
 	if (at != STEP_DONE)

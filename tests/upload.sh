@@ -254,6 +254,29 @@ until [ -s closed.port ]; do kill -0 $keeper || exit 1; sleep 0.05; done
 read -r closed <closed.port
 t "--test, nobody listens" 1 … "…${failed}…127.0.0.1…$closed…" probe --endpoint "https://127.0.0.1:$closed"
 kill $keeper
+# Whoever lets in a connection and closes it, or says nothing.
+cat >mute.py <<'EOF'
+import socket, sys
+server = socket.create_server(("127.0.0.1", 0))
+print(server.getsockname()[1], flush=True)
+kept = []
+while True:
+    c = server.accept()[0]
+    if sys.argv[1] == "closes":
+        c.recv(1000)
+        c.close()
+    kept.append(c)
+EOF
+for how in closes waits; do
+	python3 mute.py $how >mute.port &
+	keeper=$!
+	until [ -s mute.port ]; do kill -0 $keeper || exit 1; sleep 0.05; done
+	read -r mute <mute.port
+	R2_LIMIT_S=20 t "--test, a server that $how in the handshake" 1 '…FAIL TLS' "…${failed}TLS: …" \
+		probe --timeout 2 --retries 5 --endpoint "https://127.0.0.1:$mute"
+	kill $keeper
+	rm mute.port
+done
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=other -keyout other.key -out other.pem 2>/dev/null
 t "--test, another CA" 1 … "…${failed}…--ca-file…" probe --ca-file "$T/other.pem"
 t "--test, the built-in roots" 1 … "…${failed}…--ca-file…" env -u R2_CA_FILE "$R2" upload --test --retries 1
