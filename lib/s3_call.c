@@ -75,7 +75,7 @@ s3_connect_join(struct s3 *s, struct err *e)
 
 /* Retry-After is seconds or an HTTP date (RFC 9110 section 10.2.3); nonsense counts as not said. */
 static int
-retry_after(const struct http_reply *rp)
+retry_after(const struct s3_store *st, const struct http_reply *rp)
 {
 	const char *v = http_field(rp, "retry-after");
 	int64_t t;
@@ -84,7 +84,8 @@ retry_after(const struct http_reply *rp)
 		return 0;
 	if (*v && strspn(v, "0123456789") == strlen(v))
 		return strlen(v) > 6 ? RETRY_AFTER_MAX_S : (int)strtol(v, NULL, 10);
-	if (utc_parse_http(v, &t) < 0 || (t -= time(NULL)) <= 0)
+	/* The server's clock says when that is. */
+	if (utc_parse_http(v, &t) < 0 || (t -= time(NULL) + __atomic_load_n(&st->ahead_s, __ATOMIC_RELAXED)) <= 0)
 		return 0;
 	return t > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : (int)t;
 }
@@ -120,7 +121,7 @@ refused(struct s3 *s, const struct s3_call *c, const struct http_reply *rp, stru
 		keep_field(x.request_id, sizeof x.request_id, rp, "x-amz-request-id");
 	if (!*x.request_id)
 		keep_field(x.request_id, sizeof x.request_id, rp, "cf-ray");
-	e->retry_after_s = retry_after(rp);
+	e->retry_after_s = retry_after(s->store, rp);
 	r.location = http_field(rp, "location");
 	return s3_refused(e, &r, &x);
 }

@@ -1,4 +1,6 @@
+#include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include "hash.h"
@@ -164,12 +166,30 @@ s3_sign(struct s3_wire *w, const struct s3 *s, const struct s3_call *c, struct e
 enum { KNOWN = 8 };          /* bytes of a secret that are enough to be one */
 #define SIGNATURE "Signature="
 
+/* 1 when text begins with these n bytes, percent-encoded or not. */
+static int
+begins(const char *text, const char *mark, size_t n)
+{
+	for (; n; n--, mark++, text++) {
+		char hex[3] = "", c = *text;
+
+		if (c == '%' && isxdigit((unsigned char)text[1]) && isxdigit((unsigned char)text[2])) {
+			memcpy(hex, text + 1, 2);
+			c = (char)strtol(hex, NULL, 16);
+			text += 2;
+		}
+		if (c != *mark)
+			return 0;
+	}
+	return 1;
+}
+
 /* Stars for each word in text that begins with the n bytes at mark, behind `keep` of them. */
 static void
 mask(char *text, const char *mark, size_t n, size_t keep)
 {
 	while (*text) {
-		if (strncmp(text, mark, n)) {
+		if (!begins(text, mark, n)) {
 			text++;
 			continue;
 		}
