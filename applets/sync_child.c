@@ -128,10 +128,30 @@ child_start(struct child *c)
 	c->go = -1;
 }
 
+/* 0 when pid has no handler for it: it would do nothing, or end pid. */
+static int
+catches(pid_t pid, int sig)
+{
+	char path[32], text[4096] = "";
+	const char *caught;
+	int fd;
+
+	snprintf(path, sizeof path, "/proc/%ld/status", (long)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 1;
+	if (read(fd, text, sizeof text - 1) < 0)
+		*text = '\0';
+	close(fd);
+	caught = strstr(text, "SigCgt:");
+	return !caught || (strtoull(caught + 7, NULL, 16) >> (sig - 1) & 1);
+}
+
 void
 child_signal(const struct child *c, int sig)
 {
-	if (!c->ended)
+	/* SIGHUP is for the daemon too, to read its keys again: that must not end a COMMAND that knows nothing of it. */
+	if (!c->ended && (sig != SIGHUP || catches(c->pid, sig)))
 		kill(c->pid, sig);
 }
 

@@ -46,13 +46,14 @@ take_signals(struct daemon *d, struct err *e)
 	return d->signal_fd < 0 ? fail_errno(e, "%s: cannot wait for signals: signalfd", d->dir) : 0;
 }
 
-/* The directory of path into out, or "" for none. */
+/* The directory of path into out, or NULL for none. follow: it may be a symbolic link, and is written where that leads. */
 static const char *
-directory_of(const char *path, char out[PATH_MAX])
+directory_of(const char *path, int follow, char out[PATH_MAX])
 {
 	if (!path || !strcmp(path, "-"))
 		return NULL;
-	snprintf(out, PATH_MAX, "%s", path);
+	if (!follow || !realpath(path, out))
+		snprintf(out, PATH_MAX, "%s", path);
 	return dirname(out);
 }
 
@@ -62,7 +63,7 @@ drop_rights(struct daemon *d)
 	char log[PATH_MAX], metrics[PATH_MAX];
 	const struct config *c = &d->client.cfg;
 	struct sandbox s = {
-		.writable = {d->state, directory_of(d->set->log, log), directory_of(d->set->metrics, metrics)},
+		.writable = {d->state, directory_of(d->set->log, 1, log), directory_of(d->set->metrics, 0, metrics)},
 		.removable = d->set->delete_ms >= 0 ? d->dir : NULL,
 		.ports = {c->proxy.port ? c->proxy.port : c->port, 53},
 	};
