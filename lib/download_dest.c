@@ -149,6 +149,17 @@ open_private(struct download_dest *d)
 	return d->fd < 0 ? -1 : 0;
 }
 
+/* A file of ours that will be replaced says who may read it; we are to be able to go on with it. */
+static void
+take_mode(const struct download_dest *d)
+{
+	struct stat st;
+
+	if (fstatat(d->dir, d->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
+	    fchmod(d->fd, (st.st_mode & 0777) | 0600) < 0)
+		return;      /* a file system without modes */
+}
+
 int
 download_dest_temp(struct download_dest *d, const char tag[9], struct err *e)
 {
@@ -160,6 +171,8 @@ download_dest_temp(struct download_dest *d, const char tag[9], struct err *e)
 	d->lasting = rc == 1;
 	if (rc == 0)
 		rc = open_private(d) < 0 ? -1 : 1;
+	if (rc > 0)
+		take_mode(d);
 	return rc < 0 ? fail_errno(e, "%s: cannot be written", enc_show(text, sizeof text, d->name)) : 0;
 }
 

@@ -91,7 +91,9 @@ t "--if-exists skip" 0 '' '…Skipped: exists.txt (there already)…Complete: 1/
 is "… keeps it" "$(cat exists.txt)" old
 t "--if-exists fail" 1 '' '…ERROR…exists.txt is there already…Complete: 0/1' got --if-exists fail "$P/hello.txt" exists.txt
 is "… keeps it" "$(cat exists.txt)" old
+chmod 640 exists.txt
 t "--if-exists overwrite" 0 '' '…Complete: 1/1' got --if-exists overwrite "$P/hello.txt" exists.txt
+is "… for those who might read it before" "$(stat -c %a exists.txt)" 640
 is "… replaces it" "$(cat exists.txt)" hello
 for how in skip fail; do
 	t "--if-exists $how with nothing there" 0 '' '…Downloaded:…' got --if-exists $how "$P/hello.txt" $how.txt
