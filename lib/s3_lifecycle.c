@@ -76,7 +76,12 @@ parse(struct rules *x, void (*rule)(void *arg, const struct s3_rule *r), void *a
 	x->id[0] = x->prefix[0] = '\0';
 	if (!x->p)
 		return 0;
-	return xml_feed(&xml, x->p, x->len, e) < 0 || xml_end(&xml, e) < 0 ? -1 : 0;
+	if (xml_feed(&xml, x->p, x->len, e) < 0 || xml_end(&xml, e) < 0)
+		return -1;
+	/* No rules are not the same as an answer that knows of none: those there are would be replaced. */
+	if (!xml_root_begins(&xml, "LifecycleConfiguration"))
+		return fail(e, ERR_PROTO, "lifecycle: the server's answer is no configuration: check R2_ENDPOINT");
+	return 0;
 }
 
 static int

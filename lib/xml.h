@@ -38,3 +38,5 @@ struct xml {
 int xml_feed(struct xml *x, const char *p, size_t n, struct err *e);
 /* The end of input: 0 when exactly one whole document was fed, else -1 (ERR_PROTO). */
 int xml_end(struct xml *x, struct err *e);
+/* After xml_end: 1 when the root's name, without a namespace's prefix, begins with name. */
+int xml_root_begins(const struct xml *x, const char *name);

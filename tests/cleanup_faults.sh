@@ -147,6 +147,15 @@ put_rules "$(rule one)<!-- <Rule></Rule> -->"
 before=$(rules)
 t 'what cannot be told apart is left alone' 1 '' '…cannot be kept as they are…nothing was changed' lifecycle set --days 31
 is '… indeed' "$(rules)" "$before"
+put_rules "$(rule theirs)"
+before=$(rules)
+for body in '<Error><Message>denied</Message></Error>' '<html/>' '<ListBucketResult/>'; do
+	bad "getrules body text=$body"
+	t "an answer that is no configuration is not one without rules: $body" 1 '' "…ERROR - lifecycle: the server's answer is no configuration…" lifecycle set --days 31
+	bad "getrules body text=$body"
+	t '… show says so too' 1 '' '…is no configuration…' lifecycle show
+	is '… and the rules are what they were' "$(rules)" "$before"
+done
 put_rules '<Rule><ID>broken</ID>'
 t 'rules that are no XML' 1 '' '…ERROR - …' lifecycle set --days 31
 finish
