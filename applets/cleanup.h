@@ -13,7 +13,7 @@ struct cleanup {
 	struct opt_words prefixes;
 	int dry_run, ignore_clock;
 	long max_delete;                 /* -1: no limit */
-	int64_t uploads_before_s;        /* unfinished uploads that began before go; 0: they are left alone */
+	int64_t uploads_before_s;        /* unfinished uploads that began before go, by our clock; 0: they are left alone */
 	/* Out, and between threads: */
 	int counting;                    /* the pass before the deletes, for max_delete */
 	struct cost_use found;           /* what is old */

@@ -118,6 +118,13 @@ tell(const struct s3_entry *x, const char *status)
 	}
 }
 
+/* By the clock that said when it began. */
+static int
+is_old(const struct cleanup *c, int64_t began)
+{
+	return began > 0 && began < c->uploads_before_s + __atomic_load_n(&c->client->store.ahead_s, __ATOMIC_RELAXED);
+}
+
 static int
 upload(void *arg, const struct s3_entry *x, struct err *e)
 {
@@ -127,7 +134,7 @@ upload(void *arg, const struct s3_entry *x, struct err *e)
 
 	if (__atomic_load_n(&c->client->store.stop, __ATOMIC_RELAXED))
 		return 1;
-	if (!sweep_below(c->sweep.prefix, x->key) || x->modified <= 0 || x->modified >= c->uploads_before_s || sweep_keeps(&c->sweep, x->key))
+	if (!sweep_below(c->sweep.prefix, x->key) || !is_old(c, x->modified) || sweep_keeps(&c->sweep, x->key))
 		return 0;
 	if (cleanup_clock(c, e) < 0)
 		return -1;

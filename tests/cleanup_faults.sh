@@ -89,6 +89,13 @@ t '23 hours are borne' 0 '…Would delete 1000 files …' … sweep -n
 bad 'list clock 0 seconds=90000'
 t '--ignore-clock' 0 'Deleted 1000 files …' '' sweep --ignore-clock
 
+# Unfinished uploads began (2025-12-29 10:00) by the server's clock, which says 11:00 now.
+curl -sf -X POST -o /dev/null "$R2_ENDPOINT/$B/outputs/unfinished?uploads"
+clock="uploads clock 0 seconds=$(($(date -d '2025-12-29 11:00' +%s) - $(date +%s)))"
+bad "$clock"
+t '--uploads: younger by the clock that dated them' 0 'Aborted 0 unfinished uploads older than 2h' '' r2 cleanup --uploads 2h --ignore-clock
+t '… older' 0 'Aborted 1 unfinished uploads older than 50m' '' r2 cleanup --uploads 50m --ignore-clock
+
 # Listings.
 put 'outputs/2998-[01-12]-[10-28]/k[1-5]'
 fill 1 'list page 0 keys=50'
