@@ -31,7 +31,7 @@ static const struct opt opts[] = {
 	{0, "before", "YYYY-MM-DD", "delete what is in date folders before that day", opt_date, &before, 0, 0},
 	{0, "prefix", "P", "below P; may be repeated; '' for the whole bucket [$R2_PREFIX, else outputs]", opt_list, &cleanup.prefixes, 0, 0},
 	{0, "by", "date|modified", "what says how old a file is: its date folder, or its own time [date]", opt_choice, &by_modified, 0, 0},
-	{0, "keep", "GLOB", "not what matches (whole key or base name); may be repeated", opt_patterns, &keep, 0, 0},
+	{0, "keep", "GLOB", "not what matches (whole key or base name; with a slash, a folder it is in, too); may be repeated", opt_patterns, &keep, 0, 0},
 	{'n', "dry-run", NULL, "only say what would go", opt_flag, &cleanup.dry_run, 0, 0},
 	{0, "max-delete", "N", "delete nothing at all if it were more than N files", opt_number, &max_delete, 0, 1000000000},
 	{0, "uploads", "[AGE]", "abort unfinished uploads older than AGE, but for those that can go on here [7d]", store_uploads, &age_ms, 1,

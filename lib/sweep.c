@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 #include "path.h"
 #include "sweep.h"
@@ -38,10 +39,24 @@ judge_time(const struct sweep *s, int64_t modified)
 	return modified <= 0 ? SWEEP_NO_DATE : modified < s->before_s ? SWEEP_OLD : SWEEP_YOUNG;
 }
 
+static int
+keeps_folder(const struct sweep *s, const char *folder)
+{
+	for (int i = 0; i < s->nkeep; i++)
+		if (strchr(s->keep[i], '/') && path_match_any(&s->keep[i], 1, folder, 0))
+			return 1;
+	return 0;
+}
+
 int
 sweep_keeps(const struct sweep *s, const char *key)
 {
-	return path_match_any(s->keep, s->nkeep, key, 0);
+	char folder[PATH_KEY_MAX + 1], *slash;
+	int keeps = path_match_any(s->keep, s->nkeep, key, 0);
+
+	for (snprintf(folder, sizeof folder, "%s", key); !keeps && (slash = strrchr(folder, '/')); keeps = keeps_folder(s, folder))
+		*slash = '\0';
+	return keeps;
 }
 
 static int

@@ -9,7 +9,7 @@ struct sweep {
 	char before[UTC_DATE_CAP];       /* the cutoff: what is of an earlier day goes, that day itself stays */
 	int by_modified;                 /* by each object's own time, not by date folders: */
 	int64_t before_s;                /* then the instant at which that day begins */
-	const char *const *keep;         /* patterns (path_match) of whole keys or base names */
+	const char *const *keep;         /* patterns (path_match_any) of keys; one with a slash in it also of the folders that a key is in */
 	int nkeep;
 };
 

@@ -60,6 +60,9 @@ ok '… today stays' s3_is "$P/out/$TODAY/t" x
 fill 2025-01-01/{a.keep,b,final/c,'[d]'} 2025-01-02/e
 t '--keep, several' 0 'Deleted 2 files …' '' sweep --days 30 --keep '*.keep' --keep '*/final/*' --keep '\[d\]'
 for k in a.keep final/c '[d]'; do ok "… $k stays" s3_is "$P/out/2025-01-01/$k" x; done
+fill 2025-01-01/final/sub/d 2025-01-02/final/e
+t '--keep, a folder' 0 'Deleted 1 files …' '' sweep --days 30 --keep '*.keep' --keep "$P/out/2025-01-01/final/" --keep '\[d\]'
+ok '… all below it stays' [ "$(s3_count "$P/out/2025-01-01/final/")" = 2 ]
 s3_put "$P/one/2025-01-01/x" x
 s3_put "$P/two/deep/2025-01-01/x" x
 t '--prefix, several' 0 'Deleted 2 files …' '' r2 cleanup --days 30 --prefix "$P/one" --prefix "$P/two/deep"

@@ -90,7 +90,10 @@ def goes(key, prefix, cutoff, keep=(), modified=None, zone=None):
     # Not clearly in that folder: a server could take it for a path.
     if any(part in (".", "..") for part in key.split("/")):
         return False
-    return not any(glob(g).fullmatch(text) for g in keep for text in (key, re.search(r"[^/]*/*$", key)[0]))
+    parts = key.split("/")
+    folders = ["/".join(parts[:n]) for n in range(1, len(parts))]
+    return not any(glob(g.rstrip("/")).fullmatch(text) for g in keep for whole in [key] + folders * ("/" in g)
+                   for text in (whole, re.search(r"[^/]*/*$", whole)[0]))
 
 
 # ---- keys near the edges
@@ -164,7 +167,7 @@ def pure(program):
                 prefix = rng.choice(["outputs", "outputs", "a/b", "", "with space"])
                 keys = near(prefix, cutoff)
                 for key in rng.sample(keys, 60):
-                    keep = rng.choice(["", "", "", "*.png", f"*/{cutoff.year}-*", "keep*", "x", "[!x]*"])
+                    keep = rng.choice(["", "", "", "*.png", f"*/{cutoff.year}-*", "keep*", "x", "[!x]*", "final/", "*/final", f"{cutoff.year}-*/"])
                     lines.append(f"{now} {days} d 1 {quote(prefix)} {quote(key)} {quote(keep)}")
                     wants.append((cutoff, goes(key, prefix, cutoff, [keep] if keep else [])))
                 begin = day_begins(cutoff, zone) if cutoff.year > 1970 else 0

@@ -126,6 +126,30 @@ test_keep(void)
 	check_int(sweep_judge(&s, "outputs/2025-12-01/x.keep", 1), SWEEP_YOUNG);
 }
 
+/* One pattern, and whether it keeps a key of a folder. */
+static void
+test_keep_folder(void)
+{
+	static const struct row { const char *keep, *key; int kept; } rows[] = {
+		{"out/2020-01-01/final/", "out/2020-01-01/final/a/b", 1}, {"out/2020-01-01/final", "out/2020-01-01/final/a", 1},
+		{"final/", "out/2020-01-01/final/a", 1}, {"final/", "out/2020-01-01/x/final/", 1}, {"*/final", "out/2020-01-01/final/a/b/c", 1},
+		{"/out/2020-01-01/f*", "out/2020-01-01/final/a", 1}, {"./out/2020-01-01/final//", "out/2020-01-01/final/a", 1},
+		{"f?nal/", "out/2020-01-01/final/a", 1}, {"out/", "out/2020-01-01/a", 1}, {"2020-01-*/", "out/2020-01-01/a", 1},
+		{"final/", "out/2020-01-01/final2/a", 0}, {"final/", "out/2020-01-01/Final/a", 0}, {"/final/", "out/2020-01-01/final/a", 0},
+		{"*/final", "out/2020-01-01/final.png", 0}, {"/out/2020-01-01/fin", "out/2020-01-01/final/a", 0},
+		/* Without a slash: keys and base names alone. */
+		{"final", "out/2020-01-01/final/a", 0}, {"final", "out/2020-01-01/final", 1}, {"out", "out/2020-01-01/a", 0},
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct sweep s = {.prefix = "out", .before = "2025-11-29", .keep = &rows[i].keep, .nkeep = 1};
+
+		check_int(sweep_judge(&s, rows[i].key, 1), rows[i].kept ? SWEEP_KEPT : SWEEP_OLD);
+		if (sweep_keeps(&s, rows[i].key) != rows[i].kept)
+			fprintf(stderr, "  %s, %s\n", rows[i].keep, rows[i].key);
+	}
+}
+
 static void
 test_cutoff(void)
 {
@@ -181,6 +205,7 @@ main(int argc, char **argv)
 	test_folders();
 	test_modified();
 	test_keep();
+	test_keep_folder();
 	test_cutoff();
 	test_begin();
 	return test_end();
