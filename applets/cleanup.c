@@ -69,9 +69,6 @@ check_options(int argc, char **argv, struct err *e)
 	if (argc)
 		return fail(e, ERR_USAGE, "%s: there are no operands: the prefix is given by --prefix, the bucket by --bucket",
 			enc_show(text, sizeof text, argv[0]));
-	for (int i = 0; i < keep.n; i++)
-		if (!*keep.v[i])
-			return fail(e, ERR_USAGE, "--keep: an empty pattern keeps nothing");
 	if (lifecycle >= 0)
 		return check_lifecycle(e);
 	if (ia_days)
