@@ -128,6 +128,9 @@ many_reply(struct s3 *s, struct s3_call *c, const struct http_reply *rp, struct 
 	m->again = NULL;
 	if (s3_read_xml(s, c, &x, e) < 0)
 		return -1;
+	/* What speaks of no key says that all are gone: so it has to be the answer to what was asked. */
+	if (!xml_root_begins(&x, "Delete"))
+		return fail(e, ERR_PROTO, "delete: the server's answer is of something else: check R2_ENDPOINT");
 	if (m->again)
 		memcpy(m->error.code, m->again, sizeof m->error.code);
 	/* Some keys are to be asked for again: those that are gone by now are no error the next time. */

@@ -454,6 +454,10 @@ test_delete_many(void)
 	/* Of another key, or cut off: nobody knows what is gone. Then none is tried one by one either. */
 	check_int(delete_once("<DeleteResult><Error><Key>front</Key><Code>AccessDenied</Code></Error></DeleteResult>", &e), -1);
 	check_int(e.kind, ERR_PROTO);
+	check_int(delete_once("<html><body/></html>", &e), -1);
+	check_int(e.kind, ERR_PROTO);
+	check_int(delete_once("<ListBucketResult><DeleteResult/></ListBucketResult>", &e), -1);
+	check_int(e.kind, ERR_PROTO);
 	check_int(delete_once("<DeleteResult><Error><Key>last</Key><Code>AccessDenied</Code></Error>", &e), -1);
 	check_int(e.kind, ERR_PROTO);
 	check_str(heard[1], "");
