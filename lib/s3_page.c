@@ -2,6 +2,7 @@
 #include <string.h>
 #include <stdio.h>
 #include "enc.h"
+#include "nfc.h"
 #include "path.h"
 #include "s3_page.h"
 #include "utc.h"
@@ -156,19 +157,39 @@ unreadable(struct err *e)
 	return fail(e, ERR_PROTO, "list: the server sent a key that cannot be read");
 }
 
+/* R2 takes names that are one in NFC for one, and lists each as it was written last: a key that begins with prefix in another spelling gets
+   the one that was asked for, by which R2 finds the same object. */
+static int
+respell(struct s3_page *pg, size_t *key, const char *prefix, struct err *e)
+{
+	const char *was = pg->text + *key;
+	size_t n = strlen(prefix), len = strlen(was), same = 1;
+	uint64_t h = nfc_hash(prefix, n);
+	char own[PATH_KEY_MAX + 1];
+
+	while (same < len && nfc_hash(was, same) != h)
+		same++;
+	if (nfc_hash(was, same) != h)
+		return fail(e, ERR_PROTO, "list: the server sent a key that is not below \"%.200s\"", prefix);
+	if ((len += n - same) >= sizeof own)
+		return unreadable(e);
+	snprintf(own, sizeof own, "%s%s", prefix, was + same);
+	return keep_text(pg, own, len, key, e);
+}
+
 int
 s3_page_decode(struct s3_page *pg, const char *prefix, struct err *e)
 {
 	size_t n = strlen(prefix);
 
 	for (size_t i = 0; i < pg->nrows; i++) {
-		const struct s3_page_row *r = &pg->rows[i];
+		struct s3_page_row *r = &pg->rows[i];
 		char *key = pg->text + r->key;
 
 		if (!*key || decode_key(pg, key) < 0)
 			return unreadable(e);
-		if (strncmp(key, prefix, n))
-			return fail(e, ERR_PROTO, "list: the server sent a key that is not below \"%.200s\"", prefix);
+		if (strncmp(key, prefix, n) && respell(pg, &r->key, prefix, e) < 0)
+			return -1;
 		/* Without its id an upload cannot be aborted: DELETE would mean the object. */
 		if (pg->uploads && !r->is_prefix && !pg->text[r->upload_id])
 			return fail(e, ERR_PROTO, "list: the server sent an upload without an id");

@@ -33,6 +33,6 @@ struct s3_page {
 int s3_page_clear(struct s3_page *pg, struct err *e);
 /* For struct xml, with .arg = the page. */
 int s3_page_element(void *arg, const char *path, const char *text, size_t len, struct err *e);
-/* Once the page is whole: keys as the bucket has them, each below prefix and no longer than PATH_KEY_MAX; uploads with their ids.
+/* Once the page is whole: keys as the bucket has them, but each begins with prefix as spelled there, and no longer than PATH_KEY_MAX; uploads with their ids.
    A key outside the prefix, or one cut short, would send a later step to the wrong object. */
 int s3_page_decode(struct s3_page *pg, const char *prefix, struct err *e);

@@ -163,6 +163,12 @@ for name in a b c 'd e' e$'\u0301' f; do r2 upload -q --key "$P/list/2020-01-01/
 t 'a listing of many pages, in the order of NFC' 0 "$(printf '%s\n' a b c 'd e' f e$'\u0301')" '' r2 ls -1 "$P/list/2020-01-01/"
 set_ page 1000
 t 'a delete of many' 0 'Deleted 6 files…' '' r2 cleanup --days 30 --prefix "$P/list"
+r2 upload -q --key "$P/e"$'\u0301'/2020-01-01/x one
+t 'a prefix in another spelling than the keys' 0 x '' r2 ls -1 "$P/"$'\u00e9'/2020-01-01/
+t '… get -r' 0 '' '…Complete: 1/1' r2 get -r "$P/"$'\u00e9'/ spelled
+ok '… the file' cmp one spelled/2020-01-01/x
+t '… cleanup' 0 'Deleted 1 files…' '' r2 cleanup --days 30 --prefix "$P/"$'\u00e9'
+is '… it is gone' "$(s3_count "$P/e"$'\u0301'/)" 0
 t 'a presigned URL' 0 one '' curl -s --cacert "$R2_CA_FILE" "$(r2 get --presign 60 "$P/clock")"
 
 # Its edge decodes what is stored with a Content-Encoding for whoever does not accept it, and compresses what is not for whoever does:

@@ -100,6 +100,35 @@ test_objects(void)
 	check_str(rows, "z\ne\xcc\x81\n");
 }
 
+#define LONG64 "0123456789012345678901234567890123456789012345678901234567890123"
+#define LONG512 LONG64 LONG64 LONG64 LONG64 LONG64 LONG64 LONG64 LONG64
+#define NFC "\xc3\xa9"      /* é */
+#define NFD "e\xcc\x81"
+
+/* What R2 lists in the spelling it was uploaded with is below the prefix in the one that was asked for. */
+static void
+test_spelling(void)
+{
+	char page[2048];
+
+	check_int(list(PAGES(OBJECTS(KEY("p/" NFC "/" NFD) KEY("p/" NFD "/a" NFD) FOLDER("p/" NFD "/b/"))), "p/" NFC "/", 0), 0);
+	check_str(rows, "/p/" NFC "/b/\np/" NFC "/" NFD "\np/" NFC "/a" NFD "\n");
+	check_int(list(PAGES(OBJECTS(KEY("p/" NFC) KEY("p/" NFC "/x"))), "p/" NFD, 0), 0);
+	check_str(rows, "p/" NFD "\np/" NFD "/x\n");
+	check_int(list(PAGES(OBJECTS("<EncodingType>url</EncodingType>" KEY("p/e%CC%81/%2B"))), "p/" NFC "/", 0), 0);
+	check_str(rows, "p/" NFC "/+\n");
+	check_int(list(PAGES(UPLOADS(UPLOAD("p/" NFD "/a", "id"))), "p/" NFC "/", 1), 0);
+	check_str(rows, "p/" NFC "/a id 1767002400\n");
+	check_int(list(PAGES(OBJECTS(KEY("p/e/a"))), "p/" NFC "/", 0), -1);
+	check(strstr(err.msg, "not below \"p/" NFC "/\"") != NULL);
+	check_int(list(PAGES(OBJECTS(KEY("p/" NFD))), "p/" NFC "/", 0), -1);
+	/* Not when it would be longer than a key. */
+	snprintf(page, sizeof page, OBJECTS(KEY("%s%.1021s")), NFC, LONG512 LONG512);
+	check_int(list(PAGES(page), NFD, 0), 0);
+	snprintf(page, sizeof page, OBJECTS(KEY("%s%.1022s")), NFC, LONG512 LONG512);
+	check_int(list(PAGES(page), NFD, 0), -1);
+}
+
 static void
 test_uploads(void)
 {
@@ -129,9 +158,6 @@ refused(const char *const *from, int uploads, int requests, const char *why)
 		n++;
 	check_int(n, requests);
 }
-
-#define LONG64 "0123456789012345678901234567890123456789012345678901234567890123"
-#define LONG512 LONG64 LONG64 LONG64 LONG64 LONG64 LONG64 LONG64 LONG64
 
 static void
 test_endless(void)
@@ -250,6 +276,7 @@ int
 main(void)
 {
 	test_objects();
+	test_spelling();
 	test_limits();
 	test_malformed();
 	test_uploads();
