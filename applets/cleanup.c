@@ -189,7 +189,7 @@ print_json(const struct cleanup *c)
 		json_number(&j, "saves_micro_usd", cost_storage(&c->found));
 	if (age)
 		json_number(&j, c->dry_run ? "would_abort" : "aborted", c->aborted);
-	json_number(&j, "failed", c->failed);
+	json_number(&j, "failed", c->failed + c->unlisted);
 	json_end(&j);
 }
 
@@ -246,7 +246,7 @@ sweep(struct client *c, struct err *e)
 			"versions are deleted too");
 	print_summary(&cleanup);
 	transfer_close(&cleanup.pool, c);
-	return rc < 0 ? -1 : cleanup.failed != 0;
+	return rc < 0 ? -1 : cleanup.failed || cleanup.unlisted;
 }
 
 static int

@@ -18,6 +18,7 @@ struct cleanup {
 	int counting;                    /* the pass before the deletes, for max_delete */
 	struct cost_use found;           /* what is old */
 	uint64_t deleted, deleted_bytes, failed, aborted;
+	uint64_t unlisted;               /* prefixes and folders whose listing failed: nobody knows what is there */
 	int markers;                     /* the bucket keeps versions */
 	int singly;                      /* the server has no DeleteObjects */
 	int breaking, broken;            /* requests fail as a whole, so that no more are sent: */
@@ -28,6 +29,10 @@ struct cleanup {
 
 /* -1 (ERR_LOCAL) when the server's clock is more than a day from ours: what is old by ours may be young. */
 int cleanup_clock(const struct cleanup *c, struct err *e);
+
+/* list q's prefix. What fails there and may do elsewhere is told and counted in unlisted: 0. -1, with the prefix named in *e: it would fail
+   everywhere, or this is the pass that counts, which has to see all. */
+int cleanup_list(struct cleanup *c, int (*list)(struct s3 *s, const struct s3_list *l, struct err *e), const struct s3_list *q, struct err *e);
 
 /* Delete what is old below every prefix; what remains has been reported and counted. -1 with *e: it was not gone through to its end. */
 int cleanup_files(struct cleanup *c, struct err *e);

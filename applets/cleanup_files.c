@@ -44,6 +44,31 @@ cleanup_clock(const struct cleanup *c, struct err *e)
 		"the server's is wrong", (long long)off / 3600, ahead < 0 ? "ahead of" : "behind");
 }
 
+/* Wrong keys or a lost network would fail everywhere. */
+static int
+of_one_prefix(const struct err *e)
+{
+	return e->kind == ERR_PROTO || (e->kind == ERR_HTTP && (e->status >= 500 || !strcmp(e->code, "AccessDenied")));
+}
+
+int
+cleanup_list(struct cleanup *c, int (*list)(struct s3 *s, const struct s3_list *l, struct err *e), const struct s3_list *q, struct err *e)
+{
+	char text[ENC_SHOW_CAP];
+
+	/* ERR_LOCAL is no listing's: the clock, --max-delete, or a folder's that has been named. */
+	if (list(&c->client->s3, q, e) == 0)
+		return 0;
+	if (e->kind == ERR_LOCAL || e->kind == ERR_STOPPED)
+		return -1;
+	enc_show(text, sizeof text, *q->prefix ? q->prefix : "the whole bucket");
+	if (c->counting || !of_one_prefix(e))
+		return fail(e, ERR_LOCAL, "Not listed: %s: %s", text, e->msg);
+	log_r2(LOG_ERROR, "Not listed: %s: %s", text, e->msg);
+	c->unlisted++;
+	return 0;
+}
+
 static void
 print_json(const char *key, uint64_t size, int64_t modified, const char *status)
 {
@@ -249,7 +274,7 @@ folder(void *arg, const struct s3_entry *x, struct err *e)
 	/* Listings are in order: behind the cutoff nothing is old. */
 	if (stopped(c) || !name || strcmp(name, c->sweep.before) >= 0)
 		return 1;
-	return x->is_prefix && sweep_old_folder(&c->sweep, name) ? s3_list(&c->client->s3, &q, e) : 0;
+	return x->is_prefix && sweep_old_folder(&c->sweep, name) ? cleanup_list(c, s3_list, &q, e) : 0;
 }
 
 /* Only what can be old is listed: folders first, then what is in the old ones. By modified it can be anywhere. */
@@ -267,7 +292,7 @@ pass(struct cleanup *c, struct err *e)
 	for (int i = 0; i < c->prefixes.n && !stopped(c); i++) {
 		c->sweep.prefix = c->prefixes.v[i];
 		snprintf(prefix, sizeof prefix, "%s%s", c->sweep.prefix, *c->sweep.prefix ? "/" : "");
-		if (s3_list(&c->client->s3, &q, e) < 0)
+		if (cleanup_list(c, s3_list, &q, e) < 0)
 			return -1;
 	}
 	return 0;

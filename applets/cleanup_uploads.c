@@ -160,7 +160,7 @@ cleanup_uploads(struct cleanup *c, struct err *e)
 	for (int i = 0; i < c->prefixes.n; i++) {
 		c->sweep.prefix = c->prefixes.v[i];
 		snprintf(prefix, sizeof prefix, "%s%s", c->sweep.prefix, *c->sweep.prefix ? "/" : "");
-		if (s3_list_uploads(&c->client->s3, &q, e) < 0)
+		if (cleanup_list(c, s3_list_uploads, &q, e) < 0)
 			return -1;
 	}
 	return 0;

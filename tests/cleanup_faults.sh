@@ -109,14 +109,36 @@ fill 1 'list body text=<ListBucketResult><IsTruncated>false</IsTruncated></ListB
 t '… and holds when more come meanwhile' 1 'Deleted 0 files …' '…more have come since they were counted: stopped at --max-delete 5' sweep --max-delete 5
 is '… so that all are there' "$(there)" $((12 * 19 * 5 + 1003))
 fill 1 'list body text=<ListBucketResult><IsTruncated>true</IsTruncated><Contents><Key>outputs/2025-01-01/a</Key></Contents></ListBucketResult>'
-t 'more, but no token' 1 'Deleted 0 files …' '…ERROR - list: …' sweep
+t 'more, but no token' 1 'Deleted 0 files …' '…ERROR - Not listed: outputs/: list: …' sweep
 bad 'list body 0 text=<ListBucketResult><Contents><Key>elsewhere/2025-01-01/a</Key></Contents></ListBucketResult>'
-t 'keys that are not below the prefix' 1 'Deleted 0 files …' '…ERROR - list: …' sweep
+t 'keys that are not below the prefix' 1 'Deleted 0 files …' '…ERROR - Not listed: outputs/: list: …' sweep
 bad 'list body 0 text=<ListBucketResult><Contents><Key>outputs/a</Key></Contents></ListBucketResult>'
 t '--by modified, but the server says no time' 0 'Deleted 0 files …' '' sweep --by modified
 bad 'list cut 0 bytes=300'
 t 'listings that are cut off' 1 'Deleted 0 files …' '…ERROR - …' sweep --retries 2 --timeout 1
 is '… and all are there' "$(there)" $((12 * 19 * 5 + 1003))
+
+# What cannot be listed is named, and the others go on; not where nobody could know how many go, nor where all fail.
+bad; sweep -q
+young=$(there)
+fill 2 'list status code=403 s3=AccessDenied'
+t 'a prefix that cannot be listed' 1 'Deleted 2000 files …' '[R2] TS - ERROR - Not listed: other/: AccessDenied: as told …' sweep --prefix other --prefix outputs
+folder=('list wait seconds=0' 'list status code=500')
+fill 2 "${folder[@]}"
+t 'a folder that cannot be listed, with --max-delete' 1 'Deleted 0 files …' '[R2] TS - ERROR - Not listed: outputs/2025-01-01/: InternalError: as told …' \
+	sweep --retries 1 --max-delete 9999
+is '… nothing is deleted' "$(there)" $((young + 2000))
+bad "${folder[@]}"
+t '… without' 1 'Deleted 1000 files …' '…Not listed: outputs/2025-01-01/: …' sweep --retries 1
+bad "${folder[@]}"
+t '… as JSON' 1 '…"deleted":0,"bytes":0,"failed":1}' … sweep --retries 1 --json
+is '… the folder stays' "$(there)" $((young + 1000))
+bad 'list status 0 code=403 s3=SignatureDoesNotMatch'
+t 'wrong keys are told once' 1 'Deleted 0 files …' '[R2] TS - ERROR - Not listed: a/: SignatureDoesNotMatch: as told …' sweep --prefix a --prefix b --prefix c
+is '… and asked with once' "$(requests list)" 1
+bad 'uploads status code=403 s3=AccessDenied'
+t '--uploads goes on, too' 1 'Aborted 0 unfinished uploads …' '…Not listed: a/: AccessDenied…' r2 cleanup --uploads --prefix a --prefix b
+is '… to the next prefix' "$(requests uploads)" 2
 
 # Cut off in the middle: SIGINT lets end what is under way; kill -9 nothing; the next run finishes.
 bad; sweep -q
