@@ -231,13 +231,13 @@ report(const struct s3 *s, const struct s3_call *c, struct s3_attempt *a, const 
 }
 
 /* A store that has answered before and cannot be reached now is an outage, not a mistake in the configuration: it is waited out
-   as long as a stalled connection would be. */
+   as long as a stalled connection would be; not where one attempt is all that was wanted. */
 static int
 wait_out(const struct s3_store *st, const struct err *e, int64_t since_ms)
 {
 	int lost = e->kind == ERR_NET || e->kind == ERR_CONNECT || e->kind == ERR_NAME;
 
-	if (!lost || !__atomic_load_n(&st->answered, __ATOMIC_RELAXED) || clock_ms() - since_ms >= st->cfg->timeout_ms)
+	if (!lost || st->cfg->retries == 1 || !__atomic_load_n(&st->answered, __ATOMIC_RELAXED) || clock_ms() - since_ms >= st->cfg->timeout_ms)
 		return -1;
 	return OUTAGE_LOOK_MS / 2 + (int)(random32() % OUTAGE_LOOK_MS);
 }

@@ -341,6 +341,53 @@ test_retry_after(void)
 	}
 }
 
+/* One answer, then nobody is there any more. */
+static void
+play_outage(struct scene *s)
+{
+	int fd = hear(s);
+
+	shutdown(s->listener, SHUT_RDWR);
+	if (read_request(s, fd))
+		say(fd, answers[0]);
+	hang_up(fd);
+}
+
+static int pauses;
+
+static int
+stop_at_pause(void *arg, int ms)
+{
+	(void)arg, (void)ms;
+	pauses++;
+	return 1;
+}
+
+static int
+list_in_outage(struct s3 *s, struct err *e)
+{
+	s->store->pause = stop_at_pause;
+	return list_all(s, e);
+}
+
+/* What answered before is waited for, unless one attempt is all there shall be. */
+static void
+test_outage(void)
+{
+	struct err e;
+
+	answer(answers[0], "200 OK", 0, "Connection: close\r\n",
+		"<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken></ListBucketResult>");
+	check_int(ask(play_outage, list_in_outage, &e), -1);
+	check_int(e.kind, ERR_CONNECT);
+	check_int(pauses, 0);
+	tries = 2;
+	check_int(ask(play_outage, list_in_outage, &e), -1);
+	check_int(e.kind, ERR_STOPPED);
+	check_int(pauses, 1);
+	tries = 1;
+}
+
 static int
 delete_one(struct s3 *s, struct err *e)
 {
@@ -627,6 +674,7 @@ main(void)
 	test_repeated_secrets();
 	test_delete_many();
 	test_clock();
+	test_outage();
 	test_retry_after();
 	test_parts_etag();
 	test_etag_that_is_no_md5();
