@@ -5,10 +5,16 @@
 #include "utc.h"
 
 void
+json_begin_in(struct json *j, char *room, size_t size)
+{
+	j->b = (struct buf){room, 0, size, 0};
+	buf_char(&j->b, '{');
+}
+
+void
 json_begin(struct json *j)
 {
-	j->b = (struct buf){j->text, 0, sizeof j->text, 0};
-	buf_char(&j->b, '{');
+	json_begin_in(j, j->text, sizeof j->text);
 }
 
 static void
@@ -55,7 +61,7 @@ const char *
 json_text(struct json *j)
 {
 	buf_str(&j->b, "}\n");
-	return j->text;
+	return j->b.p;
 }
 
 void

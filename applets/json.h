@@ -9,6 +9,7 @@ struct json {
 };
 
 void json_begin(struct json *j);
+void json_begin_in(struct json *j, char *room, size_t size);   /* for a line that is longer than text */
 void json_string(struct json *j, const char *name, const char *value);
 void json_number(struct json *j, const char *name, uint64_t value);
 void json_seconds(struct json *j, const char *name, long ms);

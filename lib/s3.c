@@ -56,24 +56,11 @@ s3_close(struct s3 *s)
 		http_close(&s->http);
 }
 
-/* "name: value" lines of what the user gave as metadata. */
-static void
-keep_meta(struct s3_object_info *o, const struct http_reply *rp)
-{
-	struct buf b = BUF(o->meta);
-
-	o->nmeta = 0;
-	for (size_t i = 0; i < rp->nfields; i++)
-		if (!strncmp(rp->fields[i].name, "x-amz-meta-", 11)) {
-			buf_fmt(&b, "%s: %s\n", rp->fields[i].name + 11, rp->fields[i].value);
-			o->nmeta++;
-		}
-}
-
 void
 s3_describe(struct s3_object_info *o, const struct http_reply *rp)
 {
 	const char *type = http_field(rp, "content-type"), *modified = http_field(rp, "last-modified");
+	const char *tag = http_field(rp, "x-amz-meta-" S3_TAG);
 
 	o->size = rp->length < 0 ? 0 : (uint64_t)rp->length;
 	o->modified = 0;
@@ -84,24 +71,41 @@ s3_describe(struct s3_object_info *o, const struct http_reply *rp)
 	o->opaque = http_field(rp, "x-amz-server-side-encryption-customer-algorithm") ||
 		http_field(rp, "x-amz-server-side-encryption-aws-kms-key-id");
 	snprintf(o->content_type, sizeof o->content_type, "%s", type ? type : "");
-	keep_meta(o, rp);
+	snprintf(o->tag, sizeof o->tag, "%s", tag ? tag : "");
 }
+
+struct head {
+	struct s3_object_info *o;
+	struct buf *meta;          /* or NULL */
+};
 
 static int
 head_reply(struct s3 *s, struct s3_call *c, const struct http_reply *rp, struct err *e)
 {
+	struct head *h = c->arg;
+
 	(void)s;
 	if (rp->length < 0)
 		return fail(e, ERR_PROTO, "HEAD: the server did not say how large the object is");
-	s3_describe(c->arg, rp);
+	s3_describe(h->o, rp);
+	for (size_t i = 0; i < rp->nfields && h->meta; i++)
+		if (!strncmp(rp->fields[i].name, "x-amz-meta-", 11))
+			buf_fmt(h->meta, "%s: %s\n", rp->fields[i].name, rp->fields[i].value);
 	return 0;
+}
+
+int
+s3_head_meta(struct s3 *s, const char *key, struct s3_object_info *o, struct buf *meta, struct err *e)
+{
+	struct head h = {o, meta};
+	struct s3_call c = {.method = "HEAD", .key = key, .coded = &o->coded, .reply = head_reply, .arg = &h};
+
+	o->coded = 0;
+	return s3_call(s, &c, e);
 }
 
 int
 s3_head(struct s3 *s, const char *key, struct s3_object_info *o, struct err *e)
 {
-	struct s3_call c = {.method = "HEAD", .key = key, .coded = &o->coded, .reply = head_reply, .arg = o};
-
-	o->coded = 0;
-	return s3_call(s, &c, e);
+	return s3_head_meta(s, key, o, NULL, e);
 }

@@ -77,8 +77,7 @@ struct s3_object_info {
 	int opaque;                    /* encrypted with a key of the client's or of KMS: the ETag is no MD5, whatever it looks like */
 	int coded;                     /* see struct s3_get */
 	char content_type[128];
-	int nmeta;                     /* x-amz-meta-* fields, in meta as "name: value\n" lines */
-	char meta[2048];
+	char tag[32];                  /* see struct s3_put; "" when there is none */
 };
 
 struct s3_put {
@@ -92,7 +91,7 @@ struct s3_put {
 	const char *content_type, *cache_control, *storage_class;   /* NULL: not sent (R2 refuses empty ones) */
 	const struct pair *meta;       /* x-amz-meta-NAME fields, names without that prefix */
 	size_t nmeta;
-	const char *tag;               /* says whose object it is, in metadata of this name; or NULL: */
+	const char *tag;               /* at most 31 bytes that say whose object it is, in metadata of this name; or NULL: */
 #define S3_TAG "r2-sync"
 	int if_absent;                 /* If-None-Match: * */
 	const char *if_match;          /* store it only in place of the object with this ETag (without quotes), or NULL */
@@ -175,6 +174,8 @@ int s3_presign(const struct config *cfg, const char *key, unsigned seconds, int6
 
 /* HeadObject: 0; -1 with ERR_HTTP and status 404 when there is none (code "NoSuchKey" even though HEAD has no body). */
 int s3_head(struct s3 *s, const char *key, struct s3_object_info *o, struct err *e);
+/* The same, and "x-amz-meta-NAME: value\n" for each field of metadata. HTTP_BLOCK_MAX + HTTP_FIELDS_MAX bytes have room for all there can be. */
+int s3_head_meta(struct s3 *s, const char *key, struct s3_object_info *o, struct buf *meta, struct err *e);
 
 /* 1 when o has the size and the ETag that body would have, plain or in parts of part_size; 0 when not, or when the ETag is no MD5;
    -1 when body cannot be read. */

@@ -43,20 +43,6 @@ put(struct upload *u, struct s3 *s, struct err *e)
 	return rc;
 }
 
-/* The metadata says that whoever sent u with this tag has stored it: its ETag may be of a run that was killed before it could note it. */
-static int
-is_tagged(const struct s3_object_info *o, const char *tag)
-{
-	char line[80];
-	const char *at;
-
-	if (!tag)
-		return 0;
-	snprintf(line, sizeof line, S3_TAG ": %s\n", tag);
-	at = strstr(o->meta, line);
-	return at && (at == o->meta || at[-1] == '\n');
-}
-
 /* What is at the key. 2: the object that is ours to replace; 1: this very content; 0: another; -1: nothing (404), or a token
    that may not look (403), or an error. */
 static int
@@ -67,7 +53,8 @@ look(struct upload *u, struct s3 *s, struct err *e)
 
 	if (s3_head(s, u->r.key, &o, e) < 0)
 		return -1;
-	ours = (*u->own && !strcmp(o.etag, u->own)) || is_tagged(&o, u->tag);
+	/* A tag may be of a run that was killed before it could note the ETag. */
+	ours = (*u->own && !strcmp(o.etag, u->own)) || (u->tag && !strcmp(o.tag, u->tag));
 	if (ours)
 		memcpy(u->own, o.etag, sizeof u->own);
 	/* A file that was only touched, or whose file system numbers its files anew, is not sent again. */

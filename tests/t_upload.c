@@ -112,8 +112,7 @@ fake_head(struct s3 *s, const char *key, struct s3_object_info *o, struct err *e
 		return refuse(e, 404);
 	memcpy(o->etag, x->etag, sizeof o->etag);
 	o->size = x->size;
-	if (*x->tag)
-		snprintf(o->meta, sizeof o->meta, "a: b\n" S3_TAG ": %s\n", x->tag);
+	memcpy(o->tag, x->tag, sizeof o->tag);
 	once(&after_head);
 	return 0;
 }
