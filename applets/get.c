@@ -185,12 +185,17 @@ get_object(const char *key, const char *dest, struct err *e)
 
 /* Nothing but the object's bytes, so no "Complete". */
 static int
-get_bytes(const char *key, int fd, struct err *e)
+get_bytes(const char *key, const char *dest, int fd, struct err *e)
 {
-	int rc = fd < 0 ? fail_errno(e, "DEST cannot be written") : get_stream(&gets, key, fd);
+	char text[ENC_SHOW_CAP];
+	int rc;
 
+	enc_show(text, sizeof text, dest);
+	if (fd < 0)
+		return fail_errno(e, "%s cannot be written", text);
+	rc = get_stream(&gets, key, strcmp(dest, "-") ? dest : "standard output", fd);
 	if (fd > STDERR_FILENO && close(fd) < 0 && rc == 0)
-		rc = fail_errno(e, "DEST");
+		rc = fail_errno(e, "%s", text);
 	return rc;
 }
 
@@ -234,7 +239,7 @@ get(struct client *c, const char *key, const char *dest, struct err *e)
 	if (dest && check_link(dest, e) < 0)
 		return -1;
 	if (dest && takes_stream(dest, &fd))
-		return tree ? fail(e, ERR_USAGE, "%s takes one object: give a directory", dest) : get_bytes(key, fd, e);
+		return tree ? fail(e, ERR_USAGE, "%s takes one object: give a directory", dest) : get_bytes(key, dest, fd, e);
 	rc = tree ? get_tree(key, dest, e) : get_object(key, dest, e);
 	if (gets.files)
 		log_r2(LOG_INFO, "Complete: %lu/%lu", gets.done, gets.files);

@@ -277,15 +277,18 @@ stream_started(const struct download_stream *d)
 }
 
 int
-get_stream(struct get_run *run, const char *key, int fd)
+get_stream(struct get_run *run, const char *key, const char *dest, int fd)
 {
-	struct download_stream d = {.key = key, .fd = fd, .started = stream_started};
-	struct outcome o = {.key = key, .file = "-", .status = "downloaded", .object = &d.object};
+	char text[ENC_SHOW_CAP];
+	struct download_stream d = {.key = key, .fd = fd, .dest = enc_show(text, sizeof text, dest), .started = stream_started};
+	struct outcome o = {.key = key, .file = dest, .status = "downloaded", .object = &d.object};
 	int64_t start_ms = clock_ms();
 	struct err e;
 
 	if (download_stream(&run->client->s3, &run->pool, &d, &e) < 0) {
-		log_r2(LOG_ERROR, "Download failed: %s: %s", key, e.msg);
+		/* A reader that left early (r2 get KEY - | head) is no error worth a message. */
+		if (!d.unread || fd != STDOUT_FILENO)
+			log_r2(LOG_ERROR, "Download failed: %s: %s", key, e.msg);
 		o.status = "failed";
 		o.e = &e;
 	} else {

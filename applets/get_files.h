@@ -21,5 +21,5 @@ int get_one(struct get_run *run, const char *key, const char *rel, struct err *e
    the list could not be read to its end, or there cannot be that directory. */
 int get_list(struct get_run *run, const char *prefix, const char *pattern, struct err *e);
 
-/* The object in order to fd. 0; 1: failed and reported. */
-int get_stream(struct get_run *run, const char *key, int fd);
+/* The object in order to fd, which messages call dest. 0; 1: failed and reported. */
+int get_stream(struct get_run *run, const char *key, const char *dest, int fd);

@@ -46,15 +46,17 @@ struct download {
    ".NAME.r2-XXXXXXXX" beside it, and the next download of the same object to the same name goes on from there. */
 void download_submit(struct pool *p, const struct download_options *o, struct download *d);
 
-/* The object in order to fd (standard output), verified at the end: -1 with ERR_CORRUPT then, although the bytes are out. A large one is
+/* The object in order to fd, verified at the end: -1 with ERR_CORRUPT then, although the bytes are out. A large one is
    fetched by the pool's workers, a few MiB ahead of what is written; s is the caller's own connection. Not from within a job. */
 struct download_stream {
 	const char *key;
 	int fd;
+	const char *dest;              /* what fd is, for messages */
 	void (*started)(const struct download_stream *d);   /* object is filled in; may be NULL */
 	/* Out: */
 	struct s3_object_info object;
 	int attempts;
+	int unread;                    /* it failed as nobody reads fd any more */
 	enum download_proof proof;
 };
 int download_stream(struct s3 *s, struct pool *pool, struct download_stream *d, struct err *e);

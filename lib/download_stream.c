@@ -12,7 +12,7 @@ enum {
 
 struct stream {
 	const struct s3_store *store;
-	int fd;
+	struct download_stream *d;
 	unsigned nsums;
 	struct download_sum sums[SUMS_MAX];
 };
@@ -30,11 +30,13 @@ pass_on(void *arg, const void *p, size_t n, struct err *e)
 		/* Whoever reads may be in no hurry: a signal to stop has interrupted the write. */
 		if (__atomic_load_n(&x->store->stop, __ATOMIC_RELAXED))
 			return fail(e, ERR_STOPPED, "stopped");
-		put = write(x->fd, q, n);
+		put = write(x->d->fd, q, n);
 		if (put < 0 && errno == EINTR)
 			put = 0;
-		if (put < 0)
-			return fail_errno(e, "write to standard output");
+		if (put < 0) {
+			x->d->unread = errno == EPIPE;
+			return fail_errno(e, "write to %s", x->d->dest);
+		}
 	}
 	return 0;
 }
@@ -200,7 +202,7 @@ get_ahead(struct pool *pool, struct download_stream *d, struct stream *out, stru
 int
 download_stream(struct s3 *s, struct pool *pool, struct download_stream *d, struct err *e)
 {
-	struct stream x = {.store = s->store, .fd = d->fd};
+	struct stream x = {.store = s->store, .d = d};
 	struct s3_get g = {.key = d->key, .data = pass_on, .arg = &x, .attempts = &d->attempts};
 	struct download_kind k;
 	int rc;

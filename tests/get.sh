@@ -190,6 +190,15 @@ t "* crosses slashes" 0 '' "…Complete: 3/3" got "$P/t/*.png" pat
 ok "… with directories" cmp 'pat/sub/e f.png' 'tree/sub/e f.png'
 t "? and []" 0 '' "…Complete: 2/2" got "$P/t/[ab].???" pat2
 t "a pattern of nothing" 1 '' "…no key matches $P/t/*.gif" got "$P/t/*.gif" pat
+t "a device that is full is named" 1 '' "…Download failed: $P/small.bin: write to /dev/full: No space left on device…" got "$P/small.bin" /dev/full
+t "… in JSON" 1 '{…"file":"/dev/full","status":"failed",…}' … got --json "$P/small.bin" /dev/full
+t "… standard output" 1 '' "…: write to standard output: No space left on device…" eval 'got "$P/small.bin" - >/dev/full'
+mkfifo reader
+head -c 1 reader >/dev/null &
+t "a reader of DEST that leaves" 1 '' "…: write to reader: Broken pipe" env --ignore-signal=PIPE "$R2" get "$P/big.bin" reader
+wait $!
+unheard() { env --ignore-signal=PIPE "$R2" get "$P/big.bin" - | head -c 1 >/dev/null; return "${PIPESTATUS[0]}"; }
+t "… of standard output is no message" 1 '' '' unheard
 t "a pattern to standard output" 2 '' "…one object…" got "$P/t/*" -
 s3_put "$P/lit/x[1]*.txt" hello.txt
 s3_put "$P/lit/x1.txt" small.bin
