@@ -109,7 +109,7 @@ many_element(void *arg, const char *path, const char *text, size_t len, struct e
 	}
 	if (!strcmp(path, "Error/Key") && len < sizeof m->key)
 		memcpy(m->key, text, len + 1);
-	if (!strcmp(path, "Deleted/DeleteMarker") && !strcmp(text, "true"))
+	if (!strcmp(path, "Deleted/DeleteMarker") && xml_is_true(text))
 		m->d->marker = 1;
 	return strncmp(path, "Error/", 6) ? 0 : s3_error_element(&m->error, path + 6, text, len, e);
 }

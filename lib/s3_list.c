@@ -17,12 +17,15 @@ static int
 page_reply(struct s3 *s, struct s3_call *c, const struct http_reply *rp, struct err *e)
 {
 	struct xml x = {.element = s3_page_element, .arg = c->arg};
+	const struct s3_page *pg = c->arg;
 
 	(void)rp;
 	if (s3_page_clear(c->arg, e) < 0 || s3_read_xml(s, c, &x, e) < 0)
 		return -1;
-	/* A web page is no empty bucket. */
-	return strncmp(x.path, "List", 4) ? fail(e, ERR_PROTO, "list: the server's answer is no listing: check R2_ENDPOINT") : 0;
+	/* A web page is no empty bucket, nor is a listing of something else. */
+	if (!xml_root_begins(&x, pg->uploads ? "ListMultipartUploadsResult" : "ListBucketResult"))
+		return fail(e, ERR_PROTO, "list: the server's answer is no listing: check R2_ENDPOINT");
+	return 0;
 }
 
 /* Empty parameters are left out: R2 answers 501 to what it does not expect. */

@@ -405,3 +405,10 @@ xml_root_begins(const struct xml *x, const char *name)
 	root = *root == ':' ? root + 1 : x->path;
 	return !strncmp(root, name, strlen(name));
 }
+
+int
+xml_is_true(const char *text)
+{
+	text = xml_skip_space(text);
+	return *text == '1' || !strncasecmp(text, "true", 4);
+}

@@ -144,6 +144,27 @@ test_uploads(void)
 	check_str(asked, "/runpod?uploads=\n/runpod?key-marker=k&uploads=\n");
 }
 
+/* Namespaces' prefixes, and how a boolean may be written. */
+static void
+test_forms(void)
+{
+	static const char *const yes[] = {"true", "1", "True", "TRUE", " true", "\n true\n"}, *const no[] = {"false", "0", "", "False", " "};
+	char page[512];
+
+	check_int(list(PAGES("<s3:ListBucketResult xmlns:s3='urn:x'><s3:Contents><s3:Key>p/a</s3:Key></s3:Contents></s3:ListBucketResult>"), "p/", 0), 0);
+	check_str(rows, "p/a\n");
+	for (size_t i = 0; i < sizeof yes / sizeof *yes; i++) {
+		snprintf(page, sizeof page, OBJECTS("<IsTruncated>%s</IsTruncated><NextContinuationToken>t</NextContinuationToken>" KEY("p/a")), yes[i]);
+		check_int(list(PAGES(page, OBJECTS(KEY("p/b"))), "p/", 0), 0);
+		check_str(rows, "p/a\np/b\n");
+	}
+	for (size_t i = 0; i < sizeof no / sizeof *no; i++) {
+		snprintf(page, sizeof page, OBJECTS("<IsTruncated>%s</IsTruncated><NextContinuationToken>t</NextContinuationToken>" KEY("p/a")), no[i]);
+		check_int(list(PAGES(page, OBJECTS(KEY("p/b"))), "p/", 0), 0);
+		check_str(rows, "p/a\n");
+	}
+}
+
 static void
 refused(const char *const *from, int uploads, int requests, const char *why)
 {
@@ -217,6 +238,10 @@ test_from_elsewhere(void)
 	refused(PAGES(UPLOADS(UPLOAD("p/a", ""))), 1, 1, "without an id");
 	refused(PAGES(UPLOADS(UPLOAD("p/a", LONG512 LONG512))), 1, 1, "without an id");
 	refused(PAGES(UPLOADS("<EncodingType>url</EncodingType>" MORE_UPLOADS("p/%0", "i") UPLOAD("p/a", "i"))), 1, 1, "cannot be read");
+	refused(PAGES("<ListVersionsResult/>"), 0, 1, "is no listing");
+	refused(PAGES("<html/>"), 0, 1, "is no listing");
+	refused(PAGES(UPLOADS("")), 0, 1, "is no listing");
+	refused(PAGES(OBJECTS("")), 1, 1, "is no listing");
 	/* Rows of the other kind are no rows. */
 	check_int(list(PAGES(OBJECTS(UPLOAD("p/a", "i"))), "p/", 0), 0);
 	check_str(rows, "");
@@ -277,6 +302,7 @@ main(void)
 {
 	test_objects();
 	test_spelling();
+	test_forms();
 	test_limits();
 	test_malformed();
 	test_uploads();
