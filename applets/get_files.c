@@ -210,7 +210,8 @@ is_missing(struct get_run *run, const char *key, const char *rel)
 {
 	struct s3_object_info none = {0};
 	struct err why;
-	struct outcome o = {.key = key, .file = rel, .status = "failed", .object = &none, .e = &why};
+	char path[PATH_MAX + 512];
+	struct outcome o = {.key = key, .file = shown_path(path, run, rel), .status = "failed", .object = &none, .e = &why};
 
 	if (access(run->dir, F_OK) == 0 && !strchr(rel, '/'))
 		return 0;
