@@ -174,6 +174,24 @@ refuse(const struct parser *p, int answer, char **argv, struct err *e)
 	return unknown_long(p, word, e);
 }
 
+/* The one flag that word, behind "--", can mean under whatever name: to getopt_long two names are ambiguous. */
+static const struct opt *
+one_flag(const struct parser *p, const char *word)
+{
+	const struct opt *found = NULL;
+
+	for (int i = 0; i < p->n; i++) {
+		const struct opt *o = p->rows[i];
+
+		if (!o->name || strncmp(o->name, word, strlen(word)))
+			continue;
+		if (o->arg || (found && (o->store != found->store || o->dest != found->dest)))
+			return NULL;
+		found = o;
+	}
+	return found;
+}
+
 int
 opt_parse(const struct opt *const *tables, int argc, char **argv, struct err *e)
 {
@@ -188,6 +206,8 @@ opt_parse(const struct opt *const *tables, int argc, char **argv, struct err *e)
 	while ((c = getopt_long(argc, argv, p.letters, p.longs, NULL)) != -1) {
 		const struct opt *o = c == '?' || c == ':' ? NULL : row(&p, c);
 
+		if (c == '?' && !optopt)
+			o = one_flag(&p, argv[optind - 1] + 2);
 		if (!o)
 			return refuse(&p, c, argv, e);
 		if (o->store(o, optarg, e) < 0)

@@ -38,7 +38,13 @@ static const struct opt own[] = {
 	{0, "date", "DATE", "the date folder [today]", opt_date, &date, 0, 0},
 	{0},
 };
-static const struct opt *const tables[] = {own, common, NULL};
+static const struct opt alike[] = {
+	{0, "one-name", NULL, "as -1", opt_flag, &one, 0, 0},
+	{0, "one-names", NULL, "the same", opt_flag, &one, 0, 0},
+	{0, "oneself", NULL, "another", opt_flag, &quiet, 0, 0},
+	{0},
+};
+static const struct opt *const tables[] = {own, common, alike, NULL};
 
 enum { ARGS_MAX = 100 };
 static char *args[ARGS_MAX + 1], program[] = "x", nothing[] = "";
@@ -100,6 +106,8 @@ test_forms(void)
 	check_int(recursive, 1);
 	check_int(parse("--b=x"), 2);
 	check_str(bucket, "x");
+	check_int(parse("a --one- b"), 2);   /* either is the same */
+	check_int(one, 1);
 	check_int(parse("-"), 1);
 	check_str(args[1], "-");
 }
@@ -142,6 +150,8 @@ test_unknown(void)
 	refused("-\xc3\xa9", "unknown option -\\xc3: --help lists them");
 	refused("--i x", "--i is ambiguous: --include, --if-exists");
 	refused("a --i=x b", "--i is ambiguous: --include, --if-exists");
+	refused("--one", "--one is ambiguous: --one-name, --one-names, --oneself");
+	refused("--one-=x", "--one- is ambiguous: --one-name, --one-names");
 }
 
 static void
