@@ -61,7 +61,7 @@ storage-ia     $0.0100  100 bytes: 1 GB-month, 0 free, $0.0100 each
 class-a        $0.0000  40 requests…
 class-a-ia     $9.0000  4 requests that stored it: 1 million, 0 free, $9.0000 each
 total          $9.0100 …' '' r2 ls --cost kinds/
-t "--price" 0 '…storage        $3.0000 …: 3 GB-month, 0 free, $1.0000 each
+t "--price" 0 '…storage        $3.0000 …: 3 GB-month, 0.5 free, $1.0000 each
 …total         $13.0100  s3 $2.3283 …' '' r2 ls --cost --price storage=1 --price free-storage=0.5 --price s3.storage=1 --price class-a-ia=10 \
 	--price s3.storage-ia=0 --price s3.class-a=0 kinds/
 t "--cost --json: a line for each store" 0 '{"store":"r2","storage_bytes":55000000000,"storage_micro_usd":675000,…"total_micro_usd":675000,…}
