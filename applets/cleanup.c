@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include "applet.h"
@@ -26,10 +27,22 @@ store_uploads(const struct opt *o, const char *val, struct err *e)
 	return opt_age(o, age, e);
 }
 
+/* As R2_PREFIX, ls and get take it. "/" is no way to write '', which is all. */
+static int
+store_prefix(const struct opt *o, const char *val, struct err *e)
+{
+	size_t n = strlen(val);
+
+	while (n > 1 && val[n - 1] == '/')
+		n--;
+	val = strndup(val, n);   /* until the end */
+	return val ? opt_list(o, val, e) : fail(e, ERR_LOCAL, "out of memory");
+}
+
 static const struct opt opts[] = {
 	{0, "days", "N", "delete what is in date folders of more than N days ago", opt_number, &days, 0, DAYS_MAX},
 	{0, "before", "YYYY-MM-DD", "delete what is in date folders before that day", opt_date, &before, 0, 0},
-	{0, "prefix", "P", "below P; may be repeated; '' for the whole bucket [$R2_PREFIX, else outputs]", opt_list, &cleanup.prefixes, 0, 0},
+	{0, "prefix", "P", "below P; may be repeated; '' for the whole bucket [$R2_PREFIX, else outputs]", store_prefix, &cleanup.prefixes, 0, 0},
 	{0, "by", "date|modified", "what says how old a file is: its date folder, or its own time [date]", opt_choice, &by_modified, 0, 0},
 	{0, "keep", "GLOB", "not what matches (whole key or base name; with a slash, a folder it is in, too); may be repeated", opt_patterns, &keep, 0, 0},
 	{'n', "dry-run", NULL, "only say what would go", opt_flag, &cleanup.dry_run, 0, 0},
@@ -134,7 +147,7 @@ check_overlap(const struct opt_words *w, struct err *e)
 	return 0;
 }
 
-/* The prefix of uploads, unless others were given; slashes at its ends are as meaningless here as there. */
+/* The prefix of uploads, unless others were given. */
 static int
 set_prefixes(struct client *c, struct err *e)
 {

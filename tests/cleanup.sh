@@ -66,6 +66,8 @@ ok '… all below it stays' [ "$(s3_count "$P/out/2025-01-01/final/")" = 2 ]
 s3_put "$P/one/2025-01-01/x" x
 s3_put "$P/two/deep/2025-01-01/x" x
 t '--prefix, several' 0 'Deleted 2 files …' '' r2 cleanup --days 30 --prefix "$P/one" --prefix "$P/two/deep"
+s3_put "$P/one/2025-01-01/x" x
+t '--prefix with a slash behind' 0 'Deleted 1 files …' '' r2 cleanup --days 30 --prefix "$P/one//"
 s3_put "$P/one/2025-01-01/y" x
 R2_PREFIX=/$P/one/ t 'R2_PREFIX, as upload takes it' 0 'Deleted 1 files …' '' r2 cleanup --days 30
 S3_BUCKET=$R2_BUCKET2 s3_put "2025-01-01/$P" x
@@ -178,7 +180,9 @@ usage '--before 2025-13-01' 'is not a date' --before 2025-13-01
 usage '--before 2025-02-29' 'is not a date' --before 2025-02-29
 usage '--before today' 'must be earlier' --before "$TODAY"
 usage '--before the future' 'must be earlier' --before "$(day 1)"
-usage '--prefix with a slash behind' 'no slashes at its ends' --days 30 --prefix outputs/
+usage '--prefix /' 'no slashes at its ends' --days 30 --prefix /
+usage '--prefix //' 'no slashes at its ends' --days 30 --prefix //
+usage 'a prefix twice, once with a slash' 'one contains the other' --days 30 --prefix a --prefix a/
 usage '--prefix with a slash in front' 'no slashes at its ends' --days 30 --prefix /outputs
 usage '--prefix with two slashes' 'nor two together' --days 30 --prefix a//b
 usage '--prefix ..' '".." segment' --days 30 --prefix a/../b
