@@ -58,7 +58,7 @@ leave(struct download_state *st, struct err *e)
 	struct buf b = BUF(msg);
 	uint64_t kept = st->records ? arrived(st) : 0;
 
-	if (!kept || !st->dest.lasting || e->kind == ERR_CORRUPT || e->status == 412) {
+	if (!kept || !st->dest.lasting || e->kind == ERR_CORRUPT || e->status == 412 || (e->status == 404 && st->d->known)) {
 		download_dest_drop(&st->dest);
 		return;
 	}
@@ -72,7 +72,7 @@ leave(struct download_state *st, struct err *e)
 static int
 reason(const struct download_state *st, const struct err *e)
 {
-	if (e->status == 412 || (e->status == 404 && st->d->known))
+	if (e->status == 412)
 		return AGAIN_REPLACED;
 	return e->kind == ERR_CORRUPT && st->d->resumed ? AGAIN_SUSPECT : 0;
 }

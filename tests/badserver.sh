@@ -497,6 +497,14 @@ t 'a server that does not know it' 0 '' '…Complete: 2/2' r2 upload -j 1 --pref
 is '… proves by the ETag' "$(requests put)" 2
 bad 'put status code=400 s3=InvalidRequest'; settled 'a server that answers 400 to it' put
 R2_ENDPOINT=$HTTP
+# What is gone since it was listed has not been replaced.
+put_raw tree/a small
+bad 'get status code=404 s3=NoSuchKey'
+t 'get -r: an object is deleted behind its listing' 1 '' '[R2] TS - INFO - Downloading: a …
+[R2] TS - ERROR - Download failed: tree/a: NoSuchKey: …
+[R2] TS - INFO - Complete: 0/1' r2 get -r tree/ tree
+is '… and leaves nothing' "$(ls -A tree)" ''
+is '… nor is it asked for again' "$(requests get) $(requests head)" '1 0'
 # The doctor says which right is missing.
 may() { r2 upload --test --write --retries 1; }
 bad 'put status 0 code=403 s3=AccessDenied'
