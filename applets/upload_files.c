@@ -66,7 +66,7 @@ struct tree {
 	struct upload_run *run;
 	char **operands;         /* of this call, */
 	int several;             /* more than one? */
-	const char *root;        /* the one being walked */
+	const char *root;        /* the one being walked, or sent */
 	struct nfc_set *keys;
 };
 
@@ -82,7 +82,7 @@ ascii_twin(const struct tree *t, const char *rel)
 		snprintf(path, sizeof path, "%s/%s", t->root, plain) < (int)sizeof path && stat(path, &st) == 0;
 }
 
-/* The first file of that name, as keys are compared, below root: 1 and its path in out. */
+/* The first file of that name, as keys are compared, below root: 1 and its path in out. Of the tree that it is in itself, path is no twin. */
 static int
 find_twin(const struct tree *t, const char *root, const char *path, const char *name, char out[PATH_MAX])
 {
@@ -92,7 +92,8 @@ find_twin(const struct tree *t, const char *root, const char *path, const char *
 	int rc = 0, found = 0;
 
 	while (w && !found && (rc = walk_next(w, &x, &ignored)) != 0)
-		found = rc > 0 && strcmp(x.path, path) && nfc_same(t->run->flat ? path_base(x.rel) : x.rel, name);
+		found = rc > 0 && (root != t->root || strcmp(x.path, path)) && wanted(t->run, x.rel) &&
+			nfc_same(t->run->flat ? path_base(x.rel) : x.rel, name);
 	if (found)
 		snprintf(out, PATH_MAX, "%s", x.path);
 	walk_close(w);
@@ -101,13 +102,12 @@ find_twin(const struct tree *t, const char *root, const char *path, const char *
 
 /* The file that came first to this key is found by walking once more, which costs only whoever has such twins. */
 static void
-name_twin(const struct tree *t, const struct walk_entry *x, const char *key, struct err *e)
+name_twin(const struct tree *t, const char *path, const char *name, const char *key, struct err *e)
 {
-	const char *name = t->run->flat ? path_base(x->rel) : x->rel;
 	char first[PATH_MAX] = "another file";
 
 	for (char **root = t->operands; ; root++) {
-		if (is_dir(*root) ? find_twin(t, *root, x->path, name, first) : nfc_same(path_base(*root), name)) {
+		if (is_dir(*root) ? find_twin(t, *root, path, name, first) : *root != t->root && nfc_same(path_base(*root), name)) {
 			if (!is_dir(*root))
 				snprintf(first, sizeof first, "%s", *root);
 			break;
@@ -115,13 +115,40 @@ name_twin(const struct tree *t, const struct walk_entry *x, const char *key, str
 		if (*root == t->root)
 			break;
 	}
-	fail(e, ERR_LOCAL, "%.300s and %.300s would both become %.300s: the second is left out; rename one", first, x->path, key);
+	if (!strcmp(first, path))
+		fail(e, ERR_LOCAL, "%.300s is named twice, by itself or with a directory that it is in: the second time is left out", path);
+	else
+		fail(e, ERR_LOCAL, "%.300s and %.300s would both become %.300s: the second is left out; rename one", first, path, key);
+}
+
+/* Send what is planned, unless its key is taken: fresh as of nfc_set_add. name is the end of its key. */
+static void
+send_first(const struct tree *t, struct upload_item *it, const char *name, int fresh)
+{
+	struct err e = {0};
+
+	if (fresh > 0) {
+		upload_item_send(it);
+		return;
+	}
+	if (fresh == 0)
+		name_twin(t, it->path, name, it->u.plan.key, &e);
+	else
+		fail(&e, ERR_LOCAL, "%s: out of memory", it->path);
+	upload_item_refuse(it, &e);
+}
+
+static int
+take_key(const struct tree *t, const char *key)
+{
+	return nfc_set_add(t->keys, nfc_hash(key, strlen(key)));
 }
 
 static void
 walk_file(struct tree *t, const struct walk_entry *x)
 {
 	struct upload_run *run = t->run;
+	const char *name = run->flat ? path_base(x->rel) : x->rel;
 	struct upload_item *it;
 	struct err e = {0};
 	int fresh = 1;
@@ -130,7 +157,7 @@ walk_file(struct tree *t, const struct walk_entry *x)
 		return;
 	if (!(it = upload_item_new(run, x->path)))
 		return;
-	if (upload_plan(&it->u.plan, run->options, it->path, run->flat ? path_base(x->rel) : x->rel, &e) < 0) {
+	if (upload_plan(&it->u.plan, run->options, it->path, name, &e) < 0) {
 		upload_item_refuse(it, &e);
 		return;
 	}
@@ -138,15 +165,8 @@ walk_file(struct tree *t, const struct walk_entry *x)
 	if (ascii_twin(t, x->rel))
 		fresh = 0;
 	else if (may_clash(run, x->rel, t->several))
-		fresh = nfc_set_add(t->keys, nfc_hash(it->u.plan.key, strlen(it->u.plan.key)));
-	if (fresh == 0)
-		name_twin(t, x, it->u.plan.key, &e);
-	else if (fresh < 0)
-		fail(&e, ERR_LOCAL, "%s: out of memory", x->path);
-	if (fresh > 0)
-		upload_item_send(it);
-	else
-		upload_item_refuse(it, &e);
+		fresh = take_key(t, it->u.plan.key);
+	send_first(t, it, name, fresh);
 }
 
 static void
@@ -219,7 +239,7 @@ check_operands(const struct upload_run *run, int *n, char **paths, struct err *e
 		if (!strcmp(paths[i], "-") && !run->options->key)
 			rc = fail(e, ERR_USAGE, "- (standard input) needs --key KEY");
 		else if (run->recursive && is_dir(paths[i]))
-			;
+			twin = named_before(paths, kept);
 		else if (upload_plan(&p, run->options, paths[i], NULL, e) < 0)
 			/* A key from the command line that cannot be is wrong usage; a file's odd name fails that file. */
 			rc = e->kind == ERR_USAGE && run->options->key ? -1 : 0;
@@ -233,9 +253,10 @@ check_operands(const struct upload_run *run, int *n, char **paths, struct err *e
 }
 
 static void
-send_operand(struct upload_run *run, const char *path, struct nfc_set *keys)
+send_operand(const struct tree *t)
 {
-	struct upload_item *it = upload_item_new(run, path);
+	struct upload_run *run = t->run;
+	struct upload_item *it = upload_item_new(run, t->root);
 	struct err e = {0};
 
 	if (!it)
@@ -243,10 +264,8 @@ send_operand(struct upload_run *run, const char *path, struct nfc_set *keys)
 	it->turn = turns_take(&run->turns);
 	if (upload_plan(&it->u.plan, run->options, it->path, NULL, &e) < 0)
 		upload_item_refuse(it, &e);
-	else if (nfc_set_add(keys, nfc_hash(it->u.plan.key, strlen(it->u.plan.key))) >= 0)
-		upload_item_send(it);
 	else
-		upload_item_refuse(it, (fail(&e, ERR_LOCAL, "%s: out of memory", path), &e));
+		send_first(t, it, path_base(it->path), take_key(t, it->u.plan.key));
 }
 
 static void
@@ -256,12 +275,11 @@ send_all(struct upload_run *run, int n, char **paths)
 	struct tree t = {.run = run, .operands = paths, .several = n > 1, .keys = &keys};
 
 	for (int i = 0; i < n && !__atomic_load_n(&run->client->store.stop, __ATOMIC_RELAXED); i++) {
-		if (run->recursive && is_dir(paths[i])) {
-			t.root = paths[i];
+		t.root = paths[i];
+		if (run->recursive && is_dir(t.root))
 			walk_tree(&t);
-		} else if (in_shard(run, paths[i])) {
-			send_operand(run, paths[i], &keys);
-		}
+		else if (in_shard(run, path_base(t.root)))   /* as a tree's file of that key */
+			send_operand(&t);
 	}
 	pool_wait(&run->pool, 0);
 	nfc_set_free(&keys);

@@ -291,6 +291,20 @@ echo other >clash/b/other.txt
 t '--flat: a clash' 1 '' '…ERROR…same.txt…same.txt…Complete: 2/3' up -r --flat --prefix "$P/flat" clash
 is '… both are named' "$(grep -o '[ab]/same.txt' "$T/err" | sort -u | tr '\n' ' ')" 'a/same.txt b/same.txt '
 is '… the keys' "$(s3_keys "$P/flat/" | sort)" "$(printf "$P/flat/%s\n" other.txt same.txt)"
+mkdir -p pair/d
+echo tree >pair/d/f
+echo operand >pair/f
+both() { up -r --prefix "$P/pair" "$@"; }
+t '-r: a tree and a file, one key' 1 '' "…ERROR - pair/d/f and pair/f would both become $P/pair/f: the second is left out…Complete: 1/2" both pair/d pair/f
+ok '… the first is there' s3_is "$P/pair/f" pair/d/f
+t '… the other way round' 1 '' '…ERROR - pair/f and pair/d/f would both become…Complete: 1/2' both pair/f pair/d
+t '-r: a file and the tree that it is in' 1 '' '…ERROR - pair/d/f is named twice…Complete: 1/2' both pair/d/f pair/d
+t '… the other way round' 1 '' '…ERROR - pair/d/f is named twice…Complete: 1/2' both pair/d pair/d/f
+t '… with --flat and --exclude, which leaves it out of the tree' 1 '' '…clash/b/same.txt and clash/a/same.txt would…Complete: 2/3' \
+	both --flat --exclude /a clash clash/a/same.txt
+t '-r: a tree that is named twice is sent once' 0 '' '…WARNING - pair/d is named more than once…Complete: 1/1' both pair/d pair/d
+t '… with --move: what was not sent stays' 1 '' '…would both become…Complete: 1/2' both --move pair/d pair/f
+ok '… both contents are somewhere' [ "$(s3_get "$P/pair/f") $(cat pair/f)" = 'tree operand' ]
 mkdir nfc
 nfc=$(printf 'caf\303\251.txt') nfd=$(printf 'cafe\314\201.txt')
 echo composed >"nfc/$nfc"
@@ -313,6 +327,8 @@ mkdir -p meet/a meet/b meet/c meet/d
 for d in a b c d; do echo $d >meet/$d/same; done
 meet() { up -r --flat --no-date --prefix "$P/meet" --shard "$1" meet >/dev/null 2>&1; echo $?; }
 is '--shard with --flat: what becomes one key is seen by one of them' "$(printf '%s\n' "$(meet 1/2)" "$(meet 2/2)" | sort | paste -sd' ')" '0 1'
+mixed() { for d in b c d; do for i in 1 2; do up -r -n --shard $i/2 meet/a meet/$d/same; done; done 2>&1 | grep -c 'would both become'; }
+is '… of a file beside a tree, too' "$(mixed)" 3
 is '--shard 0/4 is 4/4' "$(shard 0/4 | sort)" "$(shard 4/4 | sort)"
 for i in 1 2 3 4; do ok "--shard $i/4 has a fair part" [ "$(shard $i/4 | wc -l)" -ge 15 ]; done
 is '… by the path, not by its place' "$(cd shards && up -r -n --json --shard 2/4 . 2>/dev/null | grep -o '"key":"[^"]*' | sort)" "$(shard 2/4 | sort)"
