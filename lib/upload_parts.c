@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "retry.h"
 #include "upload_parts.h"
 
 static uint64_t
@@ -56,28 +57,33 @@ parts_complete(struct s3 *s, const struct parts_complete *c, char etag[S3_ETAG_C
 	return 0;
 }
 
-/* Interrupted rather than refused: worth going on with, if the journal is there to do so. */
+/* Not for what is being sent: wrong keys, a wrong clock, a network that fails. The same command may go on when that is mended. */
 static int
-can_go_on(const struct parts *ps, const struct err *e)
+may_pass(const struct err *e)
 {
-	return ps->journal.fd >= 0 && (e->kind == ERR_NET || e->kind == ERR_CONNECT || e->kind == ERR_NAME ||
-		e->kind == ERR_STOPPED || e->status == 429 || e->status / 100 == 5);
+	if (e->kind == ERR_HTTP)
+		return retry_worthwhile(e) || e->status == 401 || e->status == 403 || e->status / 100 == 3 || e->status / 100 == 5;
+	return e->kind != ERR_CHANGED && e->kind != ERR_CORRUPT && e->kind != ERR_USAGE;
 }
 
+/* It is forgotten only when nothing of it is left: so whoever may not abort it now finds it the next time. */
 static void
 give_up(struct parts *ps, struct s3 *s, struct err *e)
 {
 	char why[sizeof e->msg];
 	struct err ignored;
+	int keep = ps->journal.fd >= 0;
 
-	if (can_go_on(ps, e)) {
+	if (!*ps->upload_id)
+		return;
+	if (!keep || !may_pass(e))
+		keep &= s3_abort(s, NULL, ps->u->r.key, ps->upload_id, &ignored) < 0;
+	if (!keep) {
+		journal_remove(&ps->journal);
+	} else if (e->kind != ERR_CHANGED) {
 		memcpy(why, e->msg, sizeof why);
 		snprintf(e->msg, sizeof e->msg, "%.900s: give the same command again to go on", why);
-		return;
 	}
-	if (*ps->upload_id)
-		s3_abort(s, NULL, ps->u->r.key, ps->upload_id, &ignored);
-	journal_remove(&ps->journal);
 }
 
 /* After the last part: complete, or take back. */

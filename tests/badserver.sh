@@ -184,12 +184,24 @@ bad 'part half'; settled 'a part: reset in its middle' parts
 bad 'part early code=503'; settled 'a part: an answer before it is read' parts
 bad 'part status 4 code=503 retry-after=1'; settled 'four parts: SlowDown with Retry-After' parts
 bad 'part gone'; settled 'a part: NoSuchUpload, starts again' parts
-bad 'part status code=403 s3=AccessDenied'; refused 'a part: 403' AccessDenied parts
-bad 'part status code=403 s3=AccessDenied' 'abort status 0 code=403'
-drop k
-t 'a part: 403, and the upload cannot be aborted' 1 '' "$failed" parts --retries 2
-bad
-for id in $(ctl uploads); do curl -s -X DELETE "$HTTP/$B/k?uploadId=$id"; done
+bad 'part status code=400 s3=EntityTooLarge'; refused 'a part: refused' EntityTooLarge parts
+ok '… no journal is left' no_journals
+# later NAME WHY COMMAND…: fails for WHY, and is kept until it passes
+later() {
+	drop k
+	t "$1" 1 '' "…ERROR - Upload failed: …$2…: give the same command again to go on…" "${@:3}"
+	is '… what is there stays' "$(unfinished)" 1
+	bad
+	t '… and is gone on with' 0 … "…goes on…$stored" parts
+	ok '… the object' is_object k big
+	is '… nothing is left' "$(unfinished)" 0
+	ok '… no journal is left' no_journals
+}
+bad 'part wait seconds=0' 'part status code=403 s3=AccessDenied'; later 'a part: 403' AccessDenied parts -j 1
+bad 'part wait seconds=0' 'part status 0 code=400 s3=RequestTimeout'; later 'a part: too slow, always' RequestTimeout parts -j 1 --retries 2
+bad 'part wait seconds=0' 'part status code=400 s3=EntityTooLarge' 'abort status 0 code=403'
+later 'a part: refused, and the upload cannot be aborted' EntityTooLarge parts -j 1
+bad 'complete error200 0'; later 'Complete: 200 with an <Error>, always' InternalError parts -j 1 --retries 2
 bad 'create status code=500'; settled 'Create: 500' parts
 bad 'create body text=%3Cx%2F%3E'
 t 'Create: an answer without upload id' 1 '' "$failed" parts
@@ -270,6 +282,17 @@ t 'kill -9, and the parts cannot be listed now' 1 '' "$failed" parts --retries 2
 bad
 t '… then they can' 0 '…"resumed":15728640…' "$stored" parts --json
 ok '… the object' is_object k big
+
+drop k
+bad "${three[@]}"
+cut_off 4 part-wait "${direct[@]}" -j 1 big
+bad 'listparts status 0 code=403 s3=SignatureDoesNotMatch'
+t 'kill -9, and the keys are wrong now' 1 '' '…SignatureDoesNotMatch…: give the same command again to go on…' parts
+bad 'listparts status 0 code=403 s3=AccessDenied'
+t '… then the keys may not list parts: the journal is believed' 0 '…"resumed":15728640…' "$stored" parts --json
+ok '… the object' is_object k big
+is '… parts are not sent again' "$(requests part)" 2
+is '… nothing is left' "$(unfinished)" 0
 
 drop k
 bad "${three[@]}"

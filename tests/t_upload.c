@@ -48,6 +48,8 @@ static int lose_answer;
 static char created_tag[32];      /* of the unfinished upload's beginning */
 static int bare_server, quoted;   /* compares If-Match with its quotes, so that it never holds; requests with those */
 static void (*after_head)(void), (*after_store)(void);
+/* What these answer, where that is an error. */
+static struct { struct err part, list, complete, abort; } answers;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static struct object *
@@ -96,6 +98,13 @@ refuse(struct err *e, int status)
 	fail(e, ERR_HTTP, "%d", status);
 	e->status = status;
 	return -1;
+}
+
+static int
+answer(const struct err *what, struct err *e)
+{
+	*e = *what;
+	return what->kind ? -1 : 0;
 }
 
 static int
@@ -151,10 +160,12 @@ store_if(const struct object *x, int if_absent, const char *if_match, int *attem
 static int
 fake_part(const struct s3_put *put, const char *etag, struct err *e)
 {
-	int rc = 0;
+	int rc = answer(&answers.part, e);
 
 	pthread_mutex_lock(&lock);
-	if (parts_left == 0) {
+	if (rc < 0) {
+		;
+	} else if (parts_left == 0) {
 		rc = fail(e, ERR_NET, "gone");
 	} else if (put->part_number <= PARTS_MAX) {
 		parts_left -= parts_left > 0;
@@ -219,6 +230,8 @@ fake_complete(struct s3 *s, const struct s3_complete *c, char etag[S3_ETAG_CAP],
 	int rc, attempts = 0;
 
 	(void)s;
+	if (answer(&answers.complete, e) < 0)
+		return -1;
 	memcpy(x.tag, created_tag, sizeof x.tag);
 	for (int i = 0; i < c->nparts; i++)
 		x.size += c->parts[i].size;
@@ -235,7 +248,9 @@ fake_complete(struct s3 *s, const struct s3_complete *c, char etag[S3_ETAG_CAP],
 static int
 fake_abort(struct s3 *s, const char *bucket, const char *key, const char *id, struct err *e)
 {
-	(void)s, (void)bucket, (void)key, (void)id, (void)e;
+	(void)s, (void)bucket, (void)key, (void)id;
+	if (answer(&answers.abort, e) < 0)
+		return -1;
 	unfinished--;
 	return 0;
 }
@@ -245,6 +260,8 @@ fake_list_parts(struct s3 *s, const char *key, const char *id,
 	int (*part)(void *arg, const struct s3_part *p, struct err *e), void *arg, struct err *e)
 {
 	(void)s, (void)key, (void)id;
+	if (answer(&answers.list, e) < 0)
+		return -1;
 	for (int i = 1; i <= PARTS_MAX; i++)
 		if (parts[i].number && part(arg, &parts[i], e))
 			return -1;
@@ -654,7 +671,7 @@ keep_note(struct upload *u, const char *text)
 
 /* A run of an upload of the large file that ends after so many parts; how many were there before it. */
 static int
-run_of(int until, uint64_t part_size)
+run_once(int until, uint64_t part_size)
 {
 	struct upload u = {.plan = {.path = path, .key = "k.png"}};
 	struct upload_options o = {.threshold = 0, .part_size = part_size, .journal_dir = journals, .finished = finished,
@@ -665,8 +682,16 @@ run_of(int until, uint64_t part_size)
 	parts_sent = 0;
 	upload_submit(&pool, &o, &u);
 	pool_wait(&pool, 0);
-	check_int(result.kind, until < 0 ? ERR_NONE : ERR_NET);
 	return (int)(u.r.resumed / part_size);
+}
+
+static int
+run_of(int until, uint64_t part_size)
+{
+	int before = run_once(until, part_size);
+
+	check_int(result.kind, until < 0 ? ERR_NONE : ERR_NET);
+	return before;
 }
 
 static void
@@ -758,6 +783,59 @@ test_resume(void)
 	check(!strstr(result.msg, "go on"));
 }
 
+/* What has nothing to do with the upload, at its beginning, in the middle, at its end: it is gone on with. What has ends it. */
+static void
+test_kept(void)
+{
+	static const struct {
+		struct err why, abort;
+		int kept;
+	} rows[] = {
+		{{.kind = ERR_TLS}, {0}, 1},
+		{{.kind = ERR_PROTO}, {0}, 1},
+		{{.kind = ERR_HTTP, .status = 401, .code = "Unauthorized"}, {0}, 1},
+		{{.kind = ERR_HTTP, .status = 403, .code = "SignatureDoesNotMatch"}, {0}, 1},
+		{{.kind = ERR_HTTP, .status = 400, .code = "ExpiredToken"}, {.kind = ERR_HTTP, .status = 400}, 1},
+		{{.kind = ERR_HTTP, .status = 400, .code = "RequestTimeout"}, {0}, 1},
+		{{.kind = ERR_HTTP, .status = 400, .code = "BadDigest"}, {0}, 1},
+		{{.kind = ERR_HTTP, .status = 200, .code = "InternalError"}, {0}, 1},
+		{{.kind = ERR_HTTP, .status = 200, .code = "SlowDown"}, {0}, 1},
+		{{.kind = ERR_HTTP, .status = 400, .code = "EntityTooLarge"}, {0}, 0},
+		{{.kind = ERR_HTTP, .status = 400, .code = "InvalidPart"}, {.kind = ERR_HTTP, .status = 403}, 1},
+		{{.kind = ERR_HTTP, .status = 400, .code = "InvalidPart"}, {.kind = ERR_NET}, 1},
+		{{.kind = ERR_CORRUPT}, {0}, 0},
+	};
+	struct err *const places[] = {&answers.list, &answers.part, &answers.complete};
+
+	for (size_t i = 0; i < 3 * sizeof rows / sizeof *rows; i++) {
+		int kept = rows[i / 3].kept;
+
+		begin_with(NULL);
+		check_int(run_of(5, 40 * MIB), 0);
+		*places[i % 3] = rows[i / 3].why;
+		answers.abort = rows[i / 3].abort;
+		run_once(-1, 40 * MIB);
+		check_int(result.kind, rows[i / 3].why.kind);
+		check_int(strstr(result.msg, "same command") != NULL, kept);
+		check_int(unfinished, kept);
+		memset(&answers, 0, sizeof answers);
+		check_int(run_of(-1, 40 * MIB), !kept ? 0 : i % 3 == 2 ? 10 : 5);
+		check_int(created, 2 - kept);
+		check_int(unfinished, 0);
+	}
+	/* Who cannot even ask what is there has not been too slow for a part. */
+	begin_with(NULL);
+	check_int(run_of(1, UPLOAD_PART_SIZE), 0);
+	answers.list.kind = ERR_TLS;
+	for (int i = 0; i < 2; i++)
+		run_once(-1, UPLOAD_PART_SIZE);
+	/* Who may not ask it believes the journal, as Complete names each part. */
+	answers.list = (struct err){.kind = ERR_HTTP, .status = 403, .code = "AccessDenied"};
+	check_int(run_of(-1, UPLOAD_PART_SIZE), 1);
+	check_int(created, 1);
+	memset(&answers, 0, sizeof answers);
+}
+
 /* The last moment of a file that --move removes: not if it changed, be it in the same second. */
 static void
 test_remove(void)
@@ -805,6 +883,7 @@ main(void)
 	check(mkdtemp(journals) != NULL);
 	test_smaller_parts();
 	test_resume();
+	test_kept();
 	check_int(rmdir(journals), 0);
 	pool_close(&pool);
 	test_remove();
