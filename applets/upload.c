@@ -117,6 +117,7 @@ check_options(int nfiles, struct err *e)
 		return fail(e, ERR_USAGE, "--cache-control: only printable ASCII characters");
 	if (parse_shard(e) < 0 || transfer_check(&uo.part_size, e) < 0 || transfer_sizes_check(uo.part_size, threshold, e) < 0)
 		return -1;
+	uo.by_path = 1;
 	uo.threshold = threshold;
 	uo.if_exists = (enum upload_if_exists)if_exists;
 	uo.date = date;

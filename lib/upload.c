@@ -137,6 +137,13 @@ after_stored(struct upload *u, struct err *e)
 	return 0;
 }
 
+static int
+reopen(struct upload *u, struct err *e)
+{
+	source_close(&u->src);
+	return source_open(&u->src, u->plan.path, u->plan.named, e);
+}
+
 static void
 send_again(struct upload *u, struct s3 *s, struct err *e)
 {
@@ -144,7 +151,7 @@ send_again(struct upload *u, struct s3 *s, struct err *e)
 	char text[sizeof e->msg];
 
 	snprintf(text, sizeof text, "%.900s: sends it again from the start", e->msg);
-	if (u->src.fd < 0 || u->sends >= SENDS_MAX || source_settle(&u->src, &w, e) < 0) {
+	if (u->src.fd < 0 || u->sends >= SENDS_MAX || (u->o->by_path && reopen(u, e) < 0) || source_settle(&u->src, &w, e) < 0) {
 		finish(u, e);
 		return;
 	}

@@ -58,9 +58,10 @@ link_file() { mv tree/sub/a.png tree/moved && ln -s ../../outside/a.png tree/sub
 how='-r --move --no-date --prefix move'
 swapped 'its directory becomes a link' '…a.png: uploaded, but not removed: behind a symbolic link…' replace_dir
 is '… the file is still there' "$(cat tree/moved/a.png)" 1
-swapped 'it is replaced' '…a.png: uploaded, but not removed: it changed meanwhile…' replace_file
-is '… the new one is still there' "$(cat tree/sub/a.png)" new
-swapped 'it becomes a link' '…a.png: uploaded, but not removed: it changed meanwhile…' link_file
+swapped 'it is replaced' '…sends it again…Complete: 1/1' replace_file
+is '… the new one is there, and gone here' "$(object move/sub/a.png) $(ls tree/sub)" 'new '
+swapped 'it becomes a link' '…sends it again…Complete: 1/1' link_file
+is '… what it leads to is there, and the link gone' "$(object move/sub/a.png) $(ls tree/sub)" 'precious '
 
 # --delete-after: the same, for sync.
 rm -rf tree outside && mkdir -p tree/sub outside

@@ -585,6 +585,55 @@ file_and_object_change(void)
 	theirs_comes();
 }
 
+static const char *moved_to;      /* where the file goes; NULL: it is removed */
+
+static void
+file_is_replaced(void)
+{
+	if (moved_to)
+		check_int(rename(path, moved_to), 0);
+	else
+		check_int(unlink(path), 0);
+	close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	write_file(later);
+}
+
+static void
+file_goes(void)
+{
+	check_int(unlink(path), 0);
+}
+
+/* Another file is at the path once the first is stored: it is sent by_path, else the first one wherever it is; src.was is that of what was sent. */
+static void
+test_replaced_file(void)
+{
+	char away[sizeof path + 8];
+	struct upload u;
+	struct stat st;
+
+	snprintf(away, sizeof away, "%s.away", path);
+	for (int i = 0; i < 4; i++) {
+		options.by_path = i / 2;
+		moved_to = i % 2 ? away : NULL;
+		write_file(fresh);
+		begin_with(NULL);
+		after_store = file_is_replaced;
+		u = upload(UPLOAD_OVERWRITE, NULL);
+		stored(&u, "k.png", options.by_path ? later : fresh);
+		check_int(stat(path, &st), 0);
+		check_int(u.src.was.st_ino == st.st_ino, options.by_path);
+	}
+	unlink(away);
+	write_file(fresh);
+	begin_with(NULL);
+	after_store = file_goes;
+	upload(UPLOAD_OVERWRITE, NULL);
+	check_int(result.kind, ERR_LOCAL);
+	options.by_path = 0;
+	close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+}
+
 /* Changed once it is stored: the second sending replaces the first one's object, and nobody else's. */
 static void
 test_changed_after(void)
@@ -878,6 +927,7 @@ main(void)
 		if (!in_parts)
 			test_without_look();
 		test_changed_after();
+		test_replaced_file();
 		test_two_options();
 	}
 	check(mkdtemp(journals) != NULL);

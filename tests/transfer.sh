@@ -191,16 +191,16 @@ elif op == "replace":
     os.rename(name + ".new", name)
 PY
 cat >judge.py <<'PY'
-"""judge.py OPERATION <OBJECT: succeeds when the object is a state that the file had."""
+"""judge.py OPERATION AGAIN <OBJECT: succeeds when the object is a state that the file had; AGAIN: how often it was sent again."""
 import re, sys
-MIB, N, op = 1 << 20, 12, sys.argv[1]
+MIB, N, op, again = 1 << 20, 12, sys.argv[1], sys.argv[2] != "0"
 data = sys.stdin.buffer.read()
 a, b = data.count(b"A"), data.count(b"B")
 sys.exit(not {
     "rewrite": lambda: data == b"B" * b + b"A" * a and len(data) == N * MIB and b % MIB == 0,
     "truncate": lambda: data == b"A" * a and a in (N * MIB, 5 * MIB + 12345),
     "append": lambda: data == b"A" * N * MIB + b"B" * b and b % 4096 == 0 and b <= 5 * 4096,
-    "replace": lambda: data in (b"A" * N * MIB, b"B" * N * MIB),
+    "replace": lambda: data == b"B" * N * MIB or (not again and data == b"A" * N * MIB),
 }[op]())
 PY
 operations=(rewrite truncate append replace)
@@ -228,7 +228,7 @@ for ((n = 0; n < ROUNDS; n++)); do
 	read -r rc sends <"changing-$n.rc"
 	again=$((again + (sends > 0)))
 	case $rc in
-	0) stored=$((stored + 1)); s3_get "$P/changing-$n" | python3 judge.py "${operations[$((n % 4))]}" || mixtures=$((mixtures + 1)) ;;
+	0) stored=$((stored + 1)); s3_get "$P/changing-$n" | python3 judge.py "${operations[$((n % 4))]}" "$sends" || mixtures=$((mixtures + 1)) ;;
 	*) refused=$((refused + 1)); ! grep -q 'Uploaded:' "changing-$n.err" || lies=$((lies + 1)) ;;
 	esac
 done
