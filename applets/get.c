@@ -275,10 +275,7 @@ check_options(int argc, char **argv, struct err *e)
 		return fail(e, ERR_USAGE, "KEY is empty");
 	if (argc > 1 && !*argv[1])
 		return fail(e, ERR_USAGE, "DEST is empty");
-	if (transfer_check(&gets.options.part_size, e) < 0)
-		return -1;
-	if (gets.options.part_size == UPLOAD_PART_SIZE)
-		gets.options.part_size = DOWNLOAD_PART;
+	gets.options.part_size = transfer_part_size;
 	gets.options.if_exists = (enum download_if_exists)if_exists;
 	return 0;
 }

@@ -18,7 +18,7 @@ enum { YEAR_S = 366 * 86400, POLL_S = 2, SYNC_OVERWRITE = 3 };   /* the last: it
 
 static struct sync_settings set = {
 	.settle_ms = 1000, .rescan_ms = 300000, .drain_ms = 30000, .delete_ms = -1, .jobs = 4, .nice = 10,
-	.part_size = UPLOAD_PART_SIZE, .threshold = UPLOAD_THRESHOLD,
+	.threshold = UPLOAD_THRESHOLD,
 };
 static int ask_status, ask_health;
 
@@ -49,8 +49,8 @@ static const struct opt opts[] = {
 		opt_choice, &set.if_exists, 0, 0},
 	{0, "storage-class", "STANDARD|STANDARD_IA", "storage class [the bucket's]", transfer_class, &set.storage_class, 0, 0},
 	{'j', "jobs", "N", "requests at once, in all [4]", opt_number, &set.jobs, 1, POOL_WORKERS_MAX},
-	{0, "part-size", "SIZE", "size of the parts of a large file, K M G for 1024 [50M]", opt_size, &set.part_size, 0, 0},
-	{0, "multipart-threshold", "SIZE", "a larger file goes in parts [100M]", opt_size, &set.threshold, 0, 0},
+	{0, "part-size", "SIZE", "size of the parts of a large file, K M G for 1024 [50M]", transfer_part, &set.part_size, 0, 0},
+	{0, "multipart-threshold", "SIZE", "a larger file goes in parts [100M]", transfer_threshold, &set.threshold, 0, 0},
 	{0, "limit-rate", "SIZE", "bytes a second over all connections [no limit]", transfer_rate, &set.rate, 0, 0},
 	{0, "nice", "N", "low priority at processor and disk, as nice(1); 0: none [10]", opt_number, &set.nice, 0, 19},
 	{0, "delete-after", "[AGE]", "remove local files once they are verified in the bucket, and AGE old (s m h d w)", store_delete,
@@ -80,8 +80,7 @@ check_options(int operands, char **operand, struct err *e)
 	if (set.poll && set.rescan_ms == 300000)
 		set.rescan_ms = POLL_S * 1000;
 	set.command = applet_command;
-	return *(set.prefix ? set.prefix : "") && path_key_check(set.prefix, e) < 0 ? -1
-		: transfer_sizes_check(set.part_size, set.threshold, e);
+	return *(set.prefix ? set.prefix : "") ? path_key_check(set.prefix, e) : 0;
 }
 
 /* The operand, the variable, the default; absolute, so that messages and locks name one thing. */

@@ -10,7 +10,8 @@
 enum { REPEAT_MS = 200 };   /* a signal that comes again sooner is the same one */
 
 long transfer_workers = 8;
-static uint64_t part_size_given = UPLOAD_PART_SIZE, rate;
+uint64_t transfer_part_size;
+static uint64_t rate;
 static int progress_mode;
 struct progress transfer_progress;
 static struct s3_store *stoppable;
@@ -18,7 +19,7 @@ static volatile sig_atomic_t signalled;
 
 const struct opt transfer_opts[] = {
 	{'j', "jobs", "N", "requests at once, in all [8]", opt_number, &transfer_workers, 1, POOL_WORKERS_MAX},
-	{0, "part-size", "SIZE", "size of the parts of a large file, K M G for 1024 [50M]", opt_size, &part_size_given, 0, 0},
+	{0, "part-size", "SIZE", "size of the parts of a large file, K M G for 1024 [50M]", transfer_part, &transfer_part_size, 0, 0},
 	{0, "limit-rate", "SIZE", "bytes a second over all connections [no limit]", transfer_rate, &rate, 0, 0},
 	{0, "progress", "auto|always|never", "a line with bar, rate and time left [auto: on a terminal]", opt_choice,
 		&progress_mode, 0, 0},
@@ -54,23 +55,24 @@ transfer_rate(const struct opt *o, const char *val, struct err *e)
 }
 
 int
-transfer_sizes_check(uint64_t part_size, uint64_t threshold, struct err *e)
+transfer_part(const struct opt *o, const char *val, struct err *e)
 {
-	if (part_size < S3_PART_MIN)
-		return fail(e, ERR_USAGE, "--part-size: S3 takes no parts smaller than 5M (only the last may be)");
-	if (part_size > S3_PUT_MAX)
-		return fail(e, ERR_USAGE, "--part-size: S3 takes no parts larger than 5G (R2: 5 GiB - 5 MiB)");
-	if (threshold > S3_PUT_MAX)
-		return fail(e, ERR_USAGE, "--multipart-threshold: one request takes 5 GiB at most");
+	if (opt_size(o, val, e) < 0)
+		return -1;
+	if (*(uint64_t *)o->dest < S3_PART_MIN)
+		return fail(e, ERR_USAGE, "--%s: S3 takes no parts smaller than 5M (only the last may be)", o->name);
+	if (*(uint64_t *)o->dest > S3_PUT_MAX)
+		return fail(e, ERR_USAGE, "--%s: S3 takes no parts larger than 5G (R2: 5 GiB - 5 MiB)", o->name);
 	return 0;
 }
 
 int
-transfer_check(uint64_t *part_size, struct err *e)
+transfer_threshold(const struct opt *o, const char *val, struct err *e)
 {
-	if (transfer_sizes_check(part_size_given, 0, e) < 0)
+	if (opt_size(o, val, e) < 0)
 		return -1;
-	*part_size = part_size_given;
+	if (*(uint64_t *)o->dest > S3_PUT_MAX)
+		return fail(e, ERR_USAGE, "--%s: one request takes 5 GiB at most", o->name);
 	return 0;
 }
 

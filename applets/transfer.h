@@ -7,18 +7,14 @@
 
 extern const struct opt transfer_opts[];
 extern long transfer_workers;   /* -j, which is all that some applets have of them */
+extern uint64_t transfer_part_size;   /* 0: not given */
 
 /* The one progress line of this run: add what is to do, and files that are done. Bytes come from the pool. */
 extern struct progress transfer_progress;
 
-/* Stores for rows of options. --date: "YYYY-MM-DD|mtime"; --storage-class: one of R2's. const char **. --limit-rate: uint64_t *, not 0. */
-opt_store transfer_date, transfer_class, transfer_rate;
-
-/* The limits of --part-size and --multipart-threshold: 0, or -1 (ERR_USAGE) explains them. */
-int transfer_sizes_check(uint64_t part_size, uint64_t threshold, struct err *e);
-
-/* --part-size as asked, or the default. -1 (ERR_USAGE) explains the limits. */
-int transfer_check(uint64_t *part_size, struct err *e);
+/* Stores for rows of options. --date: "YYYY-MM-DD|mtime"; --storage-class: one of R2's. const char **. --limit-rate: uint64_t *, not 0.
+   --part-size, --multipart-threshold: uint64_t *, within the store's limits. */
+opt_store transfer_date, transfer_class, transfer_rate, transfer_part, transfer_threshold;
 
 /* Open the pool for c, start the progress line, and let SIGINT, SIGTERM and SIGHUP stop the transfers once, kill twice. */
 int transfer_open(struct pool *p, struct client *c, struct err *e);

@@ -14,9 +14,8 @@
 #include "upload_files.h"
 
 static int test, write_too;
-static struct upload_options uo;
+static struct upload_options uo = {.threshold = UPLOAD_THRESHOLD, .by_path = 1};
 static struct upload_run uploads;
-static uint64_t threshold = UPLOAD_THRESHOLD;
 static const char *prefix, *key, *date, *shard;
 static int if_exists;
 static struct opt_words meta_words, include, exclude;
@@ -44,7 +43,7 @@ static const struct opt opts[] = {
 	{0, "exclude", "GLOB", "with -r: not these files and directories; repeatable", opt_patterns, &exclude, 0, 0},
 	{0, "shard", "I/N", "only the Ith of N disjoint parts of the files, by a hash of the path (0 counts as N)",
 		opt_string, &shard, 0, 0},
-	{0, "multipart-threshold", "SIZE", "a larger file goes in parts [100M]", opt_size, &threshold, 0, 0},
+	{0, "multipart-threshold", "SIZE", "a larger file goes in parts [100M]", transfer_threshold, &uo.threshold, 0, 0},
 	{'n', "dry-run", NULL, "say what would be uploaded where", opt_flag, &uploads.dry_run, 0, 0},
 	{0},
 };
@@ -115,10 +114,9 @@ check_options(int nfiles, struct err *e)
 		return fail(e, ERR_USAGE, "--content-type: only printable ASCII characters");
 	if (uo.cache_control && !plain_ascii(uo.cache_control))
 		return fail(e, ERR_USAGE, "--cache-control: only printable ASCII characters");
-	if (parse_shard(e) < 0 || transfer_check(&uo.part_size, e) < 0 || transfer_sizes_check(uo.part_size, threshold, e) < 0)
+	if (parse_shard(e) < 0)
 		return -1;
-	uo.by_path = 1;
-	uo.threshold = threshold;
+	uo.part_size = transfer_part_size;
 	uo.if_exists = (enum upload_if_exists)if_exists;
 	uo.date = date;
 	uo.now = time(NULL);

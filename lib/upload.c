@@ -61,7 +61,7 @@ look(struct upload *u, struct s3 *s, struct err *e)
 	if (ours && !u->tag && u->o->if_exists != UPLOAD_REPLACE)
 		return 2;
 	same = s3_same_content(&o, &u->src.body, upload_part_size(u->src.body.len, u->o->part_size), e);
-	if (!same && u->o->part_size == UPLOAD_PART_SIZE)
+	if (!same && !u->o->part_size)
 		same = s3_same_content(&o, &u->src.body, upload_part_size(u->src.body.len, UPLOAD_PART_SMALL), e);
 	u->r.ours = same == 1 && ours;
 	if (same == 1)

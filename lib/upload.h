@@ -26,7 +26,8 @@ struct upload_options {
 	const char *date;            /* "YYYY-MM-DD", "mtime" for the file's own day, NULL for today's */
 	int64_t now;                 /* today: seconds since 1970 */
 	enum upload_if_exists if_exists;
-	uint64_t threshold, part_size;
+	uint64_t threshold;
+	uint64_t part_size;          /* 0: one that fits (upload_part_size, upload_stream) */
 	const char *content_type;    /* NULL: by the name */
 	const char *cache_control, *storage_class;
 	const struct pair *meta;
@@ -92,5 +93,5 @@ void upload_submit(struct pool *pool, const struct upload_options *o, struct upl
    Parts grow so that 10,000 of them reach 5 TiB, but not at R2, which wants them equal. */
 void upload_stream(struct pool *pool, const struct upload_options *o, struct upload *u);
 
-/* The part size for an object of that size: at least asked, a multiple of 1 MiB, and large enough that 10,000 suffice. */
+/* The part size for an object of that size: at least asked (0: UPLOAD_PART_SIZE), a multiple of 1 MiB, and large enough that 10,000 suffice. */
 uint64_t upload_part_size(uint64_t size, uint64_t asked);

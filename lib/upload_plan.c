@@ -64,6 +64,8 @@ upload_part_size(uint64_t size, uint64_t asked)
 	const uint64_t mib = 1024 * 1024;
 	uint64_t least = (size + S3_PARTS_MAX - 1) / S3_PARTS_MAX;
 
+	if (!asked)
+		asked = UPLOAD_PART_SIZE;
 	if (least <= asked)
 		return asked;
 	return (least + mib - 1) / mib * mib;

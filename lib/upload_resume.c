@@ -197,7 +197,7 @@ smaller_parts(struct parts *ps, struct s3 *s, const struct before *b)
 	uint64_t small = upload_part_size(ps->u->src.body.len, UPLOAD_PART_SMALL);
 	struct err ignored;
 
-	if (ps->u->o->part_size != UPLOAD_PART_SIZE || b->part_size <= small || b->in_vain < b->through ||
+	if (ps->u->o->part_size || b->part_size <= small || b->in_vain < b->through ||
 	    (uint64_t)b->through * b->part_size >= ps->u->src.body.len)
 		return 0;
 	note(ps, "it was cut off before a part was through: starts again, with smaller parts");

@@ -147,7 +147,7 @@ static size_t
 piece_size(const struct upload *u, int index)
 {
 	/* More than this machine can address is more than it has. */
-	if (u->o->part_size != UPLOAD_PART_SIZE)
+	if (u->o->part_size)
 		return (size_t)u->o->part_size == u->o->part_size ? (size_t)u->o->part_size : SIZE_MAX;
 	if (config_is_r2(u->pool->store->cfg))
 		return PIECE_R2;

@@ -98,6 +98,7 @@ test_part_size(void)
 	const uint64_t mib = 1 << 20, ask = 50 * mib;
 
 	check_int(upload_part_size(0, ask), ask);
+	check_int(upload_part_size(0, 0), UPLOAD_PART_SIZE);
 	check_int(upload_part_size(10000 * ask, ask), ask);
 	check_int(upload_part_size(10000 * ask + 1, ask), ask + mib);
 	/* R2's largest object: the parts must be 524 MiB and more (R2's limits page). */

@@ -731,7 +731,7 @@ run_once(int until, uint64_t part_size)
 	parts_sent = 0;
 	upload_submit(&pool, &o, &u);
 	pool_wait(&pool, 0);
-	return (int)(u.r.resumed / part_size);
+	return (int)(u.r.resumed / (part_size ? part_size : UPLOAD_PART_SIZE));
 }
 
 static int
@@ -749,53 +749,58 @@ test_smaller_parts(void)
 	begin_with(NULL);
 	check_int(truncate(path, 400 * MIB), 0);
 	/* Not one was through: smaller ones from then on, whatever happens. */
-	check_int(run_of(0, UPLOAD_PART_SIZE), 0);
+	check_int(run_of(0, 0), 0);
 	check_int(created, 1);
-	check_int(run_of(0, UPLOAD_PART_SIZE), 0);
+	check_int(run_of(0, 0), 0);
 	check(strstr(noted, "smaller parts"));
 	check_int(unfinished, 1);
 	check_int(created, 2);
-	check_int(run_of(3, UPLOAD_PART_SIZE), 0);
+	check_int(run_of(3, 0), 0);
 	check_int(parts[1].size, UPLOAD_PART_SMALL);
-	check_int(run_of(7, UPLOAD_PART_SIZE), 3 * UPLOAD_PART_SMALL / UPLOAD_PART_SIZE);
+	check_int(run_of(7, 0), 3 * UPLOAD_PART_SMALL / UPLOAD_PART_SIZE);
 	check_str(noted, "");
 	check_int(created, 2);
-	check_int(run_of(-1, UPLOAD_PART_SIZE), 10 * UPLOAD_PART_SMALL / UPLOAD_PART_SIZE);
+	check_int(run_of(-1, 0), 10 * UPLOAD_PART_SMALL / UPLOAD_PART_SIZE);
 	check_int(parts_sent, 40);
 	check_str(strchr(find("k.png")->etag, '-'), "-50");
 	check_int(unfinished, 0);
 
 	/* What is through is given up only when as many runs were in vain. */
 	begin_with(NULL);
-	check_int(run_of(2, UPLOAD_PART_SIZE), 0);
-	check_int(run_of(0, UPLOAD_PART_SIZE), 2);
-	check_int(run_of(0, UPLOAD_PART_SIZE), 2);
+	check_int(run_of(2, 0), 0);
+	check_int(run_of(0, 0), 2);
+	check_int(run_of(0, 0), 2);
 	check_int(created, 1);
-	check_int(run_of(1, UPLOAD_PART_SIZE), 0);
+	check_int(run_of(1, 0), 0);
 	check_int(created, 2);
 	check_int(parts[1].size, UPLOAD_PART_SMALL);
-	check_int(run_of(-1, UPLOAD_PART_SIZE), 0);
+	check_int(run_of(-1, 0), 0);
 	check_int(parts_sent, 49);
 	begin_with(NULL);
-	check_int(run_of(2, UPLOAD_PART_SIZE), 0);
-	check_int(run_of(0, UPLOAD_PART_SIZE), 2);
-	check_int(run_of(1, UPLOAD_PART_SIZE), 2);
-	check_int(run_of(0, UPLOAD_PART_SIZE), 3);
-	check_int(run_of(0, UPLOAD_PART_SIZE), 3);
-	check_int(run_of(-1, UPLOAD_PART_SIZE), 3);
+	check_int(run_of(2, 0), 0);
+	check_int(run_of(0, 0), 2);
+	check_int(run_of(1, 0), 2);
+	check_int(run_of(0, 0), 3);
+	check_int(run_of(0, 0), 3);
+	check_int(run_of(-1, 0), 3);
 	check_int(parts_sent, 5);
 
-	/* A size that the user has chosen stays; another one begins anew. */
+	/* A size that the user has chosen stays, be it the usual one; another one begins anew. */
+	begin_with(NULL);
+	check_int(run_of(0, UPLOAD_PART_SIZE), 0);
+	check_int(run_of(-1, UPLOAD_PART_SIZE), 0);
+	check_int(created, 1);
+	check_int(parts[1].size, UPLOAD_PART_SIZE);
 	begin_with(NULL);
 	check_int(run_of(0, 40 * MIB), 0);
 	check_int(run_of(1, 40 * MIB), 0);
 	check_int(created, 1);
 	check_int(parts[1].size, 40 * MIB);
-	check_int(run_of(1, UPLOAD_PART_SIZE), 0);
+	check_int(run_of(1, 0), 0);
 	check(strstr(noted, "starts again"));
 	check_int(unfinished, 1);
 	check_int(created, 2);
-	check_int(run_of(-1, UPLOAD_PART_SIZE), 1);
+	check_int(run_of(-1, 0), 1);
 	check_int(unfinished, 0);
 }
 
@@ -874,13 +879,13 @@ test_kept(void)
 	}
 	/* Who cannot even ask what is there has not been too slow for a part. */
 	begin_with(NULL);
-	check_int(run_of(1, UPLOAD_PART_SIZE), 0);
+	check_int(run_of(1, 0), 0);
 	answers.list.kind = ERR_TLS;
 	for (int i = 0; i < 2; i++)
-		run_once(-1, UPLOAD_PART_SIZE);
+		run_once(-1, 0);
 	/* Who may not ask it believes the journal, as Complete names each part. */
 	answers.list = (struct err){.kind = ERR_HTTP, .status = 403, .code = "AccessDenied"};
-	check_int(run_of(-1, UPLOAD_PART_SIZE), 1);
+	check_int(run_of(-1, 0), 1);
 	check_int(created, 1);
 	memset(&answers, 0, sizeof answers);
 }

@@ -65,21 +65,22 @@ report() { echo "# $*"; }
 JOBS=2
 random_file big $((MIB * M))
 [ -z "$BIG" ] || JOBS=$BIG_JOBS
-for part in "$PART" 50M; do
+for part in "$PART" default; do
 	random=()
-	[ "$part" != 50M ] || [ -n "$BIG" ] || random=(--first $((MIB * M / 20)))
-	send=("$R2" upload --key "$P/big" -j "$JOBS" --part-size "$part" --multipart-threshold 10M --json)
+	[ "$part" != default ] || [ -n "$BIG" ] || random=(--first $((MIB * M / 20)))
+	send=("$R2" upload --key "$P/big" -j "$JOBS" --multipart-threshold 10M --json)
+	[ "$part" = default ] || send+=(--part-size "$part")
 	killed up "${random[@]}" "${send[@]}" big
 	is "upload in parts of $part: killed $KILLS times" "$kills" "$KILLS"
 	t '… and then it ends' 0 '…"status":"uploaded"…' '…Complete: 1/1' via "${send[@]:1}" big
 	ok '… the object' s3_is "$P/big" big
 	sent=$(passed up)
-	report "upload -j $JOBS --part-size $part: $((sent / M)) MiB sent for $MIB MiB, $KILLS kills; resumed at last: $(json_of resumed <"$T/out")"
+	report "upload -j $JOBS, parts of $part: $((sent / M)) MiB sent for $MIB MiB, $KILLS kills; resumed at last: $(json_of resumed <"$T/out")"
 	if [ -n "$BIG" ]; then
 		ok '… at most 1.3 GiB were sent' [ "$sent" -le $((13 * 1024 * M / 10)) ]
 	else
-		[ "$part" != 50M ] || lost=$((MIB / 20 + 3 + (KILLS - 1) * JOBS * 8))
-		[ "$part" = 50M ] || lost=$((KILLS * JOBS * ${part%M}))
+		[ "$part" != default ] || lost=$((MIB / 20 + 3 + (KILLS - 1) * JOBS * 8))
+		[ "$part" = default ] || lost=$((KILLS * JOBS * ${part%M}))
 		ok "… what the workers were about is sent again at most: $lost MiB" [ "$sent" -le $(((MIB + MIB / 100 + 1 + lost) * M)) ]
 	fi
 	is '… no unfinished upload is left' "$(unfinished "$P/big")" 0
@@ -381,6 +382,12 @@ done
 is '… five parts' "$(etag_of "$P/stream" | cut -d- -f2)" 5
 t 'standard input: by default' 0 '' '…Complete: 1/1' from_pipe $((20 * M + 1))
 ok '… the object' s3_is "$P/stream" <(head -c $((20 * M + 1)) stream)
+from_long_pipe() { cat stream stream stream | r2 upload --key "$P/long" --part-size 50M -; }
+t 'standard input: the part size that is usual for a file, asked for' 0 '' '…Complete: 1/1' from_long_pipe
+is '… counts' "$(etag_of "$P/long" | cut -d- -f2)" 2
+t '… for get, too' 0 … … r2 get -v --part-size 50M "$P/stream" got
+is '… in one' "$(grep -c 'GET.*stream' "$T/err")" 1
+rm got
 slowly() { { head -c 3000000 stream; sleep 0.3; tail -c +3000001 stream | head -c 4000000; } | r2 upload --key "$P/slow" --part-size 5M -; }
 t 'standard input that comes in bits' 0 '' '…Complete: 1/1' slowly
 ok '… the object' s3_is "$P/slow" <(head -c 7000000 stream)
@@ -394,7 +401,7 @@ is '… no object' "$(s3_status "$P/sick")" 404
 is '… no unfinished upload is left' "$(unfinished "$P/s")" 0
 
 # Limits.
-for size in 4M 5242879 6G; do t "--part-size $size" 2 '' '…--part-size…5…' up --part-size $size kept.bin; done
+for size in 0 4M 5242879 6G; do t "--part-size $size" 2 '' '…--part-size…5…' up --part-size $size kept.bin; done
 for j in 0 257 100000 -1 x; do t "-j $j" 2 '' … up -j $j kept.bin; done
 for i in 5/4 1/0 0/0 1 1/ /4 a/b -1/4 1/4x; do t "--shard $i" 2 '' '…--shard…' up --shard=$i kept.bin; done
 t '--limit-rate 0' 2 '' '…--limit-rate…' up --limit-rate 0 kept.bin
