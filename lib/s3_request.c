@@ -8,6 +8,8 @@
 #include "s3_request.h"
 #include "sigv4.h"
 
+_Static_assert((int)S3_CALL_FIELDS + 4 <= (int)SIGV4_FIELDS_MAX, "what s3_sign adds, too, can be signed");
+
 static ssize_t
 read_text(void *arg, uint64_t off, void *p, size_t n, struct err *e)
 {

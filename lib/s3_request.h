@@ -59,7 +59,7 @@ const char *s3_quoted(char out[S3_QUOTED_CAP], const char *etag);
 /* A request as it goes out. */
 struct s3_wire {
 	char target[16384];              /* R2 takes URLs of 16 KiB */
-	char authorization[2048];
+	char authorization[4096];        /* it names all fields, those of --meta by 75 bytes each */
 	char token[sizeof ((struct config *)0)->token];
 	char date[UTC_AMZ_CAP];
 	struct pair fields[S3_CALL_FIELDS + 10];

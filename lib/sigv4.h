@@ -29,7 +29,7 @@ struct sigv4_request {
 };
 
 enum {
-	SIGV4_FIELDS_MAX = 32,   /* fields to sign */
+	SIGV4_FIELDS_MAX = 64,   /* fields to sign */
 	SIGV4_TEXT_CAP = 24576,  /* bytes of a canonical request */
 	SIGV4_SECRET_MAX = 256,  /* bytes of a secret key (R2's have 64) */
 };

@@ -126,6 +126,12 @@ ok "--content-type" s3_has_header "$P/file3.txt" 'content-type: text/x-own; char
 ok "--cache-control" s3_has_header "$P/file3.txt" 'cache-control: max-age=60, private'
 ok "--meta" s3_has_header "$P/file3.txt" 'x-amz-meta-colour: blue'
 ok "--meta again" s3_has_header "$P/file3.txt" 'x-amz-meta-camera: X 100'
+many=() long=
+! server_is r2emu || long=$(printf 'x%.0s' {1..60})   # others take 2 KiB in all
+for i in {01..32}; do many+=(--meta "$i-$long=$long"); done
+t "32 --meta" 0 '' '…Complete: 1/1' upload --no-date "${many[@]}" file3.txt
+is "… all of them" "$(s3_head "$P/file3.txt" | grep -ciE '^x-amz-meta-[0-9]+-x*:')" 32
+t "… not 33" 2 '' '…--meta: more than 32…' upload "${many[@]}" --meta a=b file3.txt
 printf x >noext
 t "no extension" 0 '' … upload --no-date noext
 ok "… is octet-stream" s3_has_header "$P/noext" 'content-type: application/octet-stream'
