@@ -59,6 +59,14 @@ plain_ascii(const char *s)
 }
 
 static int
+is_named(const char *name, int n)
+{
+	while (n > 0 && strcmp(meta_names[n - 1], name))
+		n--;
+	return n > 0;
+}
+
+static int
 parse_meta(struct err *e)
 {
 	static const char name_bytes[] = "abcdefghijklmnopqrstuvwxyz0123456789-_.";
@@ -78,6 +86,8 @@ parse_meta(struct err *e)
 		name[n] = '\0';
 		if (strspn(name, name_bytes) != n)
 			return fail(e, ERR_USAGE, "--meta: a name is made of letters, digits, '-', '_' and '.'");
+		if (is_named(name, i))
+			return fail(e, ERR_USAGE, "--meta %s: given more than once: capital and small letters are the same", name);
 		if (!plain_ascii(eq + 1))
 			return fail(e, ERR_USAGE, "--meta %s: the value may only have printable ASCII characters", name);
 		meta[i] = (struct pair){name, eq + 1};

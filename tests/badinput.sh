@@ -115,6 +115,7 @@ bad "--date 2025-02-30" 2 '…2025-02-30…' upload --date 2025-02-30 a.png
 bad "--date 2025-2-3" 2 '…2025-2-3…' upload --date 2025-2-3 a.png
 bad "--meta with a control character" 2 '…--meta…' upload --meta $'k=a\nb' a.png
 bad "--meta that would be a header" 2 '…--meta…' upload --meta $'k=a\r\nx-amz-acl: public-read' a.png
+bad "--meta with a name that is there in other letters" 2 '…--meta key…more than once…' upload --meta kez=v --meta Key=v --meta kEY=w a.png
 bad "--meta without =" 2 '…--meta…' upload --meta k a.png
 bad "--meta with a name that is no header" 2 '…--meta…' upload --meta 'k k=v' a.png
 bad "--content-type with a control character" 2 '…--content-type…' upload --content-type $'a\nb' a.png
