@@ -55,24 +55,22 @@ transfer_rate(const struct opt *o, const char *val, struct err *e)
 }
 
 int
-transfer_part(const struct opt *o, const char *val, struct err *e)
-{
-	if (opt_size(o, val, e) < 0)
-		return -1;
-	if (*(uint64_t *)o->dest < S3_PART_MIN)
-		return fail(e, ERR_USAGE, "--%s: S3 takes no parts smaller than 5M (only the last may be)", o->name);
-	if (*(uint64_t *)o->dest > S3_PUT_MAX)
-		return fail(e, ERR_USAGE, "--%s: S3 takes no parts larger than 5G (R2: 5 GiB - 5 MiB)", o->name);
-	return 0;
-}
-
-int
 transfer_threshold(const struct opt *o, const char *val, struct err *e)
 {
 	if (opt_size(o, val, e) < 0)
 		return -1;
 	if (*(uint64_t *)o->dest > S3_PUT_MAX)
-		return fail(e, ERR_USAGE, "--%s: one request takes 5 GiB at most", o->name);
+		return fail(e, ERR_USAGE, "--%s: one request takes 5115M at most (5 GiB - 5 MiB)", o->name);
+	return 0;
+}
+
+int
+transfer_part(const struct opt *o, const char *val, struct err *e)
+{
+	if (transfer_threshold(o, val, e) < 0)
+		return -1;
+	if (*(uint64_t *)o->dest < S3_PART_MIN)
+		return fail(e, ERR_USAGE, "--%s: S3 takes no parts smaller than 5M (only the last may be)", o->name);
 	return 0;
 }
 

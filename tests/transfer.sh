@@ -402,6 +402,10 @@ is '… no unfinished upload is left' "$(unfinished "$P/s")" 0
 
 # Limits.
 for size in 0 4M 5242879 6G; do t "--part-size $size" 2 '' '…--part-size…5…' up --part-size $size kept.bin; done
+for option in --part-size --multipart-threshold; do
+	t "$option 5G" 2 '' "…$option: one request takes 5115M at most…" up $option 5G kept.bin
+	t "… 5115M" 0 '' '…Complete: 1/1' up -n $option 5115M kept.bin
+done
 for j in 0 257 100000 -1 x; do t "-j $j" 2 '' … up -j $j kept.bin; done
 for i in 5/4 1/0 0/0 1 1/ /4 a/b -1/4 1/4x; do t "--shard $i" 2 '' '…--shard…' up --shard=$i kept.bin; done
 t '--limit-rate 0' 2 '' '…--limit-rate…' up --limit-rate 0 kept.bin
