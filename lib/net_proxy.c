@@ -59,7 +59,7 @@ number(const char *s, size_t n, int max)
 	return n ? v : -1;
 }
 
-/* "user:pass", each percent-encoded, n bytes → "Basic …" (RFC 7617). */
+/* "user:pass" or "user", each percent-encoded, n bytes → "Basic …" (RFC 7617: the colon stands there without a password, too). */
 static const char *
 parse_auth(struct net_proxy *p, const char *user, size_t n)
 {
@@ -67,11 +67,13 @@ parse_auth(struct net_proxy *p, const char *user, size_t n)
 	char plain[384];
 	long len = -1;
 
-	if (n < sizeof plain) {
+	if (n < sizeof plain - 1) {
 		memcpy(plain, user, n);
 		plain[n] = '\0';
 		len = enc_unpercent(plain, n, 0);
 	}
+	if (len >= 0 && !memchr(user, ':', n))
+		plain[len++] = ':';
 	buf_str(&b, "Basic ");
 	if (len >= 0)
 		enc_base64(&b, plain, (size_t)len);

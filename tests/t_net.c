@@ -66,7 +66,8 @@ test_proxy_parse(void)
 		{"http://[2001:db8::1]:8080", "2001:db8::1", 8080, ""},
 		{"http://us%40er:se%3Acret@proxy:80", "proxy", 80, auth},
 		{"http://us@er:se:cret@proxy:80", "proxy", 80, auth},
-		{"http://user@[::1]:80", "::1", 80, "Basic dXNlcg=="},
+		{"http://user@[::1]:80", "::1", 80, "Basic dXNlcjo="},
+		{"http://us%3Aer@proxy:80", "proxy", 80, "Basic dXM6ZXI6"},
 		{"", "", 0, ""},
 	};
 	static const struct { const char *url, *why; } bad[] = {
