@@ -170,9 +170,12 @@ proxy_judge(const char *block, const struct net_proxy *proxy, struct err *e)
 
 	if (status >= 200 && status < 300)
 		return 0;
-	if (status == 407)
-		return fail(e, ERR_CONNECT, proxy->auth[0] ? "refuses the user name and password in HTTPS_PROXY"
+	if (status == 407) {
+		fail(e, ERR_CONNECT, proxy->auth[0] ? "refuses the user name and password in HTTPS_PROXY"
 			: "asks for a user name and password: set them in HTTPS_PROXY");
+		e->status = status;
+		return -1;
+	}
 	enc_printable(&b, block, strcspn(block, "\r\n"));
 	return fail(e, ERR_CONNECT, "refuses the connection: %s", text);
 }
@@ -185,7 +188,7 @@ proxy_connect(struct net *n, const struct net_peer *to, const struct net_proxy *
 	char rq[2 * NET_HOST_CAP + sizeof proxy->auth + 128], reply[REPLY_MAX + 1] = "", bare[NET_HOST_CAP];
 	struct buf out = BUF(rq), in = BUF(reply);
 	const char *form;
-	int r = -1;
+	int r = -1, status;
 
 	if (net_host_bare(to->host, bare) < 0)
 		return fail(e, ERR_NAME, "host name is empty or longer than %d: check %s", NET_HOST_CAP - 1, to->setting);
@@ -204,7 +207,12 @@ proxy_connect(struct net *n, const struct net_peer *to, const struct net_proxy *
 		r = proxy_judge(reply, proxy, e);
 	explicit_bzero(rq, sizeof rq);
 	explicit_bzero(reply, sizeof reply);
-	return r == 0 ? 0 : fail(e, ERR_CONNECT, "proxy %s:%u %s", proxy->host, proxy->port, e->msg);
+	if (r == 0)
+		return 0;
+	status = e->status;
+	fail(e, ERR_CONNECT, "proxy %s:%u %s", proxy->host, proxy->port, e->msg);
+	e->status = status;
+	return -1;
 }
 
 int

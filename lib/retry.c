@@ -55,8 +55,9 @@ int
 retry_worthwhile(const struct err *e)
 {
 	switch (e->kind) {
-	case ERR_NAME:
 	case ERR_CONNECT:
+		return e->status != 407;   /* the same password again and again may lock its account */
+	case ERR_NAME:
 	case ERR_NET:
 	case ERR_CORRUPT:
 		return 1;

@@ -10,7 +10,7 @@ enum {
 	RETRY_AFTER_MAX_S = 300,    /* a longer Retry-After is cut to this */
 };
 
-/* 1 when another attempt may succeed: lost connections, refused or timed-out connects, names that did not resolve,
+/* 1 when another attempt may succeed: lost connections, refused or timed-out connects (not a proxy's 407), names that did not resolve,
    HTTP 408, 429, 500, 502, 503, 504 and the codes SlowDown, InternalError, ServiceUnavailable, RequestTimeout,
    TooManyRequests, ClientDisconnect, IncompleteBody, BadDigest, OperationAborted …; 0 for everything that stays wrong.
    The code counts before the status. Source: R2's error list; AWS's retry guide. */

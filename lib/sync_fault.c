@@ -44,6 +44,8 @@ sync_fault_of(const struct err *e)
 		return SYNC_FILE;
 	case ERR_HTTP:
 		return refusal(e);
+	case ERR_CONNECT:
+		return e->status == 407 ? SYNC_ACCOUNT : SYNC_NETWORK;
 	default:
 		return SYNC_NETWORK;
 	}

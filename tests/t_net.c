@@ -550,6 +550,7 @@ dial_via(struct proxy *p, struct net *n, const char *host, const char *secret, s
 		return r;   /* the caller reads on; the thread ends with the connection */
 	check_int(n->fd, -1);
 	check_int(e->kind, ERR_CONNECT);
+	check_int(e->status, strstr(p->reply, " 407 ") ? 407 : 0);
 	check(!strstr(e->msg, "dXNA"));
 	has(e->msg, "proxy 127.0.0.1:");
 	pthread_join(p->thread, NULL);

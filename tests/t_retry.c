@@ -26,6 +26,8 @@ test_kinds(void)
 
 		check_int(retry_worthwhile(&e), rows[i].want);
 	}
+	/* a proxy that wants another password */
+	check_int(retry_worthwhile(&(struct err){.kind = ERR_CONNECT, .status = 407}), 0);
 }
 
 static void

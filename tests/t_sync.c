@@ -801,7 +801,7 @@ test_faults(void)
 	static const struct { enum err_kind kind; int status; const char *code; enum sync_fault want; } rows[] = {
 		{ERR_KEYS, 0, "", SYNC_ACCOUNT}, {ERR_TLS, 0, "", SYNC_ACCOUNT},
 		{ERR_LOCAL, 0, "", SYNC_FILE}, {ERR_CHANGED, 0, "", SYNC_FILE}, {ERR_USAGE, 0, "", SYNC_FILE},
-		{ERR_NAME, 0, "", SYNC_NETWORK}, {ERR_CONNECT, 0, "", SYNC_NETWORK}, {ERR_NET, 0, "", SYNC_NETWORK},
+		{ERR_NAME, 0, "", SYNC_NETWORK}, {ERR_CONNECT, 0, "", SYNC_NETWORK}, {ERR_CONNECT, 407, "", SYNC_ACCOUNT}, {ERR_NET, 0, "", SYNC_NETWORK},
 		{ERR_PROTO, 0, "", SYNC_NETWORK}, {ERR_CORRUPT, 0, "", SYNC_NETWORK}, {ERR_STOPPED, 0, "", SYNC_NETWORK},
 		{ERR_HTTP, 401, "Unauthorized", SYNC_ACCOUNT}, {ERR_HTTP, 403, "AccessDenied", SYNC_ACCOUNT},
 		{ERR_HTTP, 200, "AccessDenied", SYNC_ACCOUNT},
