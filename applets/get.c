@@ -33,14 +33,13 @@ static const struct opt opts[] = {
 	{0},
 };
 
-/* Whole, however long: a byte that is no UTF-8 becomes four for people, and five in JSON. */
+/* Whole, however long. */
 static char meta_text[HTTP_BLOCK_MAX + HTTP_FIELDS_MAX];
-static char json_line[5 * sizeof meta_text + sizeof ((struct json *)0)->text];
 
 static void
 print_meta(struct json *j)
 {
-	static char value[4 * HTTP_LINE_MAX];
+	static char value[4 * HTTP_LINE_MAX];       /* so much a byte that is no UTF-8 becomes */
 	char *end;
 
 	for (char *meta = meta_text; (end = strchr(meta, '\n')); meta = end + 1) {
@@ -67,7 +66,7 @@ print_stat(struct client *c, const char *key, struct err *e)
 	if (s3_head_meta(&c->s3, key, &o, &meta, e) < 0)
 		return -1;
 	if (client_args.json) {
-		json_begin_in(&j, json_line, sizeof json_line);
+		json_begin(&j);
 		json_string(&j, "key", key);
 		json_number(&j, "size", o.size);
 		json_string(&j, "content_type", o.content_type);

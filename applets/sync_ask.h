@@ -7,7 +7,7 @@
 /* What the daemon answers: one line for --health ("ok" or why not), the object of --status --json, and the text for people. */
 struct ask_report {
 	char health[512];
-	char json[16384];
+	char json[32768];   /* DIR may have 4,095 bytes, and JSON six for each */
 	char text[8192];
 };
 

@@ -73,6 +73,7 @@ json(const struct daemon *d, const struct figures *f, struct ask_report *r)
 	if (*d->last_error)
 		json_string(&j, "last_error", d->last_error);
 	snprintf(r->json, sizeof r->json, "%s", json_text(&j));
+	json_free(&j);
 }
 
 static void

@@ -45,6 +45,7 @@ print_json(const struct upload_item *it, const char *status, const struct err *e
 	if (e)
 		json_string(&j, "error", e->msg);
 	turns_print(&it->run->turns, it->turn, json_text(&j));
+	json_free(&j);
 }
 
 static void

@@ -419,6 +419,11 @@ def asked_without(s):
     d.says("waiting for it")
     code, out, err = s.ask("--status", "--state", state)
     s.check("the daemon waits for it, and says so", code == 0 and "not there now" in out, out, err)
+    d.stop()
+    s.root = s.dir / "/".join(["\x01" * 250] * 14)
+    s.root.mkdir(parents=True)
+    s.daemon("--state", state)
+    wait("--json of the longest name", lambda: json.loads(s.ask("--status", "--json", "--state", state)[1] or "{}").get("dir") == str(s.root))
 
 
 def refused(s):

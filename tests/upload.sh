@@ -175,6 +175,16 @@ is "… which has its line too" "$(json_lines)" 2
 t "--json with names to be escaped" 0 … … upload --json "$newline" '[brackets]{}|^`"<>.txt' 'naïve-日本語-😀.txt'
 is "… is JSON" "$(json_lines)" 3
 
+printf -v long '%20000s' x
+t "--json with a name of 20,000 bytes" 1 … … upload --json "$long"
+is "… is JSON, too" "$(json_lines)" 1
+deep=$(printf '\001%.0s' {1..250})
+deep=$deep/$deep/$deep/$deep/$deep/$deep/$deep/$deep/$deep/$deep/$deep/$deep/$deep/$deep/$deep
+mkdir -p "$deep"
+echo x >"$deep/deep"
+t "--json with a long path of control characters" 0 … … upload --json "$deep/deep"
+is "… is JSON, too" "$(json_lines)" 1
+
 # A file that changes while it is sent: what is stored under status 0 is one of its states, never a mixture.
 python3 - changing.bin <<'END' &
 import os, sys, time
