@@ -171,15 +171,23 @@ list(void)
 }
 
 static int
+is_hard(const char *word)
+{
+	size_t n = strlen(word);
+
+	return n > 2 && !strncmp("--hard", word, n);
+}
+
+static int
 install(int argc, char **argv)
 {
-	int hard = argc > 0 && !strcmp(argv[0], "--hard");
+	int behind = argc == 2 && is_hard(argv[1]), hard = behind || (argc > 0 && is_hard(argv[0]));
 
 	if (argc != hard + 1) {
 		fputs("r2: --install [--hard] DIR: the directory for the links is missing\n", stderr);
 		return 2;
 	}
-	return links_make(argv[hard], applet_names, hard);
+	return links_make(argv[hard && !behind], applet_names, hard);
 }
 
 /* A descriptor 0, 1 or 2 that was closed would be taken by the next file or socket, and then written to by
@@ -196,24 +204,43 @@ guard_stdio(void)
 		close(fd);
 }
 
+/* The one option that word is or abbreviates, as with commands; "": none, or several. */
+static const char *
+own_option(const char *word)
+{
+	const char *found = "";
+	size_t n = strlen(word);
+
+	if (n < 3 || strncmp(word, "--", 2))
+		return "";
+	for (const struct opt *o = own_opts; o->name; o++) {
+		if (strncmp(o->name, word + 2, n - 2))
+			continue;
+		if (*found)
+			return "";
+		found = o->name;
+	}
+	return found;
+}
+
 static int
 top(int argc, char **argv)
 {
-	const char *word = argv[1];
+	const char *option = own_option(argv[1]);
 
-	if (!strcmp(word, "--help") || !strcmp(word, "help"))
+	if (!strcmp(option, "help") || !strcmp(argv[1], "help"))
 		return help(argc > 2 ? argv[2] : NULL);
-	if (!strcmp(word, "--version"))
+	if (!strcmp(option, "version"))
 		return flush_stdout(version());
-	if (!strcmp(word, "--list"))
+	if (!strcmp(option, "list"))
 		return list();
-	if (!strcmp(word, "--install"))
+	if (!strcmp(option, "install"))
 		return install(argc - 2, argv + 2);
-	if (!strcmp(word, "--completion"))
+	if (!strcmp(option, "completion"))
 		return flush_stdout(completion(applets, own_opts, argc - 2, argv + 2));
-	if (!strcmp(word, "--licenses"))
+	if (!strcmp(option, "licenses"))
 		return flush_stdout(licenses());
-	return unknown(word);
+	return unknown(argv[1]);
 }
 
 int

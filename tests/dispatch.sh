@@ -28,6 +28,9 @@ t "--install again" 0 … '' bin/r2 --install links
 t "--install --hard DIR" 0 … '' bin/r2 --install --hard hard
 ok "--install --hard makes hard links" installed is_same_file hard
 ok "every hard link runs its applet" installed helps hard
+mkdir hard2
+t "--install DIR --hard" 0 … '' bin/r2 --inst hard2 --hard
+ok "… makes them, too" installed is_same_file hard2
 t "--install beside the program" 0 … '' bin/r2 --install bin
 ok "every link beside the program runs its applet" installed helps bin
 cp bin/r2 r2-upload
@@ -50,6 +53,9 @@ t "--install without DIR" 2 '' '…' bin/r2 --install
 # Version and help.
 t "--version: program, BearSSL, libc, architecture, date of the roots" 0 "r2 …BearSSL 0.6…musl…$(uname -m)…20…" '' r2 --version
 ok "… a whole date" grep -qE "20[0-9]{2}-[0-9]{2}-[0-9]{2}" "$T/out"
+t "--vers" 0 'r2 …' '' r2 --vers
+t "--li, which two options begin with" 2 '' 'r2: unknown option --li: did you mean --list?' r2 --li
+t "--" 2 '' '…' r2 --
 t "help" 0 '…upload…ls…' '' r2 help
 t "--help" 0 '…upload…ls…' '' r2 --help
 t "no argument: usage, status 2" 2 '' '…upload…ls…' r2
