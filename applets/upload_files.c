@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include "log.h"
 #include "nfc.h"
+#include "sync_place.h"
 #include "upload_files.h"
 #include "walk.h"
 
@@ -41,6 +42,16 @@ wanted(const struct upload_run *run, const char *rel)
 {
 	return in_shard(run, rel) && (!run->include->n || matches(run->include, rel)) && !excluded(run, rel);
 }
+
+/* r2 sync's state is of this machine; with --move a running daemon would lose its lock. */
+static int
+enter(void *arg, const char *rel)
+{
+	(void)arg;
+	return strcmp(path_base(rel), SYNC_STATE_NAME) != 0;
+}
+
+static const struct walk_options way = {.enter = enter};
 
 /* A name that another file could have too: base names, several trees, and letters that Unicode writes in two ways. */
 static int
@@ -87,7 +98,7 @@ static int
 find_twin(const struct tree *t, const char *root, const char *path, const char *name, char out[PATH_MAX])
 {
 	struct err ignored;
-	struct walk *w = walk_open(root, NULL, &ignored);
+	struct walk *w = walk_open(root, &way, &ignored);
 	struct walk_entry x;
 	int rc = 0, found = 0;
 
@@ -173,7 +184,7 @@ static void
 walk_tree(struct tree *t)
 {
 	struct err e = {0};
-	struct walk *w = walk_open(t->root, NULL, &e);
+	struct walk *w = walk_open(t->root, &way, &e);
 	unsigned long before = t->run->files;
 	struct walk_entry x;
 	int rc;

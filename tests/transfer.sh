@@ -248,12 +248,13 @@ ok '… the file is gone' [ ! -e move.bin ]
 ok '… the object' s3_is "$P/move.bin" kept.bin
 
 # Trees.
-mkdir -p tree/a/b/c tree/empty tree/.hidden 'tree/with space'
+mkdir -p tree/a/b/c tree/empty tree/.hidden 'tree/with space' tree/.r2-sync
 for f in top.txt a/one.png a/b/two.PNG a/b/c/three.tmp .hidden/four .dot 'with space/five six'; do echo "$f" >"tree/$f"; done
 ln -s ../top.txt tree/a/link.txt
 ln -s .. tree/a/loop
 ln -s nowhere tree/broken
 ln -s "$T/tree/a/b" tree/dirlink
+echo state >tree/.r2-sync/ledger
 mkfifo tree/fifo
 t '-r: a tree' 0 '' '…Complete: 10/10' up -r --prefix "$P/tree" tree
 is '… its keys' "$(s3_keys "$P/tree/" | sort)" "$(printf "$P/tree/%s\n" top.txt a/one.png a/b/two.PNG a/b/c/three.tmp .hidden/four .dot \
