@@ -351,6 +351,10 @@ picture: deps-test
 	@+$(AGAIN) r2
 	@tests/server with r2emu doc/picture.py doc/demo.svg
 
+ifdef ARCH
+install uninstall:
+	@echo 'make $@ ARCH=$(ARCH): only without ARCH, as it asks the program for its links; make dist has packages for other machines' >&2; exit 1
+else
 install: r2 man
 	install -Dm755 r2 $(BIN)/r2
 	$(BIN)/r2 --install $(BIN)
@@ -362,6 +366,7 @@ install: r2 man
 uninstall: r2
 	for l in $$(./r2 --list); do rm -f $(BIN)/$$l; done
 	rm -f $(BIN)/r2 $(PAGES:%=$(SHARE)/man/man1/%) $(COMPLETION:%=$(SHARE)/%) $(LINKED:%=$(SHARE)/%)
+endif
 
 clean:
 	rm -rf r2 $(filter-out $(B)/cache $(B)/bearssl $(MUSL_SRC),$(wildcard $(B)/*))

@@ -103,6 +103,9 @@ is 'no link names the staging directory' "$(absolute_links)" ''
 ok 'installs again over itself' m install DESTDIR="$T/dest" PREFIX=/opt/it
 ok 'uninstall' m uninstall DESTDIR="$T/dest" PREFIX=/opt/it
 is 'leaves nothing behind' "$(find "$T/dest" ! -type d)" ''
+for what in install uninstall; do
+	t "$what for another machine is refused" 2 '' "make $what ARCH=arm64: only without ARCH,…" m $what ARCH=arm64 DESTDIR="$T/dest" PREFIX=/opt/it
+done
 
 # A new command, as doc/CONTRIBUTING.md has it.
 awk '/^```$/ { on = 0 } on; /^```c$/ { on = 1 }' doc/CONTRIBUTING.md >applets/has.c
