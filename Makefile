@@ -30,8 +30,10 @@ MUSL_CC     = $(CC) -nostdinc -isystem $O/libc/include -isystem $(CC_INC)
 AR          = $(CROSS)gcc-ar
 WARN        = -std=c11 -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wconversion
 INTEROP     = r2emu minio versitygw moto
-BIN         = $(DESTDIR)$(PREFIX)/bin
-SHARE       = $(DESTDIR)$(PREFIX)/share
+# Not every shell expands PREFIX=~/.local.
+TREE        = $(subst <>,,$(subst <>~/,$(HOME)/,<>$(DESTDIR)$(PREFIX)))
+BIN         = $(TREE)/bin
+SHARE       = $(TREE)/share
 
 # Byte order of names, for ever the same lists and so the same bytes.
 export LC_ALL = C
@@ -356,16 +358,16 @@ install uninstall:
 	@echo 'make $@ ARCH=$(ARCH): only without ARCH, as it asks the program for its links; make dist has packages for other machines' >&2; exit 1
 else
 install: r2 man
-	install -Dm755 r2 $(BIN)/r2
-	$(BIN)/r2 --install $(BIN)
-	install -Dm644 -t $(SHARE)/man/man1 $(PAGES:%=$(B)/man/%)
-	cd $(SHARE) && mkdir -p $(dir $(COMPLETION))
-	$(foreach f,$(COMPLETION),./r2 --completion $(firstword $(subst -, ,$(subst /, ,$f))) >$(SHARE)/$f &&) :
-	$(foreach f,$(LINKED),ln -sf r2$(suffix $f) $(SHARE)/$f &&) :
+	install -Dm755 r2 '$(BIN)/r2'
+	'$(BIN)/r2' --install '$(BIN)'
+	install -Dm644 -t '$(SHARE)/man/man1' $(PAGES:%=$(B)/man/%)
+	cd '$(SHARE)' && mkdir -p $(dir $(COMPLETION))
+	$(foreach f,$(COMPLETION),./r2 --completion $(firstword $(subst -, ,$(subst /, ,$f))) >'$(SHARE)/$f' &&) :
+	$(foreach f,$(LINKED),ln -sf r2$(suffix $f) '$(SHARE)/$f' &&) :
 
 uninstall: r2
-	for l in $$(./r2 --list); do rm -f $(BIN)/$$l; done
-	rm -f $(BIN)/r2 $(PAGES:%=$(SHARE)/man/man1/%) $(COMPLETION:%=$(SHARE)/%) $(LINKED:%=$(SHARE)/%)
+	for l in $$(./r2 --list); do rm -f '$(BIN)'/$$l; done
+	rm -f '$(BIN)/r2' $(PAGES:%='$(SHARE)/man/man1/%') $(COMPLETION:%='$(SHARE)/%') $(LINKED:%='$(SHARE)/%')
 endif
 
 clean:

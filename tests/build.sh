@@ -103,6 +103,13 @@ is 'no link names the staging directory' "$(absolute_links)" ''
 ok 'installs again over itself' m install DESTDIR="$T/dest" PREFIX=/opt/it
 ok 'uninstall' m uninstall DESTDIR="$T/dest" PREFIX=/opt/it
 is 'leaves nothing behind' "$(find "$T/dest" ! -type d)" ''
+install_and_remove() { m install "$@" && [ -x "$T/my pkg/opt/a  b/bin/r2" ] && m uninstall "$@"; }
+touch "$T/my" "$T/pkg"
+ok 'spaces in DESTDIR and PREFIX' install_and_remove DESTDIR="$T/my pkg" PREFIX='/opt/a  b'
+is '… nothing behind, nothing else gone' "$(find "$T/my"* "$T/pkg" ! -type d)" "$T/my
+$T/pkg"
+HOME=$T/home m install PREFIX='~/it' >/dev/null
+ok 'a ~ that the shell left' "$T/home/it/bin/r2-ls" --help
 for what in install uninstall; do
 	t "$what for another machine is refused" 2 '' "make $what ARCH=arm64: only without ARCH,…" m $what ARCH=arm64 DESTDIR="$T/dest" PREFIX=/opt/it
 done
