@@ -361,8 +361,8 @@ install: r2 man
 	install -Dm755 r2 '$(BIN)/r2'
 	'$(BIN)/r2' --install '$(BIN)'
 	install -Dm644 -t '$(SHARE)/man/man1' $(PAGES:%=$(B)/man/%)
-	cd '$(SHARE)' && mkdir -p $(dir $(COMPLETION))
-	$(foreach f,$(COMPLETION),./r2 --completion $(firstword $(subst -, ,$(subst /, ,$f))) >'$(SHARE)/$f' &&) :
+	$(foreach f,$(COMPLETION),./r2 --completion $(firstword $(subst -, ,$(subst /, ,$f))) >$(B)/completion && \
+		install -Dm644 $(B)/completion '$(SHARE)/$f' &&) :
 	$(foreach f,$(LINKED),ln -sf r2$(suffix $f) '$(SHARE)/$f' &&) :
 
 uninstall: r2

@@ -79,7 +79,10 @@ m >/dev/null 2>&1
 ok '… and built' m -q
 ok '… to the same bytes' cmp r2 "$R2"
 
+umask 077
 ok 'install' m install DESTDIR="$T/dest" PREFIX=/opt/it
+umask 022
+is 'everybody may read it, whoever installs' "$(find "$T/dest/opt" ! -perm -444)" ''
 ok 'it runs there' "$T/dest/opt/it/bin/r2" --version
 each_link_works() {
 	local l n=0
