@@ -65,6 +65,8 @@ t '--keep, a folder' 0 'Deleted 1 files …' '' sweep --days 30 --keep '*.keep' 
 ok '… all below it stays' [ "$(s3_count "$P/out/2025-01-01/final/")" = 2 ]
 s3_put "$P/one/2025-01-01/x" x
 s3_put "$P/two/deep/2025-01-01/x" x
+t '--max-delete counts over all of --prefix' 1 'Deleted 0 files …' '…2 files would go, more than --max-delete 1: …' \
+	r2 cleanup --days 30 --prefix "$P/one" --prefix "$P/two/deep" --max-delete 1
 t '--prefix, several' 0 'Deleted 2 files …' '' r2 cleanup --days 30 --prefix "$P/one" --prefix "$P/two/deep"
 s3_put "$P/one/2025-01-01/x" x
 t '--prefix with a slash behind' 0 'Deleted 1 files …' '' r2 cleanup --days 30 --prefix "$P/one//"

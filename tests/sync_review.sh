@@ -40,7 +40,10 @@ bad 'put wait 0 seconds=2'
 for i in 1 2 3; do echo $i >"$D/$i.png"; done
 metric() { grep -q "^r2_sync_$1\$" "$T/prom"; }
 ok '--metrics tell what waits' wait_until 10 metric 'pending 3'
+ln "$T/prom" "$T/read"
+cp "$T/read" "$T/then"
 ok '… and when it has become what is uploaded' wait_until 10 metric 'uploaded_total 3'
+ok '… to who has opened them, what they were then' cmp "$T/read" "$T/then"
 stop
 
 new second
