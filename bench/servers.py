@@ -11,6 +11,7 @@ TOOLS = os.path.join(ROOT, "build", "bench")
 # Round trip in ms, Mbit/s, connections cut of a thousand.
 FAR = {"far 40 ms": (40, 200, 0), "far 150 ms": (150, 1000, 1)}
 PLACES = ["minio", "sink", *FAR]
+LOST = (OSError, http.client.HTTPException)
 
 
 class Server:
@@ -48,12 +49,27 @@ class Server:
             subprocess.run([ROOT + "/tests/server", "down", self.kind, self.directory], start_new_session=True)
         self.up = self.relay = None
 
+    def lives(self):
+        try:
+            self.counts()
+        except OSError:
+            return False
+        return not self.relay or self.relay.poll() is None
+
+    def ask(self, path):
+        """The sink's answer; raises OSError where there is none."""
+        self.line = self.line or http.client.HTTPSConnection(self.near.split("//")[1], context=self.tls, timeout=60)
+        try:
+            self.line.request("GET", path)
+            return self.line.getresponse().read().decode()
+        except LOST as e:
+            self.line = None
+            raise OSError(f"the server is gone: {e}") from None
+
     def counts(self):
         """Running totals: of the sink its own, else what went over loopback, which is everybody's."""
         if self.kind == "sink":
-            self.line = self.line or http.client.HTTPSConnection(self.near.split("//")[1], context=self.tls, timeout=60)
-            self.line.request("GET", "/-/counts")
-            rows = dict(line.split() for line in self.line.getresponse().read().decode().splitlines())
+            rows = dict(line.split() for line in self.ask("/-/counts").splitlines())
             rows = {name: int(value) for name, value in rows.items()}
             return {"wire": rows["received"] + rows["sent"], **rows}
         with open("/proc/net/dev") as f:

