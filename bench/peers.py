@@ -1,7 +1,9 @@
 """The programs that are compared: where each comes from, and how it is asked for each work."""
+import contextlib
 import glob
 import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -73,27 +75,42 @@ TOOLS = {
         list="{program} {address} {ca} list {key}"),
 }
 LIMITS = ("curl", "limit")
+INSTALL_S = 900
 PEERS = [name for name in TOOLS if name != "r2" and name not in LIMITS]
 
 
-def _last_line(done):
-    return ((done.stderr or done.stdout).strip().splitlines() or [f"status {done.returncode}"])[-1]
+def _run(command, limit):
+    """What it prints; raises OSError with its last words, or when it takes longer. What it started ends with it."""
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          start_new_session=True) as child:
+        try:
+            out, err = child.communicate(timeout=limit)
+        except BaseException as e:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            if isinstance(e, subprocess.TimeoutExpired):
+                raise OSError(f"more than {limit} s: {command[-1]}") from None
+            raise
+    if child.returncode:
+        raise OSError(((err or out).strip().splitlines() or [f"status {child.returncode}"])[-1])
+    return out
 
 
 def _install(package, venv):
     print(f"installing {package} (once)", file=sys.stderr)
     shutil.rmtree(venv, ignore_errors=True)
     for command in ([sys.executable, "-m", "venv", venv], [venv + "/bin/python", "-m", "pip", "-q", "--retries", "1", "--timeout", "20", "install", package]):
-        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-        if done.returncode:
+        try:
+            _run(command, INSTALL_S)
+        except OSError:
             shutil.rmtree(venv, ignore_errors=True)
-            raise OSError(_last_line(done))
+            raise
 
 
 class Tool:
-    """One program, ready to run; its constructor raises OSError where it cannot be had."""
+    """One program, ready to run; its constructor raises OSError where it cannot be had, or does not say its version within limit seconds."""
 
-    def __init__(self, name):
+    def __init__(self, name, limit):
         row = TOOLS[name]
         package = row.get("package", "")
         venv = os.path.join(CACHE, package.replace("==", "-"))
@@ -106,10 +123,7 @@ class Tool:
         if not os.access(self.program, os.X_OK):
             raise OSError(f"{self.program} is not there")
         if "start" in row:
-            done = subprocess.run(self.command("start"), capture_output=True, text=True, stdin=subprocess.DEVNULL)
-            if done.returncode:
-                raise OSError(_last_line(done))
-            self.version = " ".join([package, *done.stdout.splitlines()[:1]]).strip()
+            self.version = " ".join([package, *_run(self.command("start"), limit).splitlines()[:1]]).strip()
 
     def command(self, work, **words):
         """The words of one call, or None where it has no such work."""

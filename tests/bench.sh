@@ -46,6 +46,10 @@ is 'the rest goes on' "$(row 'one file' sink | jq -c '[(.r2.wall | length), (.cu
 sed -i "2a mkdir '$T/once' 2>/dev/null && kill -9 \$(cat '$T'/dir/*/server/sink.pid)" "$fake"
 t 'a server that dies' 0 '…| one file, … | not done: the server is gone: …| failed: it is broken |…' '…' bench PEERS=rclone PLACES=sink BENCH='file small'
 is 'what comes after it is measured' "$(row '2 × 64 KiB' sink | jq '.r2.wall | length')" 1
+
+printf '#!/bin/sh\nsleep 987\n' >"$fake"
+t 'a peer that hangs' 0 '…| missing: more than 2.0 s: version |…' '…' bench PEERS=rclone PLACES=sink BENCH=file LIMIT=2
+ok '… is ended, with what it began' eval '! pgrep -fx "sleep 987"'
 t 'what makes no sense' 2 '' '…BENCH=…' bench BENCH=nonsense
 
 # What a run starts and makes is gone when it is interrupted, wherever it is.
