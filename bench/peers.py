@@ -2,6 +2,7 @@
 import contextlib
 import glob
 import os
+import pathlib
 import shutil
 import signal
 import subprocess
@@ -79,10 +80,10 @@ INSTALL_S = 900
 PEERS = [name for name in TOOLS if name != "r2" and name not in LIMITS]
 
 
-def _run(command, limit):
+def _run(command, limit, env=None):
     """What it prints; raises OSError with its last words, or when it takes longer. What it started ends with it."""
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                          start_new_session=True) as child:
+                          env=env, start_new_session=True) as child:
         try:
             out, err = child.communicate(timeout=limit)
         except BaseException as e:
@@ -97,14 +98,28 @@ def _run(command, limit):
 
 
 def _install(package, venv):
+    """Made beside its place, so that what is there is whole."""
     print(f"installing {package} (once)", file=sys.stderr)
+    new = venv + ".tmp"
+    shutil.rmtree(new, ignore_errors=True)
+    try:
+        _run([sys.executable, "-m", "venv", new], INSTALL_S)
+        os.mkdir(new + "/tmp")
+        _run([new + "/bin/python", "-m", "pip", "-q", "--retries", "1", "--timeout", "20", "install", package], INSTALL_S,
+             {**os.environ, "TMPDIR": new + "/tmp"})
+        shutil.rmtree(new + "/tmp")
+        _rename(new, venv)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _rename(new, venv):
+    """pip's scripts name their interpreter by its path."""
+    for script in pathlib.Path(new, "bin").iterdir():
+        if script.is_file() and (text := script.read_bytes()).startswith(b"#!"):
+            script.write_bytes(text.replace(os.fsencode(new), os.fsencode(venv)))
     shutil.rmtree(venv, ignore_errors=True)
-    for command in ([sys.executable, "-m", "venv", venv], [venv + "/bin/python", "-m", "pip", "-q", "--retries", "1", "--timeout", "20", "install", package]):
-        try:
-            _run(command, INSTALL_S)
-        except OSError:
-            shutil.rmtree(venv, ignore_errors=True)
-            raise
+    os.rename(new, venv)
 
 
 class Tool:

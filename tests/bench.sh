@@ -66,4 +66,22 @@ os.execv(sys.argv[1], sys.argv[1:])' "$ROOT/bench/run" >"$T/out" 2>&1 &
 	is "status after $signal" $? "$([ $signal = INT ] && echo 130 || echo 143)"
 	ok "nothing is left after $signal" eval '! here'
 done
+
+# … while pip waits for a registry, too: a half of a peer would be taken for one by the next run.
+python3 -c 'import socket
+s = socket.create_server(("127.0.0.1", 0))
+print(s.getsockname()[1], flush=True)
+c = s.accept()
+print("asked", flush=True)
+s.accept()' >"$T/registry" &
+registry=$!
+until [ -s "$T/registry" ]; do sleep 0.05; done
+PEERS=script PLACES=sink BENCH=file PIP_INDEX_URL=http://127.0.0.1:$(head -n 1 "$T/registry")/simple "$ROOT/bench/run" >"$T/out" 2>&1 &
+run=$!
+until grep -q asked "$T/registry" || ! kill -0 $run 2>/dev/null; do sleep 0.05; done
+kill -TERM $run
+wait $run
+is 'status after TERM while a peer is installed' $? 143
+ok '… nothing of it is left' eval '! here && ! find "$T"/cache/*/boto3* 2>/dev/null'
+kill $registry
 finish
