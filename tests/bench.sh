@@ -51,20 +51,27 @@ printf '#!/bin/sh\nsleep 987\n' >"$fake"
 t 'a peer that hangs' 0 '…| missing: more than 2.0 s: version |…' '…' bench PEERS=rclone PLACES=sink BENCH=file LIMIT=2
 ok '… is ended, with what it began' eval '! pgrep -fx "sleep 987"'
 t 'what makes no sense' 2 '' '…BENCH=…' bench BENCH=nonsense
+# What would be noticed when all is measured.
+echo '{"works": []}' >"$T/other.json"
+for wrong in BENCH_JSON="$T/nowhere/x" BENCH_JSON=/dev/null BENCH_REST="$T/nowhere/x" BENCH_REST="$fake" BENCH_REST="$T/other.json"; do
+	t "$wrong" 1 '' "bench: …${wrong#*=}…" bench PEERS= PLACES=sink BENCH=file "$wrong"
+done
 
-# What a run starts and makes is gone when it is interrupted, wherever it is.
+# What a run starts and makes is gone when it is interrupted, wherever it is; what it has measured is kept.
 here() { pgrep -f "$T/dir" || find "$T/dir" "$T/tmp" -mindepth 1 | grep .; }
 for signal in INT TERM; do
-	env PEERS= PLACES=sink BENCH=small ROUNDS=1000 SCALE=0.05 BUDGET=1000 python3 -c '
+	rm "$BENCH_JSON"
+	env PEERS= PLACES=sink BENCH='start small' ROUNDS=1000 SCALE=0.05 BUDGET=0.3 python3 -c '
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 os.execv(sys.argv[1], sys.argv[1:])' "$ROOT/bench/run" >"$T/out" 2>&1 &
 	run=$!
-	until [ -n "$(find "$T/dir" -name samples)" ] || ! kill -0 $run 2>/dev/null; do sleep 0.05; done
+	until [ -s "$BENCH_JSON" ] || ! kill -0 $run 2>/dev/null; do sleep 0.05; done
 	kill -$signal $run
 	wait $run
 	is "status after $signal" $? "$([ $signal = INT ] && echo 130 || echo 143)"
 	ok "nothing is left after $signal" eval '! here'
+	is '… but the first work' "$(row 'start-up, --version' sink | jq '.r2.wall | length > 9')" true
 done
 
 # … while pip waits for a registry, too: a half of a peer would be taken for one by the next run.
