@@ -56,6 +56,8 @@ echo '{"works": []}' >"$T/other.json"
 for wrong in BENCH_JSON="$T/nowhere/x" BENCH_JSON=/dev/null BENCH_REST="$T/nowhere/x" BENCH_REST="$fake" BENCH_REST="$T/other.json"; do
 	t "$wrong" 1 '' "bench: …${wrong#*=}…" bench PEERS= PLACES=sink BENCH=file "$wrong"
 done
+t 'BENCH_DIR that is not there' 1 '' 'bench: …nowhere…' bench PEERS= PLACES=sink BENCH=file BENCH_DIR="$T/nowhere"
+is '… leaves nothing' "$(ls "$T/tmp")" ''
 
 # What a run starts and makes is gone when it is interrupted, wherever it is; what it has measured is kept.
 here() { pgrep -f "$T/dir" || find "$T/dir" "$T/tmp" -mindepth 1 | grep .; }
