@@ -52,7 +52,11 @@ is 'what comes after it is measured' "$(row '2 × 64 KiB' sink | jq '.r2.wall | 
 printf '#!/bin/sh\nsleep 987\n' >"$fake"
 t 'a peer that hangs' 0 '…| missing: more than 2.0 s: version |…' '…' bench PEERS=rclone PLACES=sink BENCH=file LIMIT=2
 ok '… is ended, with what it began' eval '! pgrep -fx "sleep 987"'
-t 'what makes no sense' 2 '' '…BENCH=…' bench BENCH=nonsense
+t 'words that nobody knows are named' 2 '' '…
+bench: PEERS: there is no s4cmd
+bench: BENCH: there is no nonsense
+bench: PLACES: there is no near' bench PEERS='rclone s4cmd' BENCH='file nonsense' PLACES='far near'
+t 'numbers that are none, too' 2 '' '…bench: ROUNDS, …' bench ROUNDS=many
 # What would be noticed when all is measured.
 echo '{"works": []}' >"$T/other.json"
 for wrong in BENCH_JSON="$T/nowhere/x" BENCH_JSON=/dev/null BENCH_REST="$T/nowhere/x" BENCH_REST="$fake" BENCH_REST="$T/other.json"; do
