@@ -160,6 +160,12 @@ def targets(works, peers):
                 yield f"{'met     ' if ours <= most * least else 'MISSED  '} {title} {ours / least:.2f} {what}, at most {most:.2f}"
 
 
+def judged(found):
+    """The targets are those of whole works."""
+    scale = found["settings"]["scale"]
+    return targets(found["works"], found["settings"]["peers"]) if scale == 1 else [f"SCALE={scale:g}: no target is looked at"]
+
+
 def heading(found):
     m = found["machine"]
     versions = "; ".join(f"{name}: {text}" for name, text in found["versions"].items() if name != "limit")
@@ -184,7 +190,7 @@ def tables(found):
 
 
 def everything(found):
-    yield from (heading(found), *tables(found), "", *targets(found["works"], found["settings"]["peers"]))
+    yield from (heading(found), *tables(found), "", *judged(found))
 
 
 def put_between(doc, name, lines_of_it):
@@ -198,9 +204,8 @@ def put_between(doc, name, lines_of_it):
 
 
 def into(doc, found):
-    judged = targets(found["works"], found["settings"]["peers"])
     charts = [f"![{name}](performance-{name}.svg)" for name in ("peers", "growth")]
-    put_between(doc, "tables", [*charts, "", heading(found), *tables(found), "", "### Targets", "", "```text", *judged, "```"])
+    put_between(doc, "tables", [*charts, "", heading(found), *tables(found), "", "### Targets", "", "```text", *judged(found), "```"])
 
 
 def short_cell(row, tool, metric):

@@ -170,12 +170,13 @@ def growth(scale):
 def works(big, scale):
     """Every row in the order they are done. scale makes counts and sizes smaller, for the test of all this."""
     s512, s4g, many, small = scale(512 * MB), scale(4096 * MB), scale(2000), 64 << 10
-    far, listed = (many if big else scale(500)), scale(100000)
+    far, listed, one = (many if big else scale(500)), scale(100000), scale(2569011)
+    one_file, minute = f"one file, {one / MB:.3g} MB up", 60 if many == 2000 else 1
     both = ("sink", "minio")
-    rows = [Work("start", "start-up, --version", "start", "sink", repeat=5), Work("start", "start-up, configuration read", "config", "sink", size=scale(2569011), repeat=5)]
+    rows = [Work("start", "start-up, --version", "start", "sink", repeat=5), Work("start", "start-up, configuration read", "config", "sink", size=one, repeat=5)]
     for place in both:
         rows += [
-            Work("file", "one file, 2.45 MB up", "put", place, 1, scale(2569011), repeat=3),
+            Work("file", one_file, "put", place, 1, one, repeat=3),
             Work("up", f"{size_text(s512)} up", "put", place, 1, s512),
             Work("get", f"{size_text(s512)} get", "get", place, 1, s512),
             Work("small", f"{many:,} × 64 KiB up", "tree", place, many, small)]
@@ -188,11 +189,11 @@ def works(big, scale):
         rows += [Work("big", f"list {listed:,}", "list", "minio", listed, 100, rounds=3)]
     for place in ("far 40 ms", "far 150 ms"):
         rows += [
-            Work("far", "one file, 2.45 MB up", "put", place, 1, scale(2569011)),
+            Work("far", one_file, "put", place, 1, one),
             Work("far", f"{size_text(scale(64 * MB))} up", "put", place, 1, scale(64 * MB), rounds=3),
             Work("far", f"{size_text(scale(64 * MB))} get", "get", place, 1, scale(64 * MB), rounds=3),
             Work("far", f"{far:,} × 64 KiB up, 8 at once", "tree8", place, far, small, rounds=3)]
     rows += [SyncWork(f"sync: burst of {many:,} × 4 KiB", lambda bench: sync.burst(bench, many, 4096)),
              SyncWork("sync: from close to object", lambda bench: sync.latency(bench, scale(200)), rounds=1),
-             SyncWork("sync: idle for a minute", lambda bench: sync.idle(bench, 60 if many == 2000 else 1), rounds=1)]
+             SyncWork(f"sync: idle for {'a minute' if minute == 60 else '1 s'}", lambda bench: sync.idle(bench, minute), rounds=1)]
     return rows + growth(scale)

@@ -11,7 +11,11 @@ bench() { env "$@" timeout -k 5 100 "$ROOT/bench/run"; }
 row() { jq -c --arg name "$1" --arg place "$2" '[.works[] | select((.name | startswith($name)) and .place == $place)][0].tools' "$BENCH_JSON"; }
 
 # Everything that needs no peer and no server from elsewhere.
-t 'the works run' 0 '…### Against sink…### r2 sync…### Against far 40 ms…### Growth…' '…' bench PEERS= PLACES='sink far40'
+t 'the works run' 0 '…### Against sink…### r2 sync…### Against far 40 ms…### Growth…
+SCALE=0.001: no target is looked at' '…' bench PEERS= PLACES='sink far40'
+is 'their names say what they are, not what they would be' "$(jq '[.works[] | select(.name | test("2.45|minute"))] | length' "$BENCH_JSON")" 0
+is '… and whole works have them' "$(PYTHONPATH=$ROOT/bench python3 -Bc 'import works
+print(*sorted({w.name for w in works.works(True, int)} & {"one file, 2.45 MB up", "sync: idle for a minute"}), sep=", ")')" 'one file, 2.45 MB up, sync: idle for a minute'
 is 'no work failed' "$(jq '[.works[].tools[] | select(.error)] | length' "$BENCH_JSON")" 0
 for place in sink 'far 40 ms'; do
 	is "one file, $place: each figure of r2 is there" "$(row 'one file' "$place" |
@@ -59,6 +63,8 @@ bench: PLACES: there is no near' bench PEERS='rclone s4cmd' BENCH='file nonsense
 t 'numbers that are none, too' 2 '' '…bench: ROUNDS, …' bench ROUNDS=many
 # What would be noticed when all is measured.
 echo '{"works": []}' >"$T/other.json"
+jq '.settings.scale = 1' "$T/before.json" >"$T/whole.json"
+t 'an earlier run of another SCALE' 1 '' 'bench: …whole.json: a run with SCALE=1' bench PEERS= PLACES=sink BENCH=file BENCH_REST="$T/whole.json"
 for wrong in BENCH_JSON="$T/nowhere/x" BENCH_JSON=/dev/null BENCH_REST="$T/nowhere/x" BENCH_REST="$fake" BENCH_REST="$T/other.json"; do
 	t "$wrong" 1 '' "bench: …${wrong#*=}…" bench PEERS= PLACES=sink BENCH=file "$wrong"
 done
