@@ -66,7 +66,7 @@ def draw_growth(plt, found, path):
             axis.plot(x, y, "o-", color=COLOURS["r2"], markersize=4)
             axis.set_ylim(0, max(*y, 1e-9) * 1.2)
             axis.set_xlim(0)
-            axis.set_title(f"{name.replace('bytes', 'MiB')}: {report.METRICS[metric]}, {text}", fontsize=8)
+            axis.set_title(f"{name.replace('bytes', 'MiB')}: {report.label(rows[0], metric)}, {text}", fontsize=8)
             axis.tick_params(labelsize=7)
             axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(path)

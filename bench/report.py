@@ -91,6 +91,12 @@ def to_limit(row, metric):
     return f"{times(ours / least)}×" if ours and least else ""
 
 
+def label(row, metric):
+    """What sync.py asks a running daemon for is no peak."""
+    running = row["group"] == "sync" or row["series"] == "directories watched"
+    return "memory" if metric == "rss" and running else METRICS[metric]
+
+
 def metrics(row):
     known = {metric for result in row["tools"].values() for metric, samples in result.items()
              if metric in TIMES + ("rss", "wakeups") or (metric in METRICS and any(samples))}
@@ -103,7 +109,7 @@ def table(rows, tools):
     for row in rows:
         for n, metric in enumerate(metrics(row)):
             cells = [cell(row, tool, metric, n == 0) for tool in tools]
-            yield f"| {row['name'] if n == 0 else ''} | {METRICS[metric]} | " + " | ".join(cells) + f" | {to_limit(row, metric)} |"
+            yield f"| {row['name'] if n == 0 else ''} | {label(row, metric)} | " + " | ".join(cells) + f" | {to_limit(row, metric)} |"
 
 
 # ---- growth ----
@@ -126,7 +132,7 @@ def slope(rows, metric):
 
 def growth(works):
     for name, rows in lines(works).items():
-        yield from ("", f"| {name} | wall | CPU | peak memory |", "|---|---|---|---|")
+        yield from ("", f"| {name} | wall | CPU | {label(rows[0], 'rss')} |", "|---|---|---|---|")
         for row in rows:
             yield f"| {row['x']:,} | " + " | ".join(human(m, median(row, "r2", m)) for m in ("wall", "cpu", "rss")) + " |"
         if name != "-j":
@@ -153,7 +159,7 @@ def targets(works, peers):
             if row["series"] or row["place"] != place or not row["name"].startswith(name):
                 continue
             ours, (least, what) = median(row, "r2", metric), base(row, metric, other, peers) or (None, "of any peer's")
-            title = f"{row['name']}, {place}: {METRICS[metric]}"
+            title = f"{row['name']}, {place}: {label(row, metric)}"
             if ours is None or not least:
                 yield f"unknown  {title} {what}, at most {most:.2f}"
             else:

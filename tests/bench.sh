@@ -26,6 +26,8 @@ is 'the limit has its row' "$(row '2 × 64 KiB' sink | jq '.limit.cpu[0] > 0')" 
 is 'an empty program is the limit of a start' "$(row 'start-up, --version' sink | jq -c '[.r2.wall, .limit.wall | length]')" '[5,5]'
 is 'machine, versions and date are told' "$(jq -c '[.machine.cores > 0, (.versions.r2 | length > 0), (.date | length)]' "$BENCH_JSON")" '[true,true,25]'
 
+is 'what sync has at the end is not called its peak' "$("$ROOT/bench/report.py" "$BENCH_JSON" | grep -A1 -e 'sync: idle' -e '^| directories watched' | grep -o '[a-z ]*memory')" ' memory
+ memory'
 is 'ratios are plain numbers' "$(PYTHONPATH=$ROOT/bench python3 -Bc 'import report; print(*map(report.times, (0.994, 9.87, 99.6, 488.2)))')" '0.99 9.87 100 488'
 
 # One row anew, the others as they were.
