@@ -166,7 +166,8 @@ $(LIBC): $(MUSL_SRC)/configure $O/flags-libc
 	@rm -rf $O/libc $O/libc.d && mkdir -p $O/libc.d && echo '  libc musl'
 	$(Q)unset MAKEFLAGS MAKEOVERRIDES MAKELEVEL && cd $O/libc.d && { $(abspath $(MUSL_SRC))/configure --target=$(MACHINE) \
 		--prefix=$(abspath $O/libc) --disable-shared --disable-wrapper CC='$(CC)' CROSS_COMPILE=$(CROSS) \
-		CFLAGS='$(MUSL_CFLAGS) -ffile-prefix-map=$(abspath $(MUSL_SRC))=musl' && make -j$(JOBS) install; } >log 2>&1 || { tail log >&2; exit 1; }
+		CFLAGS='$(MUSL_CFLAGS) -ffile-prefix-map=$(abspath $(MUSL_SRC))=musl' && make -s -j$(JOBS) install; } >log 2>&1 || \
+		{ tail log >&2; echo 'More: $O/libc.d/log' >&2; exit 1; }
 
 ifdef ARCH
 # What is made of it is of this machine.

@@ -126,6 +126,14 @@ is '… its link' "$(./r2 --list | tail -n 1)" r2-has
 is '… its completion' "$(./r2 --completion bash r2 has --mis)" --missing
 t '… its configuration' 1 '' 'r2 has: R2_ACCESS_KEY_ID…' ./r2 has some/key
 
+# Not lost among the commands of other jobs.
+printf '#!/bin/sh\ncase "$*" in *aio.c*) echo no aio today >&2; exit 1 ;; esac\nexec gcc "$@"\n' >"$T/cc"
+chmod +x "$T/cc"
+t 'a libc that cannot be built: why' 2 '  libc musl' '…
+no aio today
+make: …More: build/libc.d/log…' m build/libc/lib/libc.a CC="$T/cc"
+is '… and no command of another job' "$(grep -e ' -c -o ' "$T/err")" ''
+
 mkdir -p build/cache
 touch build/cache/download
 ok 'clean' m clean
