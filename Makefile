@@ -43,6 +43,7 @@ MAKEFLAGS  += -j$(JOBS)
 endif
 Q          := $(if $(V),,@)
 AGAIN       = $(MAKE) --no-print-directory $(if $(V),,-s)
+$(if $(word 2,$(CURDIR)),$(error $(CURDIR): these rules take no path with a space))
 
 # What stands for one machine: $O. For another one than this, there is a compiler of Debian's.
 TRIPLE_arm64   = aarch64-linux-gnu

@@ -140,6 +140,9 @@ ok 'clean' m clean
 is '… keeps downloads, and nothing else' "$(ls -d r2 build/* 2>/dev/null)" 'build/cache'
 ok 'distclean' m distclean
 is '… keeps nothing' "$(ls -d r2 build 2>/dev/null)" ''
+mkdir "$T/a space"
+cp Makefile "$T/a space"
+t 'a path with a space: said' 2 '' "Makefile:…: *** $T/a space: these rules take no path with a space…" make --no-print-directory -C "$T/a space"
 t 'without BearSSL and musl: one hint' 2 '' '…Missing: BearSSL musl. Run "make deps" first.…' make --no-print-directory BEARSSL_SRC=nowhere MUSL_SRC=nowhere
 is '… not several' "$(grep -c deps "$T/err")" 1
 finish
