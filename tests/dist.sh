@@ -59,6 +59,10 @@ is '… by its digest' "$(jq -r '.files[].checksums[] | select(.algorithm == "SH
 
 tar -xzf "$DIST/r2box-$VERSION.tar.gz"
 ok 'the source has what builds it' test -f "r2box-$VERSION/Makefile" -a -x "r2box-$VERSION/.ci/deps"
+git clone -q "$ROOT" changed
+echo more >>changed/README.md
+t '… and is that of the programs: a changed tree is refused' 1 '' 'make dist: commit first, or put away: …M README.md' \
+	env B=build BEARSSL_SRC= MUSL_SRC= VERSION="$VERSION" changed/.ci/dist/pack
 
 for deb in "$DIST"/*.deb; do
 	ok "lintian: ${deb##*/}" lintian --allow-root --fail-on error,warning "$deb"
