@@ -14,7 +14,6 @@
 #include "log.h"
 #include "private.h"
 #include "transfer.h"
-#include "upload.h"
 #include "utc.h"
 
 enum { PRESIGN_MAX_S = 604800 };

@@ -5,7 +5,6 @@
 #include "clock.h"
 #include "log.h"
 #include "transfer.h"
-#include "upload.h"
 
 enum { REPEAT_MS = 200 };   /* a signal that comes again sooner is the same one */
 
