@@ -136,23 +136,10 @@ print_json(const struct cost_use *u)
 	}
 }
 
-/* 1500000 → "1.5" */
-static const char *
-millionths(uint64_t n, char out[COST_TEXT_CAP])
-{
-	int len = snprintf(out, COST_TEXT_CAP, "%llu.%06u", (unsigned long long)(n / MILLION), (unsigned)(n % MILLION));
-
-	while (out[len - 1] == '0')
-		out[--len] = '\0';
-	if (out[len - 1] == '.')
-		out[len - 1] = '\0';
-	return out;
-}
-
 void
 cost_print(const struct cost_use *u, int json)
 {
-	char money[COST_TEXT_CAP], each[COST_TEXT_CAP], is_free[COST_TEXT_CAP];
+	char money[COST_TEXT_CAP], each[COST_TEXT_CAP];
 	struct item items[4];
 	uint64_t total = bill(stores, u, items);
 
@@ -166,10 +153,10 @@ cost_print(const struct cost_use *u, int json)
 
 		if (i % 2 && !x->used)
 			continue;
-		printf("%-11s %10s  %llu %s: %llu %s, %s free, %s each\n", keys[i], cost_text(charge(stores, x), money),
+		printf("%-11s %10s  %llu %s: %llu %s, %.10g free, %s each\n", keys[i], cost_text(charge(stores, x), money),
 			(unsigned long long)x->used, i < 2 ? "bytes" : "requests that stored it",
 			(unsigned long long)((x->used + x->unit - 1) / x->unit), i < 2 ? "GB-month" : "million",
-			millionths(times(x->free, x->unit, MILLION), is_free), cost_text(x->price, each));
+			(double)x->free / (double)x->unit, cost_text(x->price, each));
 	}
 	printf("%-11s %10s ", "total", cost_text(total, money));
 	for (const struct store *s = stores + 1; s < stores + NSTORES; s++)

@@ -43,7 +43,7 @@ print_meta(struct json *j)
 
 	for (char *meta = meta_text; (end = strchr(meta, '\n')); meta = end + 1) {
 		struct buf v = BUF(value);
-		char *colon = strchr(meta, ':');
+		char *colon = meta + strcspn(meta, ":");
 
 		*colon = *end = '\0';
 		enc_printable(&v, colon + 2, (size_t)(end - colon) - 2);

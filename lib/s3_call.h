@@ -24,3 +24,8 @@ int s3_stopped(const struct s3_store *st, struct err *e);
 
 /* Feed the whole of c's reply to x: 0; -1 (ERR_NET, ERR_PROTO; ERR_HTTP when it is an <Error>, whatever the status said). */
 int s3_read_xml(struct s3 *s, const struct s3_call *c, struct xml *x, struct err *e);
+/* What x has read whole begins with this name, not counting a namespace's prefix: 0, or -1 (ERR_PROTO): then it is the answer to something else,
+   and what it does not say means nothing. */
+int s3_xml_root(const struct xml *x, const char *name, struct err *e);
+/* 1 for "true" and "1", whatever white space is before it and in whatever case: one server's boolean is not another's. */
+int s3_xml_true(const char *text);

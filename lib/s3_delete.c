@@ -109,7 +109,7 @@ many_element(void *arg, const char *path, const char *text, size_t len, struct e
 	}
 	if (!strcmp(path, "Error/Key") && len < sizeof m->key)
 		memcpy(m->key, text, len + 1);
-	if (!strcmp(path, "Deleted/DeleteMarker") && xml_is_true(text))
+	if (!strcmp(path, "Deleted/DeleteMarker") && s3_xml_true(text))
 		m->d->marker = 1;
 	return strncmp(path, "Error/", 6) ? 0 : s3_error_element(&m->error, path + 6, text, len, e);
 }
@@ -126,11 +126,9 @@ many_reply(struct s3 *s, struct s3_call *c, const struct http_reply *rp, struct 
 		memset(m->why, 0, (size_t)m->d->n * sizeof *m->why);
 	m->failed = m->at = 0;
 	m->again = NULL;
-	if (s3_read_xml(s, c, &x, e) < 0)
+	/* An answer that speaks of no key says that all are gone. */
+	if (s3_read_xml(s, c, &x, e) < 0 || s3_xml_root(&x, "Delete", e) < 0)
 		return -1;
-	/* What speaks of no key says that all are gone: so it has to be the answer to what was asked. */
-	if (!xml_root_begins(&x, "Delete"))
-		return fail(e, ERR_PROTO, "delete: the server's answer is of something else: check R2_ENDPOINT");
 	if (m->again)
 		memcpy(m->error.code, m->again, sizeof m->error.code);
 	/* Some keys are to be asked for again: those that are gone by now are no error the next time. */

@@ -78,10 +78,8 @@ parse(struct rules *x, void (*rule)(void *arg, const struct s3_rule *r), void *a
 		return 0;
 	if (xml_feed(&xml, x->p, x->len, e) < 0 || xml_end(&xml, e) < 0)
 		return -1;
-	/* No rules are not the same as an answer that knows of none: those there are would be replaced. */
-	if (!xml_root_begins(&xml, "LifecycleConfiguration"))
-		return fail(e, ERR_PROTO, "lifecycle: the server's answer is no configuration: check R2_ENDPOINT");
-	return 0;
+	/* An answer that knows of no rules is not a bucket without: those there are would be replaced. */
+	return s3_xml_root(&xml, "LifecycleConfiguration", e);
 }
 
 static int

@@ -22,10 +22,8 @@ page_reply(struct s3 *s, struct s3_call *c, const struct http_reply *rp, struct 
 	(void)rp;
 	if (s3_page_clear(c->arg, e) < 0 || s3_read_xml(s, c, &x, e) < 0)
 		return -1;
-	/* A web page is no empty bucket, nor is a listing of something else. */
-	if (!xml_root_begins(&x, pg->uploads ? "ListMultipartUploadsResult" : "ListBucketResult"))
-		return fail(e, ERR_PROTO, "list: the server's answer is no listing: check R2_ENDPOINT");
-	return 0;
+	/* A web page is no empty bucket. */
+	return s3_xml_root(&x, pg->uploads ? "ListMultipartUploadsResult" : "ListBucketResult", e);
 }
 
 /* Empty parameters are left out: R2 answers 501 to what it does not expect. */

@@ -164,7 +164,7 @@ parts_element(void *arg, const char *path, const char *text, size_t len, struct 
 	else if (!strcmp(path, "Part/ETag"))
 		s3_etag(pg->now.etag, text);
 	else if (!strcmp(path, "IsTruncated"))
-		pg->truncated = xml_is_true(text);
+		pg->truncated = s3_xml_true(text);
 	else if (!strcmp(path, "NextPartNumberMarker"))
 		pg->marker = (int)strtol(text, NULL, 10);
 	else if (!strcmp(path, "Part")) {

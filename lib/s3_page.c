@@ -123,7 +123,7 @@ s3_page_element(void *arg, const char *path, const char *text, size_t len, struc
 	if (!strcmp(path, "EncodingType"))
 		pg->encoded = !strcmp(text, "url");
 	else if (!strcmp(path, "IsTruncated"))
-		pg->truncated = xml_is_true(text);
+		pg->truncated = s3_xml_true(text);
 	return 0;
 }
 

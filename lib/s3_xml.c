@@ -1,3 +1,5 @@
+#include <string.h>
+#include <strings.h>
 #include "s3_call.h"
 
 enum { XML_BODY_MAX = 16 << 20 };   /* a thousand rows with the longest keys, encoded, are 4 MiB */
@@ -40,4 +42,20 @@ s3_read_xml(struct s3 *s, const struct s3_call *c, struct xml *x, struct err *e)
 		return -1;
 	e->retry_after_s = 0;
 	return *w.error.code ? s3_refused(e, &r, &w.error) : 0;
+}
+
+int
+s3_xml_root(const struct xml *x, const char *name, struct err *e)
+{
+	const char *root = x->path + strcspn(x->path, ":/");
+
+	root = *root == ':' ? root + 1 : x->path;
+	return strncmp(root, name, strlen(name)) ? fail(e, ERR_PROTO, "the server's answer is no <%s>: check R2_ENDPOINT", name) : 0;
+}
+
+int
+s3_xml_true(const char *text)
+{
+	text += strspn(text, " \t\r\n");
+	return *text == '1' || !strncasecmp(text, "true", 4);
 }

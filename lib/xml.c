@@ -396,19 +396,3 @@ xml_end(struct xml *x, struct err *e)
 	x->state = XML_FAILED;
 	return bad(e, x->seen_root ? "it ends too early" : "there is none");
 }
-
-int
-xml_root_begins(const struct xml *x, const char *name)
-{
-	const char *root = x->path + xml_plain_name_len(x->path);
-
-	root = *root == ':' ? root + 1 : x->path;
-	return !strncmp(root, name, strlen(name));
-}
-
-int
-xml_is_true(const char *text)
-{
-	text = xml_skip_space(text);
-	return *text == '1' || !strncasecmp(text, "true", 4);
-}

@@ -38,8 +38,3 @@ struct xml {
 int xml_feed(struct xml *x, const char *p, size_t n, struct err *e);
 /* The end of input: 0 when exactly one whole document was fed, else -1 (ERR_PROTO). */
 int xml_end(struct xml *x, struct err *e);
-/* After xml_end: 1 when the root's name, without a namespace's prefix, begins with name. */
-int xml_root_begins(const struct xml *x, const char *name);
-
-/* 1 for "true" and "1", whatever white space is around them and in whatever case: one server's boolean is not another's. */
-int xml_is_true(const char *text);

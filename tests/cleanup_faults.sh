@@ -67,7 +67,7 @@ is '… all are there' "$(there)" 3003
 bad 'deletemany body 0 text=captive'
 t 'an answer that is none' 1 'Deleted 0 files …' '…ERROR - …000 files were not deleted: …' sweep -j 4 --retries 1
 fill 1 'deletemany body 0 text=<html/>'
-t 'an answer of something else' 1 'Deleted 0 files …' "…ERROR - 1000 files were not deleted: delete: the server's answer is of something else…" sweep
+t 'an answer of something else' 1 'Deleted 0 files …' "…ERROR - 1000 files were not deleted: the server's answer is no <Delete>…" sweep
 fill 1 'deletemany body 0 text=<DeleteResult><Error><Key>outputs/elsewhere</Key><Code>AccessDenied</Code></Error></DeleteResult>'
 t 'an answer about another key' 1 'Deleted 0 files …' '…speaks of a key that was not in the request' sweep -j 1 --retries 1
 # How many of several batches were on their way when the first came back is not known: begin with none.
@@ -182,9 +182,9 @@ put_rules "$(rule theirs)"
 before=$(rules)
 for body in '<Error><Message>denied</Message></Error>' '<html/>' '<ListBucketResult/>'; do
 	bad "getrules body text=$body"
-	t "an answer that is no configuration is not one without rules: $body" 1 '' "…ERROR - lifecycle: the server's answer is no configuration…" lifecycle set --days 31
+	t "an answer that is no configuration is not one without rules: $body" 1 '' "…ERROR - the server's answer is no <LifecycleConfiguration>…" lifecycle set --days 31
 	bad "getrules body text=$body"
-	t '… show says so too' 1 '' '…is no configuration…' lifecycle show
+	t '… show says so too' 1 '' '…is no <LifecycleConfiguration>…' lifecycle show
 	is '… and the rules are what they were' "$(rules)" "$before"
 done
 put_rules '<Rule><ID>broken</ID>'

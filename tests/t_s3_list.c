@@ -238,10 +238,12 @@ test_from_elsewhere(void)
 	refused(PAGES(UPLOADS(UPLOAD("p/a", ""))), 1, 1, "without an id");
 	refused(PAGES(UPLOADS(UPLOAD("p/a", LONG512 LONG512))), 1, 1, "without an id");
 	refused(PAGES(UPLOADS("<EncodingType>url</EncodingType>" MORE_UPLOADS("p/%0", "i") UPLOAD("p/a", "i"))), 1, 1, "cannot be read");
-	refused(PAGES("<ListVersionsResult/>"), 0, 1, "is no listing");
-	refused(PAGES("<html/>"), 0, 1, "is no listing");
-	refused(PAGES(UPLOADS("")), 0, 1, "is no listing");
-	refused(PAGES(OBJECTS("")), 1, 1, "is no listing");
+	refused(PAGES("<ListVersionsResult/>"), 0, 1, "answer is no <List");
+	refused(PAGES("<s3:Bucket/>"), 0, 1, "answer is no <ListBucketResult>");
+	refused(PAGES("<x><ListBucketResult/></x>"), 0, 1, "answer is no <ListBucketResult>");
+	refused(PAGES("<html/>"), 0, 1, "answer is no <List");
+	refused(PAGES(UPLOADS("")), 0, 1, "answer is no <List");
+	refused(PAGES(OBJECTS("")), 1, 1, "answer is no <List");
 	/* Rows of the other kind are no rows. */
 	check_int(list(PAGES(OBJECTS(UPLOAD("p/a", "i"))), "p/", 0), 0);
 	check_str(rows, "");

@@ -471,24 +471,6 @@ test_stop(void)
 	check_int(calls, 1);
 }
 
-static void
-test_root(void)
-{
-	static const char *const texts[] = {"<Abc/>", "<Abc><d><Xyz/></d></Abc>", "<?xml version='1.0'?><n:Abc><n:Xyz/></n:Abc> "};
-	static struct xml x;
-	struct err e = {0};
-
-	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-		start(&x);
-		check_int(xml_feed(&x, texts[i], strlen(texts[i]), &e), 0);
-		check_int(xml_end(&x, &e), 0);
-		check_int(xml_root_begins(&x, "Abc"), 1);
-		check_int(xml_root_begins(&x, "Ab"), 1);
-		check_int(xml_root_begins(&x, "Abcd"), 0);
-		check_int(xml_root_begins(&x, "Xyz"), 0);
-	}
-}
-
 int
 main(void)
 {
@@ -500,6 +482,5 @@ main(void)
 	test_limits();
 	test_layout();
 	test_stop();
-	test_root();
 	return test_end();
 }
