@@ -163,7 +163,7 @@ stop_too(const struct child *c, int sig)
 	if (sig == SIGSTOP || !isatty(STDIN_FILENO))
 		return;
 	pass_terminal(c->pid, getpgrp());
-	raise(SIGSTOP);
+	kill(getpid(), SIGSTOP);
 	pass_terminal(getpgrp(), c->pid);
 	kill(-c->pid, SIGCONT);
 }

@@ -40,7 +40,7 @@ named(struct watch *w, struct node *n, const struct inotify_event *ev)
 	if (c && ev->mask & (IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO))
 		watch_drop(w, c);
 	if (ev->mask & (IN_DELETE | IN_MOVED_FROM)) {
-		gone(w, n, ev->name, (is_dir ? WATCH_GONE_DIR : 0) | (ev->mask & IN_MOVED_FROM ? WATCH_GONE_MOVED : 0));
+		gone(w, n, ev->name, (is_dir ? WATCH_GONE_DIR : 0) | ((ev->mask & IN_MOVED_FROM) ? WATCH_GONE_MOVED : 0));
 	} else if (ev->mask & IN_ATTRIB && ev->mask & IN_ISDIR) {
 		if (c && c->flags & NODE_SAID)
 			watch_queue(w, c, 1);

@@ -2,7 +2,7 @@
 # r2 ls says byte for byte what `aws s3 ls` says, and with the same status. Part of `make interop`: brings aws-cli (PyPI) once.
 . "$(dirname "$0")/lib.sh"
 need_server
-aws=$(cd "$TESTS/../bench" && python3 -c 'import peers; print(peers.Tool("aws").program)') || { not_ok "aws-cli"; finish; }
+aws=$(cd "$TESTS/../bench" && python3 -c 'import peers; print(peers.Tool("aws", 60).program)') || { not_ok "aws-cli"; finish; }
 export AWS_ACCESS_KEY_ID=$R2_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY=$R2_SECRET_ACCESS_KEY AWS_CA_BUNDLE=$R2_CA_FILE
 export AWS_ENDPOINT_URL=$R2_ENDPOINT AWS_DEFAULT_REGION=us-east-1 AWS_EC2_METADATA_DISABLED=true AWS_CONFIG_FILE=/dev/null
 server_is moto || AWS_DEFAULT_REGION=auto

@@ -127,8 +127,8 @@ complete(struct err *e)
 static void
 must_be_object(const struct s3_object_info *o)
 {
-	must(strlen(o->etag) < sizeof o->etag && strlen(o->content_type) < sizeof o->content_type && strlen(o->meta) < sizeof o->meta);
-	events = mix(mix(mix(events, o->etag, strlen(o->etag)), o->content_type, strlen(o->content_type)), o->meta, strlen(o->meta));
+	must(strlen(o->etag) < sizeof o->etag && strlen(o->content_type) < sizeof o->content_type && strlen(o->tag) < sizeof o->tag);
+	events = mix(mix(mix(events, o->etag, strlen(o->etag)), o->content_type, strlen(o->content_type)), o->tag, strlen(o->tag));
 	events = mix(mix(events, &o->size, sizeof o->size), &o->modified, sizeof o->modified);
 }
 
