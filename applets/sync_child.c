@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -163,7 +164,7 @@ stop_too(const struct child *c, int sig)
 	if (sig == SIGSTOP || !isatty(STDIN_FILENO))
 		return;
 	pass_terminal(c->pid, getpgrp());
-	kill(getpid(), SIGSTOP);
+	pthread_kill(pthread_self(), SIGSTOP);   /* this thread must not get any further */
 	pass_terminal(getpgrp(), c->pid);
 	kill(-c->pid, SIGCONT);
 }

@@ -635,7 +635,11 @@ def terminal(s):
     t.types("two\n")
     s.check("COMMAND has ended: the script reads again", t.says("second two"))
     t = Terminal(s, ["bash", "--norc", "--noediting", "-i"])
-    t.types(f"PS1=; {sync} sh -c 'trap \"echo it goes o\"n CONT; echo COMM\"\"AND runs; while :; do sleep 0.05; done'\n")
+    # No shell: one that has just started something by vfork(2) cannot be stopped.
+    command = s.dir / "command.py"
+    command.write_text("import signal, time\nsignal.signal(signal.SIGCONT, lambda *_: print('it goes on', flush=True))\nprint('COMMAND runs', flush=True)\n"
+                       "while True:\n    time.sleep(1)\n")
+    t.types(f"PS1=; {sync} {sys.executable} {command}\n")
     t.says("COMMAND runs")
     t.types("\x1a")
     t.says("Stopped")
