@@ -1,5 +1,4 @@
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include "applet.h"
@@ -35,8 +34,8 @@ store_prefix(const struct opt *o, const char *val, struct err *e)
 
 	while (n > 1 && val[n - 1] == '/')
 		n--;
-	val = strndup(val, n);   /* until the end */
-	return val ? opt_list(o, val, e) : fail(e, ERR_LOCAL, "out of memory");
+	((char *)val)[n] = '\0';   /* argv is ours */
+	return opt_list(o, val, e);
 }
 
 static const struct opt opts[] = {

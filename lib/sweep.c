@@ -39,11 +39,18 @@ judge_time(const struct sweep *s, int64_t modified)
 	return modified <= 0 ? SWEEP_NO_DATE : modified < s->before_s ? SWEEP_OLD : SWEEP_YOUNG;
 }
 
+/* By the letter, too: a key may begin or end with a slash, as no path does. */
 static int
-keeps_folder(const struct sweep *s, const char *folder)
+matches(const char *pattern, const char *key)
+{
+	return path_match(pattern, key, 0) || path_match(pattern, path_base(key), 0) || path_match_any(&pattern, 1, key, 0);
+}
+
+static int
+keeps(const struct sweep *s, const char *name, int is_folder)
 {
 	for (int i = 0; i < s->nkeep; i++)
-		if (strchr(s->keep[i], '/') && path_match_any(&s->keep[i], 1, folder, 0))
+		if ((!is_folder || strchr(s->keep[i], '/')) && matches(s->keep[i], name))
 			return 1;
 	return 0;
 }
@@ -52,11 +59,11 @@ int
 sweep_keeps(const struct sweep *s, const char *key)
 {
 	char folder[PATH_KEY_MAX + 1], *slash;
-	int keeps = path_match_any(s->keep, s->nkeep, key, 0);
+	int kept = keeps(s, key, 0);
 
-	for (snprintf(folder, sizeof folder, "%s", key); !keeps && (slash = strrchr(folder, '/')); keeps = keeps_folder(s, folder))
+	for (snprintf(folder, sizeof folder, "%s", key); !kept && (slash = strrchr(folder, '/')); kept = keeps(s, folder, 1))
 		*slash = '\0';
-	return keeps;
+	return kept;
 }
 
 static int

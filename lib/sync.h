@@ -25,8 +25,8 @@ struct sync_entry {
 	int64_t at_ms;               /* QUIET, HELD, RETRY: when it is looked at (again) */
 	uint64_t size;               /* as it was when READY, 0 before */
 	unsigned failures;           /* in a row */
-	int told;                    /* the caller's own: it has written "New file:" */
-	int gone;                    /* RUNNING: what is being sent is not there any more, and what is seen at rel now is another file */
+	uint8_t told;                /* the caller's own: it has written "New file:" */
+	uint8_t gone;                /* RUNNING: what is being sent is not there any more, and what is seen at rel now is another file */
 	/* The rest is sync.c's (links, heap position, seen again while running …). */
 };
 

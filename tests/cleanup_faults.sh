@@ -67,7 +67,7 @@ is '… all are there' "$(there)" 3003
 bad 'deletemany body 0 text=captive'
 t 'an answer that is none' 1 'Deleted 0 files …' '…ERROR - …000 files were not deleted: …' sweep -j 4 --retries 1
 fill 1 'deletemany body 0 text=<html/>'
-t 'an answer of something else' 1 'Deleted 0 files …' "…ERROR - 1000 files were not deleted: the server's answer is no <Delete>…" sweep
+t 'an answer of something else' 1 'Deleted 0 files …' "…ERROR - …000 files were not deleted: the server's answer is no <Delete>…" sweep
 fill 1 'deletemany body 0 text=<DeleteResult><Error><Key>outputs/elsewhere</Key><Code>AccessDenied</Code></Error></DeleteResult>'
 t 'an answer about another key' 1 'Deleted 0 files …' '…speaks of a key that was not in the request' sweep -j 1 --retries 1
 # How many of several batches were on their way when the first came back is not known: begin with none.

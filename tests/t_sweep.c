@@ -150,6 +150,18 @@ test_keep_folder(void)
 	}
 }
 
+/* A key may begin with a slash: then that is meant. */
+static void
+test_keep_by_the_letter(void)
+{
+	static const char *const keep = "/a/x";
+	struct sweep s = {.prefix = "", .before = "2025-11-29", .by_modified = 1, .before_s = 1000, .keep = &keep, .nkeep = 1};
+
+	check_int(sweep_judge(&s, "/a/x", 1), SWEEP_KEPT);
+	check_int(sweep_judge(&s, "a/x", 1), SWEEP_KEPT);
+	check_int(sweep_judge(&s, "b/a/x", 1), SWEEP_OLD);
+}
+
 static void
 test_cutoff(void)
 {
@@ -206,6 +218,7 @@ main(int argc, char **argv)
 	test_modified();
 	test_keep();
 	test_keep_folder();
+	test_keep_by_the_letter();
 	test_cutoff();
 	test_begin();
 	return test_end();
