@@ -66,11 +66,12 @@ def killed(s):
 def killed_in_parts(s):
     """A large file goes on where it was."""
     proxy = s.proxy()
-    s.write("film.mp4", os.urandom(40 << 20))
+    s.write("film.mp4", os.urandom(80 << 20))
     proxy("reset")
     for _ in range(4):
         before = int(proxy("count").split()[0])
-        d = s.daemon("--part-size", "5M", "--multipart-threshold", "6M")
+        # One part after the other: behind 7 MB one is whole; and so slowly that the kill comes before the last.
+        d = s.daemon("-j", "1", "--limit-rate", "20M", "--part-size", "5M", "--multipart-threshold", "6M")
         wait("another 7 MB", lambda: int(proxy("count").split()[0]) > before + (7 << 20))
         d.kill()
     d = s.daemon("--part-size", "5M", "--multipart-threshold", "6M")
