@@ -41,7 +41,7 @@ static const struct opt opts[] = {
 	{0, "flat", NULL, "with -r: base names only", opt_flag, &uploads.flat, 0, 0},
 	{0, "include", "GLOB", "with -r: only files whose name or relative path matches; repeatable", opt_patterns, &include, 0, 0},
 	{0, "exclude", "GLOB", "with -r: not these files and directories; repeatable", opt_patterns, &exclude, 0, 0},
-	{0, "shard", "I/N", "only the Ith of N disjoint parts of the files, by a hash of the path (0 counts as N)",
+	{0, "shard", "I/N", "only the Ith of N disjoint parts of the files, by a hash of the path in the key (0 counts as N)",
 		opt_string, &shard, 0, 0},
 	{0, "multipart-threshold", "SIZE", "a larger file goes in parts [100M]", transfer_threshold, &uo.threshold, 0, 0},
 	{'n', "dry-run", NULL, "say what would be uploaded where", opt_flag, &uploads.dry_run, 0, 0},

@@ -239,7 +239,7 @@ def root_made_again(s):
         if under or not has_landlock():
             wait("the second is removed", lambda: not path.exists())
             s.check("--status", s.status().get("uploaded") == 2, *s.ask("--status"))
-            d.stop()                             # its status may be that of strace's business
+            d.stop()                             # under strace its status may be the leak checker's
             s.check("the ledger is there", list(s.root.glob(".r2-sync/ledger*")), *s.tail())
         else:
             s.check("it says what a restart is for", b"restart" in d.log() and path.exists(), *s.tail())
