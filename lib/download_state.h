@@ -87,5 +87,8 @@ int download_same(const struct download_kind *k, int fd, uint64_t size, unsigned
 /* Everything is in the file: 0 and d->proof; -1, ERR_CORRUPT when it is not what the ETag says. */
 int download_verify(struct download_state *st, struct s3 *s, struct err *e);
 
+/* 1 when e, of a question for one part, means that there is no part of this number: numbers may have gaps. */
+int download_untold(const struct err *e);
+
 /* 412, with the words for it. Returns -1. */
 int download_replaced(struct err *e);

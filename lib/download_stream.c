@@ -51,6 +51,22 @@ begin_sums(struct stream *x, const struct download_kind *k)
 		download_sum_init(&x->sums[i], k->etag.parts ? k->sizes[i] : 0);
 }
 
+/* 1 when the parts are not all of the size that was tried, which fits their number by chance; 0 when they are; -1. */
+static int
+unequal(struct s3 *s, const struct download_stream *d, const struct download_kind *k, struct err *e)
+{
+	struct s3_object_info part = {.coded = d->object.coded};
+	int parts;
+
+	for (unsigned i = 2; i < k->etag.parts; i++) {
+		if (s3_head_part(s, d->key, (int)i, &part, &parts, e) < 0)
+			return download_untold(e) ? 1 : -1;
+		if (part.size != k->sizes[0])
+			return 1;
+	}
+	return 0;
+}
+
 static int
 prove(struct stream *x, const struct download_kind *k, enum download_proof *proof)
 {
@@ -221,8 +237,9 @@ download_stream(struct s3 *s, struct pool *pool, struct download_stream *d, stru
 		rc = s3_get(s, &g, &d->object, e);
 	if (rc < 0)
 		return -1;
-	if (prove(&x, &k, &d->proof) < 0)
+	rc = prove(&x, &k, &d->proof) < 0 ? unequal(s, d, &k, e) : 1;
+	if (rc == 0)
 		return fail(e, ERR_CORRUPT, "%s sent other bytes than the ETag says (%s): what was written is not the object",
 			s->store->cfg->host, d->object.etag);
-	return 0;
+	return rc < 0 ? -1 : 0;
 }

@@ -54,9 +54,15 @@ download_same(const struct download_kind *k, int fd, uint64_t size, unsigned fir
 	return 0;
 }
 
+int
+download_untold(const struct err *e)
+{
+	return e->status == 416 || e->status == 400;
+}
+
 /* As the server tells the size of every single part. 1, 0, -1. */
 static int
-same_by_number(const struct download_state *st, struct s3 *s, struct err *e)
+same_by_number(struct download_state *st, struct s3 *s, struct err *e)
 {
 	struct download_sum sum;
 	struct s3_object_info part = {.coded = st->d->object.coded};
@@ -65,8 +71,10 @@ same_by_number(const struct download_state *st, struct s3 *s, struct err *e)
 
 	download_sum_init(&sum, 0);
 	for (unsigned i = 1; i <= st->kind.etag.parts; i++) {
-		if (s3_head_part(s, st->d->key, (int)i, &part, &parts, e) < 0)
-			return -1;
+		if (s3_head_part(s, st->d->key, (int)i, &part, &parts, e) < 0) {
+			st->kind.by_number = 0;
+			return download_untold(e) ? 0 : -1;
+		}
 		if (strcmp(part.etag, st->d->object.etag) || part.size > st->lay.size - at)
 			return download_replaced(e);
 		/* Of a part of this size exactly one digest. */

@@ -370,6 +370,8 @@ proof() { # KEY: what the file was verified by
 is "a server's own part size" "$(proof parts-$SIZE-3000000)" 'parts-md5 downloaded'
 is "tiny parts" "$(proof parts-3000000-300)" 'parts-md5 downloaded'
 is "parts of different sizes" "$(proof uneven-$SIZE)" 'parts-md5 downloaded'
+is "… as many as there would be of equal ones" "$(proof chance-$SIZE)" 'parts-md5 downloaded'
+is "… whose numbers have gaps" "$(proof gaps-$SIZE)" 'None downloaded'
 is "a server that does not know partNumber: a usual size" "$(proof quiet-$SIZE-8388608)" 'parts-md5 downloaded'
 is "… not the first that fits" "$(proof quiet-9000000-8000000)" 'parts-md5 downloaded'
 is "… the smallest that fits" "$(proof quiet-9000000-4500000)" 'parts-md5 downloaded'
@@ -397,7 +399,11 @@ bad "… in parts of different sizes" flip-uneven-$SIZE "$corrupt"
 t "… to standard output" 1 … '…sent other bytes…' got flip-5000 - 2>/dev/null
 to_nowhere() { got "$1" - >"$T/stdout"; }
 t "… a large one to standard output" 1 '' '…sent other bytes…' to_nowhere flip-$SIZE
-t "… replaced under way" 1 '' '…was replaced…' to_nowhere swap-2000000
+t "… of equal parts" 1 '' '…sent other bytes…' to_nowhere flip-parts-$SIZE-6000000
+for key in chance-$SIZE gaps-$SIZE; do
+	t "parts of different sizes to standard output: $key" 0 '' "…WARNING - $key: not verified…" to_nowhere $key
+done
+t "a large one to standard output, replaced under way" 1 '' '…was replaced…' to_nowhere swap-2000000
 t "… by a server that ignores If-Match" 1 '' '…was replaced…' to_nowhere ignore-$SIZE
 t "… by one that ignores Range" 1 '' '…ignores Range…' to_nowhere norange-$SIZE
 t "… by one that sends another range" 1 '' '…Content-Range…' to_nowhere shift-$SIZE

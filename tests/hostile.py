@@ -5,7 +5,9 @@ every time, and an ETag that is their MD5, but for:
   parts-SIZE-PART    the ETag is that of parts; HEAD partNumber=N tells their sizes
   quiet-SIZE-PART    the same, and partNumber is passed over
   uneven-SIZE        the ETag is that of three parts of different sizes; HEAD partNumber=N tells them
-  flip-…             one byte of the body is another; before parts, quiet, uneven (flip-parts-SIZE-PART) too
+  chance-SIZE        the same, and as many parts as there would be of the first one's size
+  gaps-SIZE          the same, and the parts' numbers are 1, 4 and 7
+  flip-…             one byte of the body is another; before parts, quiet, uneven, chance (flip-parts-SIZE-PART) too
   flipend-SIZE       a byte of the last range
   opaque-SIZE        the ETag is no MD5
   kms-SIZE           the ETag looks like one
@@ -45,6 +47,8 @@ def data_of(key, size):
 def parts_of(kind, numbers, size):
     if kind == "uneven":
         return [size // 2, size // 3, size - size // 2 - size // 3]
+    if kind in ("chance", "gaps"):
+        return [size * 2 // 5, size // 4, size - size * 2 // 5 - size // 4]
     part = numbers[1]
     return [min(part, size - at) for at in range(0, size, part)]
 
@@ -116,7 +120,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             wanted = self.command == "GET" and "Range" in self.headers
             if wanted and (kind in ("swaps", "ignore") or kind == "swap" and not turns.get(self.key)):
                 turns[self.key] = turns.get(self.key, 0) + 1
-        parts = parts_of(kind, numbers, size) if kind in ("parts", "quiet", "uneven") else []
+        parts = parts_of(kind, numbers, size) if kind in ("parts", "quiet", "uneven", "chance", "gaps") else []
         etag = etag_of(data, parts)
         if kind in ("opaque", "kms"):
             etag = {"opaque": "not-an-md5", "kms": "0123456789abcdef" * 2}[kind]
@@ -125,7 +129,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             fields.append(("x-amz-server-side-encryption-aws-kms-key-id", "k"))
         if self.command == "HEAD":
             if "partNumber" in query and parts and kind != "quiet":
-                size = parts[int(query["partNumber"]) - 1]
+                number = int(query["partNumber"])
+                if kind == "gaps" and number not in (1, 4, 7):
+                    self.refuse(416, "InvalidRange")
+                    return
+                size = parts[number // 3 if kind == "gaps" else number - 1]
                 fields.append(("x-amz-mp-parts-count", len(parts)))
             self.answer(200, [*fields, ("Content-Length", size)])
             return
