@@ -109,7 +109,7 @@ print_url(const struct client *c, const char *key, struct err *e)
 	return 0;
 }
 
-/* 1 when DEST takes a stream of bytes: "-", a pipe, a terminal, /dev/null, /dev/stdout. *fd is where to, -1 with errno. */
+/* 1 when DEST takes a stream of bytes: "-", a pipe, a terminal, /dev/null, /dev/stdout. *fd is where to, -1 when it is to be opened. */
 static int
 takes_stream(const char *dest, int *fd)
 {
@@ -122,10 +122,8 @@ takes_stream(const char *dest, int *fd)
 		return 0;
 	if (fstat(STDOUT_FILENO, &out) == 0 && out.st_dev == st.st_dev && out.st_ino == st.st_ino)
 		return 1;
-	if (!S_ISCHR(st.st_mode) && !S_ISFIFO(st.st_mode))
-		return 0;
-	*fd = open(dest, O_WRONLY | O_NOCTTY | O_CLOEXEC);
-	return 1;
+	*fd = -1;
+	return S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode);
 }
 
 /* The user wrote it; but in a directory like /tmp another one may have put a link there, and not even the kernel's protection would know. */
@@ -189,7 +187,7 @@ get_bytes(const char *key, const char *dest, int fd, struct err *e)
 	int rc;
 
 	enc_show(text, sizeof text, dest);
-	if (fd < 0)
+	if (fd < 0 && (fd = open(dest, O_WRONLY | O_NOCTTY | O_CLOEXEC)) < 0)
 		return fail_errno(e, "%s cannot be written", text);
 	rc = get_stream(&gets, key, strcmp(dest, "-") ? dest : "standard output", fd);
 	if (fd > STDERR_FILENO && close(fd) < 0 && rc == 0)

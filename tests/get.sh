@@ -202,6 +202,8 @@ wait $!
 unheard() { env --ignore-signal=PIPE "$R2" get "$P/big.bin" - | head -c 1 >/dev/null; return "${PIPESTATUS[0]}"; }
 t "… of standard output is no message" 1 '' '' unheard
 t "a pattern to standard output" 2 '' "…one object…" got "$P/t/*" -
+mkfifo unread
+t "… to a FIFO that nobody reads" 2 '' "…one object…" got -r "$P/t" unread
 s3_put "$P/lit/x[1]*.txt" hello.txt
 s3_put "$P/lit/x1.txt" small.bin
 t "a key with the letters of a pattern" 0 '' "…Complete: 1/1" got "$P/lit/x[1]*.txt" lit.txt
