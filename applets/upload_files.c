@@ -23,35 +23,27 @@ matches(const struct opt_words *patterns, const char *rel)
 	return path_match_any(patterns->v, patterns->n, rel, 0);
 }
 
-/* It, or a directory that it is in. */
-static int
-excluded(const struct upload_run *run, const char *rel)
-{
-	char dir[PATH_MAX];
-
-	for (const char *p = rel; run->exclude->n && (p = strchr(p, '/')); p++) {
-		snprintf(dir, sizeof dir, "%.*s", (int)(p - rel), rel);
-		if (matches(run->exclude, dir))
-			return 1;
-	}
-	return matches(run->exclude, rel);
-}
-
 static int
 wanted(const struct upload_run *run, const char *rel)
 {
-	return in_shard(run, rel) && (!run->include->n || matches(run->include, rel)) && !excluded(run, rel);
+	return in_shard(run, rel) && (!run->include->n || matches(run->include, rel)) && !matches(run->exclude, rel);
 }
 
-/* r2 sync's state is of this machine; with --move a running daemon would lose its lock. */
+/* What is excluded may be none of our business: not readable, or without end. r2 sync's state is of this machine; with --move a running
+   daemon would lose its lock. */
 static int
 enter(void *arg, const char *rel)
 {
-	(void)arg;
-	return strcmp(path_base(rel), SYNC_STATE_NAME) != 0;
+	const struct upload_run *run = arg;
+
+	return !matches(run->exclude, rel) && strcmp(path_base(rel), SYNC_STATE_NAME) != 0;
 }
 
-static const struct walk_options way = {.enter = enter};
+static struct walk *
+open_tree(struct upload_run *run, const char *root, struct err *e)
+{
+	return walk_open(root, &(struct walk_options){enter, run}, e);
+}
 
 /* A name that another file could have too: base names, several trees, and letters that Unicode writes in two ways. */
 static int
@@ -98,7 +90,7 @@ static int
 find_twin(const struct tree *t, const char *root, const char *path, const char *name, char out[PATH_MAX])
 {
 	struct err ignored;
-	struct walk *w = walk_open(root, &way, &ignored);
+	struct walk *w = open_tree(t->run, root, &ignored);
 	struct walk_entry x;
 	int rc = 0, found = 0;
 
@@ -184,7 +176,7 @@ static void
 walk_tree(struct tree *t)
 {
 	struct err e = {0};
-	struct walk *w = walk_open(t->root, &way, &e);
+	struct walk *w = open_tree(t->run, t->root, &e);
 	unsigned long before = t->run->files;
 	struct walk_entry x;
 	int rc;

@@ -267,6 +267,7 @@ mkdir deep
 echo x >deep/x
 (cd -P deep && for _ in {1..17}; do mkdir "$deep" && cd -P "$deep" || exit; done) 2>/dev/null
 t '-r: what cannot be looked at counts as not uploaded' 1 '' '…ERROR - Left out: …the path is too long…Complete: 1/2' up -r --prefix "$P/deep" deep
+t '… but for what is excluded, where nothing is looked at' 0 '' '…Complete: 1/1' up -r --prefix "$P/deep" --exclude "$deep" deep
 t '-r: several trees and files' 0 '' '…' up -r --prefix "$P/several" tree/a/b kept.bin
 is '… keys' "$(s3_keys "$P/several/" | sort)" "$(printf "$P/several/%s\n" two.PNG c/three.tmp kept.bin | sort)"
 t '-r: a file' 0 '' '…Complete: 1/1' up -r tree/top.txt
