@@ -259,6 +259,8 @@ transfer(struct client *c, const char *key, const char *dest, struct err *e)
 static int
 check_options(int argc, char **argv, struct err *e)
 {
+	char bucket[CONFIG_BUCKET_CAP];
+	const char *key;
 	int instead = stat_only || presign_s;
 
 	if (!argc)
@@ -271,6 +273,9 @@ check_options(int argc, char **argv, struct err *e)
 		return fail(e, ERR_USAGE, "KEY is empty");
 	if (argc > 1 && !*argv[1])
 		return fail(e, ERR_USAGE, "DEST is empty");
+	/* As aws s3 cp would copy: a directory "s3:" made here would pass for a success. */
+	if (argc > 1 && path_s3_url(argv[1], bucket, sizeof bucket, &key, e))
+		return fail(e, ERR_USAGE, "%s: DEST is a path on this machine", argv[1]);
 	gets.options.part_size = transfer_part_size;
 	gets.options.if_exists = (enum download_if_exists)if_exists;
 	return 0;

@@ -204,6 +204,7 @@ t "… of standard output is no message" 1 '' '' unheard
 t "a pattern to standard output" 2 '' "…one object…" got "$P/t/*" -
 mkfifo unread
 t "… to a FIFO that nobody reads" 2 '' "…one object…" got -r "$P/t" unread
+t "a store as DEST, as aws s3 cp takes one" 2 '' "r2 get: s3://b/k: DEST is a path on this machine" got "$P/hello.txt" s3://b/k
 s3_put "$P/lit/x[1]*.txt" hello.txt
 s3_put "$P/lit/x1.txt" small.bin
 t "a key with the letters of a pattern" 0 '' "…Complete: 1/1" got "$P/lit/x[1]*.txt" lit.txt
