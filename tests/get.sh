@@ -177,6 +177,10 @@ t "-r into here" 0 '' "…Downloaded: sub/c.png…Complete: 6/6" sh -c "mkdir cw
 t "-r of an object" 1 '' "…nothing is below $P/t2/…" got -r "$P/t2" x
 ok "… makes no directory" [ ! -e x ]
 t "-r of nothing" 1 '' "…nothing is below…" got -r "$P/nothing" x
+E=empty-$(date +%s)-$$
+S3_BUCKET=$E s3 PUT '?' -f
+t "-r of an empty bucket" 1 '' "…nothing is below the bucket's root: …" got -r "s3://$E/" x
+S3_BUCKET=$E s3 DELETE '?' -f
 t "-r, DEST is a file" 1 '' "…hello.txt: is no directory…" got -r "$P/t" hello.txt
 mkdir outside && mkdir linked && ln -s ../outside linked/sub
 t "-r with a symbolic link on the way" 1 '' "…sub/c.png…symbolic link…Complete: 2/6" got -r "$P/t" linked
