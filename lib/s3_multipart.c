@@ -103,7 +103,8 @@ complete_reply(struct s3 *s, struct s3_call *c, const struct http_reply *rp, str
 	struct xml x = {.element = wanted_element, .arg = &w};
 
 	(void)rp;
-	if (s3_read_xml(s, c, &x, e) < 0)
+	/* Whatever else has a status of 200 says nothing of the object. */
+	if (s3_read_xml(s, c, &x, e) < 0 || s3_xml_root(&x, "CompleteMultipartUploadResult", e) < 0)
 		return -1;
 	s3_etag(c->arg, etag);
 	return 0;
