@@ -126,9 +126,11 @@ many_reply(struct s3 *s, struct s3_call *c, const struct http_reply *rp, struct 
 		memset(m->why, 0, (size_t)m->d->n * sizeof *m->why);
 	m->failed = m->at = 0;
 	m->again = NULL;
-	/* An answer that speaks of no key says that all are gone. */
-	if (s3_read_xml(s, c, &x, e) < 0 || s3_xml_root(&x, "Delete", e) < 0)
+	/* An answer that speaks of no key says that all are gone. Half of one says nothing, also of those that it has spoken of. */
+	if (s3_read_xml(s, c, &x, e) < 0 || s3_xml_root(&x, "Delete", e) < 0) {
+		m->again = NULL;
 		return -1;
+	}
 	if (m->again)
 		memcpy(m->error.code, m->again, sizeof m->error.code);
 	/* Some keys are to be asked for again: those that are gone by now are no error the next time. */

@@ -508,6 +508,8 @@ test_delete_many(void)
 	check_int(e.kind, ERR_PROTO);
 	check_int(delete_once("<DeleteResult><Error><Key>last</Key><Code>AccessDenied</Code></Error>", &e), -1);
 	check_int(e.kind, ERR_PROTO);
+	check_int(delete_once("<DeleteResult><Error><Key>last</Key><Code>InternalError</Code></Error>", &e), -1);
+	check_int(e.kind, ERR_PROTO);
 	check_str(heard[1], "");
 	check_str(remained, "");
 }
