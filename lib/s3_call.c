@@ -185,10 +185,11 @@ attempt(struct s3 *s, struct s3_call *c, struct http_reply *rp, struct err *e)
 	rc = http_send(&s->http, &rq, rp, e);
 	explicit_bzero(w.authorization, sizeof w.authorization);
 	explicit_bzero(w.token, sizeof w.token);
-	if (rc < 0)
-		return -1;
+	/* What it was sent again for is unclear, also when nobody could be reached any more. */
 	c->attempts += rp->resent;
 	c->unclear += rp->resent;
+	if (rc < 0)
+		return -1;
 	__atomic_store_n(&s->store->answered, 1, __ATOMIC_RELAXED);
 	read_clock(s->store, rp);
 	if (rp->status / 100 == 2 && rp->length < 0 && c->coded && !*c->coded) {

@@ -397,6 +397,37 @@ delete_one(struct s3 *s, struct err *e)
 	return s3_delete(s, "k", &marker, e);
 }
 
+/* The second request is heard and not answered, then nobody is there any more. */
+static void
+play_death(struct scene *s)
+{
+	int fd = hear(s);
+
+	if (read_request(s, fd))
+		say(fd, answers[0]);
+	if (read_request(s, fd))
+		shutdown(s->listener, SHUT_RDWR);
+	hang_up(fd);
+}
+
+static int
+delete_two(struct s3 *s, struct err *e)
+{
+	return delete_one(s, e) < 0 ? -2 : delete_one(s, e);
+}
+
+/* What a connection that died had brought the server may be done, although it could not be said again. */
+static void
+test_death(void)
+{
+	struct err e;
+
+	answer(answers[0], "200 OK", 0, "", "");
+	check_int(ask(play_death, delete_two, &e), -1);
+	check_int(e.kind, ERR_CONNECT);
+	check(e.maybe_done);
+}
+
 /* Only 2xx is success: an object that is elsewhere has not been deleted. */
 static void
 test_status(void)
@@ -680,6 +711,7 @@ main(void)
 	test_delete_many();
 	test_clock();
 	test_outage();
+	test_death();
 	test_retry_after();
 	test_parts_etag();
 	test_etag_that_is_no_md5();
