@@ -42,8 +42,8 @@ parts_complete(struct s3 *s, const struct parts_complete *c, char etag[S3_ETAG_C
 
 	s3_parts_etag(c->rq.parts, c->rq.nparts, want);
 	if (s3_complete(s, &c->rq, etag, e) < 0) {
-		/* Lost answers, 500s and a NoSuchUpload after one of them say nothing of the object: only itself does. */
-		if (e->kind == ERR_HTTP && e->status != 404 && e->status / 100 != 5 && e->status != 200)
+		/* Lost answers, 500s and any refusal after one of them say nothing of the object: only itself does. */
+		if (e->kind == ERR_HTTP && !e->maybe_done && e->status != 404 && e->status / 100 != 5 && e->status != 200)
 			return -1;
 		if (!*want || s3_head(s, c->rq.key, &o, &look) < 0 || o.size != c->size || strcmp(o.etag, want))
 			return -1;

@@ -240,7 +240,8 @@ fake_complete(struct s3 *s, const struct s3_complete *c, char etag[S3_ETAG_CAP],
 	memcpy(x.etag, etag, sizeof x.etag);
 	pthread_mutex_lock(&lock);
 	rc = misread(c->if_match, c->bare_match) ? refuse(e, 412) : store_if(&x, c->if_absent, c->if_match, &attempts, e);
-	unfinished -= rc == 0;
+	/* What was stored by an attempt before the one that is refused is none any more. */
+	unfinished -= rc == 0 || e->maybe_done;
 	pthread_mutex_unlock(&lock);
 	return rc;
 }
