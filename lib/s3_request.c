@@ -195,8 +195,9 @@ mask(char *text, const char *mark, size_t n, size_t keep)
 			text++;
 			continue;
 		}
-		for (text += keep; *text && !strchr(" ,;&", *text); text++)
-			*text = '*';
+		text += keep;
+		for (size_t i = keep; *text && (i < n || !strchr(" ,;&", *text)); i++)
+			*text++ = '*';
 	}
 }
 
