@@ -107,16 +107,25 @@ net_close(struct net *n)
 	n->fd = -1;
 }
 
+/* As net_wait; why: what it means that the time is over. */
 static int
-proxy_send(struct net *n, const struct buf *b, int64_t deadline_ms, struct err *e)
+proxy_wait(struct net *n, int want, const char *why, struct err *e)
+{
+	if (net_wait(n, want, e) >= 0)
+		return 0;
+	return e->kind == ERR_STOPPED ? -1 : fail(e, ERR_CONNECT, "%s: timed out", why);
+}
+
+static int
+proxy_send(struct net *n, const struct buf *b, struct err *e)
 {
 	size_t sent = 0;
 	ssize_t r;
 
 	while (sent < b->len) {
 		r = net_send(n, b->p + sent, b->len - sent, e);
-		if (r == NET_AGAIN && !poll_fd(n->fd, NET_OUT, deadline_ms))
-			return fail(e, ERR_CONNECT, "takes no request: timed out");
+		if (r == NET_AGAIN && proxy_wait(n, NET_OUT, "takes no request", e) < 0)
+			return -1;
 		if (r == -1)
 			return fail(e, ERR_CONNECT, "was lost: %s", e->msg);
 		if (r > 0)
@@ -127,15 +136,15 @@ proxy_send(struct net *n, const struct buf *b, int64_t deadline_ms, struct err *
 
 /* The header block, byte by byte: what follows it belongs to the tunnel. */
 static int
-proxy_recv(struct net *n, struct buf *b, int64_t deadline_ms, struct err *e)
+proxy_recv(struct net *n, struct buf *b, struct err *e)
 {
 	ssize_t r;
 	char c;
 
 	while (b->len < 4 || memcmp(b->p + b->len - 4, "\r\n\r\n", 4) != 0) {
 		r = net_recv(n, &c, 1, e);
-		if (r == NET_AGAIN && !poll_fd(n->fd, NET_IN, deadline_ms))
-			return fail(e, ERR_CONNECT, "does not answer: timed out");
+		if (r == NET_AGAIN && proxy_wait(n, NET_IN, "does not answer", e) < 0)
+			return -1;
 		if (r == -1)
 			return fail(e, ERR_CONNECT, "was lost: %s", e->msg);
 		if (r == 0)
@@ -203,12 +212,14 @@ proxy_connect(struct net *n, const struct net_peer *to, const struct net_proxy *
 		buf_str(&out, proxy->auth);
 	}
 	buf_str(&out, "\r\n\r\n");
-	if (proxy_send(n, &out, deadline_ms, e) == 0 && proxy_recv(n, &in, deadline_ms, e) == 0)
+	n->until_ms = deadline_ms;
+	if (proxy_send(n, &out, e) == 0 && proxy_recv(n, &in, e) == 0)
 		r = proxy_judge(reply, proxy, e);
+	n->until_ms = 0;
 	explicit_bzero(rq, sizeof rq);
 	explicit_bzero(reply, sizeof reply);
-	if (r == 0)
-		return 0;
+	if (r == 0 || e->kind == ERR_STOPPED)
+		return r;
 	status = e->status;
 	fail(e, ERR_CONNECT, "proxy %s:%u %s", proxy->host, proxy->port, e->msg);
 	e->status = status;

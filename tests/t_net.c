@@ -510,6 +510,7 @@ struct proxy {
 	int listener;
 	const char *reply;
 	size_t len;
+	int *stop;          /* set once it was asked, or NULL */
 	char request[4096];
 };
 
@@ -523,6 +524,8 @@ proxy_run(void *arg)
 
 	while (!strstr(p->request, "\r\n\r\n") && (r = read(fd, p->request + n, sizeof p->request - 1 - n)) > 0)
 		n += (size_t)r;
+	if (p->stop)
+		__atomic_store_n(p->stop, 1, __ATOMIC_RELAXED);
 	/* MSG_NOSIGNAL: the client may have heard enough. */
 	send(fd, p->reply, p->len, MSG_NOSIGNAL);
 	if (p->len)
@@ -593,6 +596,28 @@ proxy_agrees(const char *reply, const char *host, const char *secret, const char
 	close(p.listener);
 }
 
+/* Whoever is to stop does not wait for a proxy that is silent. */
+static void
+test_proxy_and_stop(void)
+{
+	static struct proxy p = {.reply = ""};
+	struct net_proxy np = {.host = "127.0.0.1"};
+	struct err e = {0};
+	int stop = 0;
+	struct net n = {.fd = -1, .stop = &stop};
+	int64_t begin = clock_ms();
+
+	p.stop = &stop;
+	p.listener = listen_on("127.0.0.1", 0, 5);
+	np.port = port_of(p.listener);
+	pthread_create(&p.thread, NULL, proxy_run, &p);
+	check_int(net_dial(&n, "a.example", 443, &np, 10000, &e), -1);
+	check_int(e.kind, ERR_STOPPED);
+	check(clock_ms() - begin < 5000);
+	pthread_join(p.thread, NULL);
+	close(p.listener);
+}
+
 static void
 test_proxy(void)
 {
@@ -634,5 +659,6 @@ main(void)
 	test_io();
 	test_expect();
 	test_proxy();
+	test_proxy_and_stop();
 	return test_end();
 }
