@@ -39,7 +39,8 @@ status_worthwhile(int status)
 	case 408: case 429: case 500: case 502: case 503: case 504:
 		return 1;
 	}
-	return 0;
+	/* Cloudflare's edge could not reach or understand what is behind it. */
+	return status >= 520 && status <= 530;
 }
 
 static int

@@ -11,7 +11,7 @@ enum {
 };
 
 /* 1 when another attempt may succeed: lost connections, refused or timed-out connects (not a proxy's 407), names that did not resolve,
-   HTTP 408, 429, 500, 502, 503, 504 and the codes SlowDown, InternalError, ServiceUnavailable, RequestTimeout,
+   HTTP 408, 429, 500, 502, 503, 504, 520 to 530 (Cloudflare's edge) and the codes SlowDown, InternalError, ServiceUnavailable, RequestTimeout,
    TooManyRequests, ClientDisconnect, IncompleteBody, BadDigest, OperationAborted …; 0 for everything that stays wrong.
    The code counts before the status. Source: R2's error list; AWS's retry guide. */
 int retry_worthwhile(const struct err *e);

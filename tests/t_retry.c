@@ -36,7 +36,7 @@ test_statuses(void)
 	for (int status = 100; status < 600; status++) {
 		struct err plain = refusal(status, ""), unknown = refusal(status, "NeverHeardOf");
 		int want = status == 408 || status == 429 || status == 500 || status == 502 || status == 503
-			|| status == 504;
+			|| status == 504 || (status >= 520 && status <= 530);
 
 		check_int(retry_worthwhile(&plain), want);
 		check_int(retry_worthwhile(&unknown), want);
