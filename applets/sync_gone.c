@@ -51,7 +51,7 @@ sync_was_moved(const struct daemon *d, const char *rel)
 	for (const struct rels *x = d->moved; x; x = x->next) {
 		size_t n = strlen(x->rel);
 
-		if (!strncmp(rel, x->rel, n) && rel[n] == '/')
+		if (!n || (!strncmp(rel, x->rel, n) && rel[n] == '/'))
 			return 1;
 	}
 	return 0;

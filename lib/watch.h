@@ -22,7 +22,8 @@ struct watch_options {
 	int (*wanted)(void *arg, const char *rel, int is_dir);
 	/* A file (symbolic links to files followed) that is new or may have changed. st: as a scan sees it; NULL when an event said so. */
 	void (*changed)(void *arg, const char *rel, const struct stat *st);
-	/* Something was deleted or moved away: a file, or a directory with all that was below it. Not told when the root itself goes. */
+	/* Something was deleted or moved away: a file, or a directory with all that was below it. Of the root (rel "") only when another one has
+	   come in its place, before anything in that is told; not when it was unmounted. */
 	void (*gone)(void *arg, const char *rel, enum watch_gone how);
 	/* Something the user should know, said once: what cannot be read, a limit and which sysctl to raise, the root gone or back. */
 	void (*note)(void *arg, const char *text);

@@ -56,6 +56,9 @@ watch_root_found(struct watch *w, int other)
 	const char *say = NULL;
 
 	w->state.roots += other != 0;
+	/* Not unmounted, and no file system that numbers its files as it likes. */
+	if (other == 2 && w->mount == MOUNTED && !(w->root->flags & NODE_REMOTE))
+		w->o.gone(w->o.arg, "", WATCH_GONE_MOVED_DIR);
 	while (other && w->root->child)
 		watch_drop(w, w->root->child);
 	if (w->said_gone || (other && w->mount == UNMOUNTED_SAID)) {

@@ -220,7 +220,7 @@ static int
 identify(struct watch *w, struct node *n, int fd, int wd, const struct stat *st)
 {
 	struct node *m = watch_by_id(w, st);
-	int new = n->dev != st->st_dev || n->ino != st->st_ino;
+	int new = n->dev != st->st_dev ? 1 : n->ino != st->st_ino ? 2 : 0;
 
 	if (m && m != n && is_double(w, n, m, &wd))
 		return -1;

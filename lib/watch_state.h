@@ -95,7 +95,7 @@ void watch_again(struct watch *w, struct node *n);
 
 /* watch_root.c */
 void watch_full(struct watch *w);                     /* everything is to be read, beginning now */
-void watch_root_found(struct watch *w, int other);    /* other: it is another directory than before */
+void watch_root_found(struct watch *w, int other);    /* other: it is another directory than before; 2: of the same file system */
 void watch_root_lost(struct watch *w, int err);
 void watch_root_event(struct watch *w, const char *name);   /* something happened to that name beside the root; NULL: to the directory */
 void watch_root_look(struct watch *w);                /* while it is missing or unmounted: every second */

@@ -197,6 +197,21 @@ def moved_out_under_way(s):
     others_take_their_names(s, "moved out under way, others in their places")
 
 
+def root_moved_out(s):
+    """The same with DIR itself: of one file that is done, and of one that is being sent."""
+    d = s.daemon("--limit-rate", "100K")
+    s.write("a.png")
+    d.says("Uploaded: a.png")
+    s.write("d/b.png", os.urandom(200000))
+    d.says("Uploading: b.png")
+    old = contents(s.files())
+    os.rename(s.root, s.dir / "out")
+    s.root.mkdir()
+    s.write("a.png", b"another")
+    s.write("d/b.png", b"another one")
+    s.equal("DIR moved out, another in its place", want=lambda: old | contents(s.files()), got=lambda: contents(s.objects()))
+
+
 def links(s):
     outside = s.write("outside.png", root=s.dir / "outside")
     s.daemon("--rescan", "3")
@@ -430,8 +445,8 @@ def somebody_elses(s):
     s.check("both are there", len(found) == 2 and found[b"a.png"][0] == 15, found)
 
 
-CASES = [overflow, burst, nested, moved_in, moved_about, slow_writers, temp_then_rename, rewritten, gone_and_back, moved_out, moved_out_under_way, links, odd_names, other_files, too_large,
-         unreadable, catches_up, root_comes_and_goes, watch_limit, polling, patterns, all_files, flat, flat_shared, two_daemons, somebody_elses]
+CASES = [overflow, burst, nested, moved_in, moved_about, slow_writers, temp_then_rename, rewritten, gone_and_back, moved_out, moved_out_under_way, root_moved_out, links, odd_names, other_files,
+         too_large, unreadable, catches_up, root_comes_and_goes, watch_limit, polling, patterns, all_files, flat, flat_shared, two_daemons, somebody_elses]
 
 if __name__ == "__main__":
     sys.exit(sync_lib.main(CASES))

@@ -928,6 +928,7 @@ root_comes_and_goes(void)
 	run("mkdir other && echo x >other/h && mv tree away && mv other tree");
 	settle();
 	check_int(notes_with("another directory"), 1);
+	check_int(count("gone / moved"), 1);
 	check_int(count("scan h"), 1);
 	clear();
 	run("rm -r tree && echo x >tree");
