@@ -71,6 +71,8 @@ look_for(void *sweep, const char *rel, const struct ledger_record *r)
 	struct stat st;
 	struct err e;
 
+	if (*rel == '/')
+		return;      /* no path: a note of ours */
 	sync_path(s->d, rel, path, sizeof path);
 	if (lstat(path, &st) < 0) {
 		if (errno == ENOENT || errno == ENOTDIR)

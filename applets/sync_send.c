@@ -148,6 +148,8 @@ look_for_key(void *arg, const char *rel, const struct ledger_record *r)
 {
 	struct sharing *s = arg;
 
+	if (r->state != LEDGER_DONE)
+		return;
 	s->found |= !strcmp(r->key, s->key) && strcmp(rel, s->rel);
 	s->any |= *r->key && !*r->etag;
 }

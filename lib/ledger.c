@@ -82,7 +82,7 @@ ledger_each(struct ledger *l, void (*each)(void *arg, const char *rel, const str
 	for (size_t i = 0; i < l->index.cap; i++) {
 		const struct ledger_slot *s = &l->index.slots[i];
 
-		if (!(s->where & 1) || !view(l, s, block, &v))
+		if (!s->where || !view(l, s, block, &v))
 			continue;
 		memcpy(rel, v.path, v.path_len);
 		rel[v.path_len] = '\0';

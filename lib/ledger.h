@@ -39,7 +39,7 @@ int ledger_has(const struct ledger *l, const char *rel, const struct ledger_file
 /* 1: *r is rel's record; 0: there is none (or what stands there does not prove to be rel's). One pread, unless it is not written yet. */
 int ledger_find(struct ledger *l, const char *rel, struct ledger_record *r);
 
-/* Every path that is DONE, and its record, in no order; each may not call anything here. One pread for each. */
+/* Every path and its record, in no order; each may not call anything here. One pread for each. */
 void ledger_each(struct ledger *l, void (*each)(void *arg, const char *rel, const struct ledger_record *r), void *arg);
 
 /* Remember. It is on disk at the latest after ledger_sync; a disk that is full or fails is no error here: records are kept in memory and written

@@ -197,6 +197,22 @@ def moved_out_under_way(s):
     others_take_their_names(s, "moved out under way, others in their places")
 
 
+def moved_out_while_it_fails(s):
+    """The same while a newer state of it waits for the network: its object is still that of the older one."""
+    proxy = s.proxy()
+    d = s.daemon("--retries", "1")
+    s.write("d/b.png")
+    s.equal("before")
+    old = contents(s.files())
+    proxy("outage", 600, "refuse")
+    s.write("d/b.png", b"newer")
+    d.says("FAILED: b.png")
+    os.rename(s.root / "d", s.dir / "out")
+    s.write("d/b.png", b"another")
+    proxy("clear")
+    s.equal("moved out, another in its place", want=lambda: old | contents(s.files()), got=lambda: contents(s.objects()))
+
+
 def root_moved_out(s):
     """The same with DIR itself: of one file that is done, and of one that is being sent."""
     d = s.daemon("--limit-rate", "100K")
@@ -445,8 +461,8 @@ def somebody_elses(s):
     s.check("both are there", len(found) == 2 and found[b"a.png"][0] == 15, found)
 
 
-CASES = [overflow, burst, nested, moved_in, moved_about, slow_writers, temp_then_rename, rewritten, gone_and_back, moved_out, moved_out_under_way, root_moved_out, links, odd_names, other_files,
-         too_large, unreadable, catches_up, root_comes_and_goes, watch_limit, polling, patterns, all_files, flat, flat_shared, two_daemons, somebody_elses]
+CASES = [overflow, burst, nested, moved_in, moved_about, slow_writers, temp_then_rename, rewritten, gone_and_back, moved_out, moved_out_under_way, moved_out_while_it_fails, root_moved_out, links,
+         odd_names, other_files, too_large, unreadable, catches_up, root_comes_and_goes, watch_limit, polling, patterns, all_files, flat, flat_shared, two_daemons, somebody_elses]
 
 if __name__ == "__main__":
     sys.exit(sync_lib.main(CASES))
