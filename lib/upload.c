@@ -53,8 +53,8 @@ look(struct upload *u, struct s3 *s, struct err *e)
 
 	if (s3_head(s, u->r.key, &o, e) < 0)
 		return -1;
-	/* A tag may be of a run that was killed before it could note the ETag. */
-	ours = (*u->own && !strcmp(o.etag, u->own)) || (u->tag && !strcmp(o.tag, u->tag));
+	/* A tag may be of a run that was killed before it could note the ETag. What has none cannot be replaced, whosever it is. */
+	ours = *o.etag && (!strcmp(o.etag, u->own) || (u->tag && !strcmp(o.tag, u->tag)));
 	if (ours)
 		memcpy(u->own, o.etag, sizeof u->own);
 	/* A file that was only touched, or whose file system numbers its files anew, is not sent again. */

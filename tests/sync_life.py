@@ -46,6 +46,19 @@ def cut_connections(s):
     s.equal("connections cut at random", limit=180)
 
 
+def no_etag(s):
+    """An answer was lost, and a proxy takes the ETag from what says whose object it is: it is not tried for ever."""
+    at = os.environ["R2_TEST_SERVER_DIR"]
+    proxy = sync_lib.Proxy(s.env, f"{at}/ca.pem", f"{at}/key.pem")
+    s.closers.append(proxy.close)
+    s.env["R2_ENDPOINT"] = proxy.endpoint
+    proxy("http", "put", "lost", 1, "done=1")
+    proxy("http", "head", "drop", 0, "name=etag")
+    s.write("a.png")
+    d = s.daemon("--once", "--retries", "3")
+    s.check("it ends", d.end(30) == 0, *s.tail())
+
+
 def killed(s):
     """kill -9, twenty times, while files come."""
     d = s.daemon()
@@ -741,7 +754,7 @@ def old_start(s):
             wait("it ends", lambda: not pathlib.Path(f"/proc/{pids[0]}/cmdline").exists() or not pathlib.Path(f"/proc/{pids[0]}/cmdline").read_bytes(), 30)
 
 
-CASES = [ledger_damaged, killed, safe_to_delete, server_away, slow_server, cut_connections, killed_in_parts, stopped_under_load, second_signal, second_signal_with_command,
+CASES = [ledger_damaged, no_etag, killed, safe_to_delete, server_away, slow_server, cut_connections, killed_in_parts, stopped_under_load, second_signal, second_signal_with_command,
          drain_takes_what_settles, delete_after_careful, root_made_again, once, once_without, drain_outlasts,
          new_only, new_only_killed, settle_zero, midnight, asked, asked_without, refused, rotated, second_daemon,
          bad_input, few_descriptors, command, command_odd_start, terminal, command_keys, priority, notified, old_start]
