@@ -75,7 +75,12 @@ look_for(void *sweep, const char *rel, const struct ledger_record *r)
 		return;      /* no path: a note of ours */
 	sync_path(s->d, rel, path, sizeof path);
 	if (lstat(path, &st) < 0) {
-		if (errno == ENOENT || errno == ENOTDIR)
+		if (errno != ENOENT && errno != ENOTDIR)
+			return;
+		/* Now, if it was moved: the next turn would not know that any more. */
+		if (sync_was_moved(s->d, rel))
+			sync_rels_add(&s->others, rel);
+		else
 			sync_seen(s->d->sync, rel, s->d->now, &e);
 	} else if (sync_was_moved(s->d, rel) && stat(path, &st) == 0) {
 		f = ledger_file_of(&st);

@@ -197,6 +197,18 @@ def moved_out_under_way(s):
     others_take_their_names(s, "moved out under way, others in their places")
 
 
+def moved_out_a_while_ago(s):
+    """The same when the others come later, but within the settle time after the look for what has gone."""
+    d = s.daemon(settle="1.5")
+    s.write("d/b.png")
+    d.says("Uploaded: b.png")
+    old = contents(s.files())
+    os.rename(s.root / "d", s.dir / "out")
+    time.sleep(1.8)
+    s.write("d/b.png", b"another")
+    s.equal("moved out, another in its place later", want=lambda: old | contents(s.files()), got=lambda: contents(s.objects()))
+
+
 def moved_out_while_it_fails(s):
     """The same while a newer state of it waits for the network: its object is still that of the older one."""
     proxy = s.proxy()
@@ -461,8 +473,8 @@ def somebody_elses(s):
     s.check("both are there", len(found) == 2 and found[b"a.png"][0] == 15, found)
 
 
-CASES = [overflow, burst, nested, moved_in, moved_about, slow_writers, temp_then_rename, rewritten, gone_and_back, moved_out, moved_out_under_way, moved_out_while_it_fails, root_moved_out, links,
-         odd_names, other_files, too_large, unreadable, catches_up, root_comes_and_goes, watch_limit, polling, patterns, all_files, flat, flat_shared, two_daemons, somebody_elses]
+CASES = [overflow, burst, nested, moved_in, moved_about, slow_writers, temp_then_rename, rewritten, gone_and_back, moved_out, moved_out_under_way, moved_out_a_while_ago, moved_out_while_it_fails,
+         root_moved_out, links, odd_names, other_files, too_large, unreadable, catches_up, root_comes_and_goes, watch_limit, polling, patterns, all_files, flat, flat_shared, two_daemons, somebody_elses]
 
 if __name__ == "__main__":
     sys.exit(sync_lib.main(CASES))
