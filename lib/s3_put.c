@@ -204,15 +204,24 @@ refuses_crc32c(const struct err *e)
 int
 s3_put(struct s3 *s, const struct s3_put *put, struct s3_put_result *r, struct err *e)
 {
+	struct s3_put again = *put;
 	struct put_state p = {.put = put, .result = r};
+	char etag[S3_ETAG_CAP];
 	int rc;
 
 	*r = (struct s3_put_result){0};
 	rc = put_once(s, &p, e);
-	if (rc < 0 && p.sums.want_crc32c && refuses_crc32c(e))
+	if (rc < 0 && p.sums.want_crc32c && refuses_crc32c(e)) {
 		__atomic_store_n(&s->store->crc32c, 0, __ATOMIC_RELAXED);
-	else if (rc < 0 || r->proof)
+	} else if (rc < 0 || r->proof) {
 		return rc;
+	} else if (put->if_absent || put->if_match) {
+		/* The object that is there now is that one. */
+		memcpy(etag, r->etag, sizeof etag);
+		again.if_absent = 0;
+		again.if_match = etag;
+		p.put = &again;
+	}
 	/* Once more with Content-MD5: what could not be proved is not called stored. */
 	return put_once(s, &p, e);
 }

@@ -17,7 +17,7 @@ OPERATION: put part create complete abort listparts uploads head get list delete
   half                   the body is read up to its middle, then RST
   wait seconds=N [done=1] then goes on as if nothing had happened
   nocrc                  refuses a request with x-amz-checksum-crc32c, 501
-  noecho                 passes over that field
+  noecho [etag=none]     passes over that field; etag: what is stored has an ETag that is no MD5
   flip                   a byte of what is stored, or sent, is another; the ETag is that of the bytes as they then are, or (etag=kept)
                          as they should be
   etag=TEXT              that ETag in the answer
@@ -261,6 +261,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def flipped(self, data):
         """What is stored or sent, and its ETag where that is another than its own."""
         f = self.fault
+        if f and f.name == "noecho" and "etag" in f.args:
+            return data, "opaque-" + os.urandom(8).hex()
         if not f or f.name != "flip" or not data:
             return data, None
         bad = bytearray(data)

@@ -518,6 +518,10 @@ ok '… the objects' is_object crc/other other
 bad 'put noecho 0'
 t 'a server that does not know it' 0 '' '…Complete: 2/2' r2 upload -j 1 --prefix crc --no-date small other
 is '… proves by the ETag' "$(requests put)" 2
+for how in fail skip rename; do
+	bad 'put noecho 0 etag=none'; settled "a server that proves nothing is sent the MD5, too: --if-exists $how" put --if-exists "$how"
+	is '… over what came without it' "$(requests put) $(requests head)" '2 1'
+done
 bad 'put status code=400 s3=InvalidRequest'; settled 'a server that answers 400 to it' put
 R2_ENDPOINT=$HTTP
 # What is gone since it was listed has not been replaced.
