@@ -88,7 +88,8 @@ listed_part(void *arg, const struct s3_part *p, struct err *e)
 	return 0;
 }
 
-/* Believe only what journal and server both say: same number, size and ETag. Where the token may not list them, Complete compares the ETags. */
+/* Believe only what journal and server both say: same number, size and ETag. Where the token may not list them, or the server cannot, Complete
+   compares the ETags. */
 static int
 agree(struct parts *ps, struct s3 *s, struct err *e)
 {
@@ -98,7 +99,7 @@ agree(struct parts *ps, struct s3 *s, struct err *e)
 	if (!a.server)
 		return fail(e, ERR_LOCAL, "out of memory");
 	rc = s3_list_parts(s, ps->u->r.key, ps->upload_id, listed_part, &a, e);
-	untold = rc < 0 && !strcmp(e->code, "AccessDenied");
+	untold = rc < 0 && (!strcmp(e->code, "AccessDenied") || e->status == 501);
 	if (untold)
 		rc = 0;
 	for (int i = 0; i < ps->n && rc == 0; i++) {

@@ -178,7 +178,7 @@ t "-r of an object" 1 '' "…nothing is below $P/t2/…" got -r "$P/t2" x
 ok "… makes no directory" [ ! -e x ]
 t "-r of nothing" 1 '' "…nothing is below…" got -r "$P/nothing" x
 E=empty-$(date +%s)-$$
-S3_BUCKET=$E s3 PUT '?' -f
+S3_BUCKET=$E s3 PUT '?' -f -d ''
 t "-r of an empty bucket" 1 '' "…nothing is below the bucket's root: …" got -r "s3://$E/" x
 S3_BUCKET=$E s3 DELETE '?' -f
 t "-r, DEST is a file" 1 '' "…hello.txt: is no directory…" got -r "$P/t" hello.txt
