@@ -18,19 +18,19 @@ test_names(void)
 		check_str(mime_type(rows[i].name), rows[i].want);
 }
 
-/* The search needs the order; the arrays must hold their texts with the end. */
+/* Each extension stands once, in front of its type. */
 static void
 test_table(void)
 {
-	for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+	const char *type;
+
+	for (const char *extension = types; *extension; extension = strchr(type, '\0') + 1) {
 		char name[16];
 
-		check(!i || strcmp(types[i - 1].extension, types[i].extension) < 0);
-		check(memchr(types[i].extension, '\0', sizeof types->extension) != NULL);
-		check(memchr(types[i].type, '\0', sizeof types->type) != NULL);
-		check(strchr(types[i].type, '/') != NULL);
-		snprintf(name, sizeof name, "x.%.7s", types[i].extension);
-		check_str(mime_type(name), types[i].type);
+		type = strchr(extension, '\0') + 1;
+		check(strchr(type, '/') && !strchr(extension, '/'));
+		snprintf(name, sizeof name, "x.%s", extension);
+		check(mime_type(name) == type);
 	}
 }
 
