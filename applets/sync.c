@@ -54,7 +54,7 @@ static const struct opt opts[] = {
 	{0, "limit-rate", "SIZE", "bytes a second over all connections [no limit]", transfer_rate, &set.rate, 0, 0},
 	{0, "nice", "N", "low priority at processor and disk, as nice(1); 0: none [10]", opt_number, &set.nice, 0, 19},
 	{0, "delete-after", "[AGE]", "remove local files once they are verified in the bucket, and AGE old (s m h d w)", store_delete,
-		&set.delete_ms, 0, INT64_C(100) * YEAR_S},
+		&set.delete_ms, 0, 100U * YEAR_S},
 	{0, "drain", "SECONDS", "after SIGTERM or SIGINT: time to finish what is due [30]", opt_age, &set.drain_ms, 0, YEAR_S},
 	{0, "state", "DIR", "where the ledger of what is uploaded stands [DIR/" SYNC_STATE_NAME "]", opt_string, &set.state, 0, 0},
 	{0, "log", "FILE", "the log, besides standard output; - for none [$R2_LOG_FILE, else " LOG_DEFAULT "]", opt_string, &set.log, 0, 0},

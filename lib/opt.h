@@ -16,7 +16,7 @@ struct opt {
 	const char *help;  /* what it does, lower case, the default in brackets at the end */
 	opt_store *store;  /* one of those below */
 	void *dest;        /* what store fills */
-	int64_t min, max;  /* for opt_number: the limits, both included */
+	uint32_t min, max; /* for opt_number and opt_age: the limits, both included */
 };
 
 opt_store opt_flag;    /* int *:          becomes 1 */

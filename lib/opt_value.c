@@ -1,4 +1,3 @@
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,15 +56,13 @@ opt_number(const struct opt *o, const char *val, struct err *e)
 {
 	char why[96];
 	struct buf b = BUF(why);
-	long v;
+	unsigned long v = strtoul(val, NULL, 10);   /* what is too large for it is for every limit */
 
-	errno = 0;
-	v = strtol(val, NULL, 10);
-	if (all_digits(val) && !errno && v >= o->min && v <= o->max) {
-		*(long *)o->dest = v;
+	if (all_digits(val) && v >= o->min && v <= o->max) {
+		*(long *)o->dest = (long)v;
 		return 0;
 	}
-	buf_fmt(&b, "is not %sbetween %" PRId64 " and %" PRId64, all_digits(val) ? "" : "a number ", o->min, o->max);
+	buf_fmt(&b, "is not %sbetween %" PRIu32 " and %" PRIu32, all_digits(val) ? "" : "a number ", o->min, o->max);
 	return bad(o, val, e, why);
 }
 
@@ -150,8 +147,8 @@ opt_age(const struct opt *o, const char *val, struct err *e)
 
 	if (opt_parse_age(val, &ms) < 0)
 		return bad(o, val, e, "is not a time: seconds, or a number with s, m, h, d or w such as 7d");
-	if (ms < o->min * 1000 || ms > o->max * 1000) {
-		buf_fmt(&b, "is not between %" PRId64 " and %" PRId64 " seconds", o->min, o->max);
+	if (ms < o->min * INT64_C(1000) || ms > o->max * INT64_C(1000)) {
+		buf_fmt(&b, "is not between %" PRIu32 " and %" PRIu32 " seconds", o->min, o->max);
 		return bad(o, val, e, why);
 	}
 	*(int64_t *)o->dest = ms;

@@ -193,18 +193,18 @@ test_number(void)
 	}
 }
 
-/* A number at the edge of long must not be taken for the saturated value of strtol. */
+/* A number too large for long is not taken for the largest. */
 static void
-test_number_without_limit(void)
+test_number_at_the_limit(void)
 {
-	const struct opt rows[] = {{'n', NULL, "N", "", opt_number, &jobs, 0, LONG_MAX}, {0}};
-	char over[] = "9223372036854775808", fits[24];
+	const struct opt rows[] = {{'n', NULL, "N", "", opt_number, &jobs, 0, INT32_MAX}, {0}};
 
-	snprintf(fits, sizeof fits, "%ld", LONG_MAX);
-	check_int(opt_number(rows, fits, &err), 0);
-	check(jobs == LONG_MAX);
-	if (sizeof(long) == 8)
-		check_int(opt_number(rows, over, &err), -1);
+	check_int(opt_number(rows, "2147483647", &err), 0);
+	check_int(jobs, INT32_MAX);
+	check_int(opt_number(rows, "2147483648", &err), -1);
+	check_int(opt_number(rows, "4294967296", &err), -1);
+	check_int(opt_number(rows, "9223372036854775808", &err), -1);
+	check_int(opt_number(rows, "99999999999999999999", &err), -1);
 }
 
 static void
@@ -463,7 +463,7 @@ main(void)
 	test_unknown();
 	test_values();
 	test_number();
-	test_number_without_limit();
+	test_number_at_the_limit();
 	test_size();
 	test_age();
 	test_optional();
