@@ -32,21 +32,11 @@ clamp(int64_t t)
 void
 utc_split(int64_t t, struct utc *u)
 {
-	int64_t c = clamp(t), day = (c - FIRST) / DAY + FIRST / DAY;
-	int second = (int)(c - day * DAY);
-	int z = (int)day + 719468, era = (z >= 0 ? z : z - 146096) / 146097;
-	int of_era = z - era * 146097;
-	int y = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-	int of_year = of_era - (365 * y + y / 4 - y / 100);
-	int m = (5 * of_year + 2) / 153;
+	time_t c = (time_t)clamp(t);
+	struct tm tm;
 
-	u->month = m < 10 ? m + 3 : m - 9;
-	u->year = y + era * 400 + (u->month <= 2);
-	u->day = of_year - (153 * m + 2) / 5 + 1;
-	u->hour = second / 3600;
-	u->minute = second / 60 % 60;
-	u->second = second % 60;
-	u->weekday = (int)((day - FIRST / DAY + 6) % 7);   /* 0000-01-01 was a Saturday */
+	gmtime_r(&c, &tm);
+	*u = (struct utc){tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, tm.tm_wday};
 }
 
 int64_t
@@ -101,24 +91,23 @@ number(const char *s, int n, int pad, int *v)
 	return s;
 }
 
-/* One of the names, 0-terminated; its index goes to v (from 0); what follows it, or NULL. */
+/* One of the names, each ended by NUL; its index goes to v (from 0); what follows it, or NULL. */
 static const char *
-name(const char *s, const char *const *names, int *v)
+name(const char *s, const char *names, int *v)
 {
-	for (*v = 0; names[*v]; ++*v) {
-		size_t n = strlen(names[*v]);
+	for (*v = 0; *names; ++*v) {
+		size_t n = strlen(names);
 
-		if (!strncmp(s, names[*v], n))
+		if (!strncmp(s, names, n))
 			return s + n;
+		names += n + 1;
 	}
 	return NULL;
 }
 
-static const char *const short_days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", NULL};
-static const char *const long_days[] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday",
-	"Saturday", NULL};
-static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov",
-	"Dec", NULL};
+static const char short_days[] = "Sun\0Mon\0Tue\0Wed\0Thu\0Fri\0Sat\0";
+static const char long_days[] = "Sunday\0Monday\0Tuesday\0Wednesday\0Thursday\0Friday\0Saturday\0";
+static const char months[] = "Jan\0Feb\0Mar\0Apr\0May\0Jun\0Jul\0Aug\0Sep\0Oct\0Nov\0Dec\0";
 
 /* The field that strptime(3) calls %what at s; what follows it, or NULL. Not strptime itself: that skips
    blanks, takes single digits and knows locales. */
