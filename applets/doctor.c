@@ -4,6 +4,7 @@
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
+#include "clock.h"
 #include "doctor.h"
 #include "json.h"
 #include "log.h"
@@ -164,7 +165,7 @@ static int
 probe_condition(struct client *c, const char *key, struct err *e)
 {
 	/* Else it is refused for coming too soon, whatever the store makes of conditions. */
-	usleep(RETRY_WRITE_FLOOR_MS * 1000);
+	clock_pause(NULL, RETRY_WRITE_FLOOR_MS);
 	if (put(c, key, 1, NULL, e) == 0)
 		return fail(e, ERR_PROTO, "the store replaces an object although it was told not to: --if-exists skip, rename and fail, "
 			"and sync, cannot keep two writers apart there");

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <time.h>
 #include "clock.h"
 
@@ -14,4 +15,15 @@ int64_t
 clock_ms(void)
 {
 	return clock_ns() / 1000000;
+}
+
+int
+clock_pause(void *arg, int ms)
+{
+	struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
+
+	(void)arg;
+	while (nanosleep(&t, &t) < 0 && errno == EINTR)
+		;
+	return 0;
 }

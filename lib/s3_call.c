@@ -1,4 +1,3 @@
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,18 +14,6 @@ enum {
 	SKEW_WORTH_S = 60,
 	OUTAGE_LOOK_MS = 2000,      /* how often, about, an unreachable store is tried */
 };
-
-static int
-pause_ms(const struct s3_store *st, int ms)
-{
-	struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
-
-	if (st->pause)
-		return st->pause(st->arg, ms);
-	while (nanosleep(&t, &t) < 0 && errno == EINTR)
-		;
-	return 0;
-}
 
 int
 s3_stopped(const struct s3_store *st, struct err *e)
@@ -306,7 +293,7 @@ s3_call(struct s3 *s, struct s3_call *c, struct err *e)
 				.again = wait >= 0, .wait_ms = wait}, rc < 0 ? e : NULL);
 		if (rc == 0 || wait < 0)
 			return rc;
-		if (pause_ms(s->store, wait))
+		if ((s->store->pause ? s->store->pause : clock_pause)(s->store->arg, wait))
 			return fail(e, ERR_STOPPED, "stopped");
 	}
 }

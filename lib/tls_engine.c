@@ -3,7 +3,7 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
+#include "clock.h"
 #include "cpu.h"
 #include "tls_engine.h"
 #include "tls_gcm.h"
@@ -214,7 +214,6 @@ enum { AWAIT_MS = 500 };   /* a handshake takes 10 ms near by and 150 ms across 
 int
 tls_session_await(struct tls_session *s, const int *stop)
 {
-	const struct timespec ms = {0, 1000000};
 	int wait, mine;
 
 	for (int n = 0;; n++) {
@@ -225,7 +224,7 @@ tls_session_await(struct tls_session *s, const int *stop)
 		session_unlock(s);
 		if (!wait || (stop && __atomic_load_n(stop, __ATOMIC_RELAXED)))
 			return mine;
-		nanosleep(&ms, NULL);
+		clock_pause(NULL, 1);
 	}
 }
 

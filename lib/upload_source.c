@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include "clock.h"
 #include "path.h"
 #include "private.h"
 #include "upload_source.h"
@@ -13,17 +14,6 @@ enum {
 	LOOKS_MAX = 3,
 	LOOK_MS = 100,      /* how often a changing file is looked at */
 };
-
-static int
-sleep_ms(void *arg, int ms)
-{
-	struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
-
-	(void)arg;
-	while (nanosleep(&t, &t) < 0 && errno == EINTR)
-		;
-	return 0;
-}
 
 static int
 same_state(const struct stat *a, const struct stat *b)
@@ -99,7 +89,7 @@ look(struct upload_source *s, struct err *e)
 			(now.tv_nsec - s->was.st_ctim.tv_nsec) / 1000000;
 		if (age_ms < 0 || age_ms >= tick)
 			break;
-		sleep_ms(NULL, (int)(tick - age_ms));
+		clock_pause(NULL, (int)(tick - age_ms));
 	}
 	s->body = (struct http_body){(uint64_t)s->was.st_size, read_file, s};
 	/* Below /proc, and on some file systems of their own, the length is not known before it is read. */
@@ -120,7 +110,7 @@ source_changed(void *source)
 int
 source_settle(struct upload_source *s, const struct source_wait *w, struct err *e)
 {
-	int (*pause)(void *, int) = w->pause ? w->pause : sleep_ms;
+	int (*pause)(void *, int) = w->pause ? w->pause : clock_pause;
 	struct stat now;
 
 	for (int ms = 0, quiet_ms = 0; quiet_ms < SOURCE_SETTLE_MS; ms += LOOK_MS) {
