@@ -18,23 +18,6 @@ static const char *const step_names[] = {
 	"configuration", "name", "connection", "TLS", "clock", "signature", "bucket", "rights",
 };
 
-static const struct { const char *code; enum step step; } by_code[] = {
-	{"AccessDenied", STEP_RIGHTS},
-	{"ExpiredRequest", STEP_SIGNATURE},
-	{"ExpiredToken", STEP_SIGNATURE},
-	{"InvalidAccessKeyId", STEP_SIGNATURE},
-	{"InvalidBucketName", STEP_BUCKET},
-	{"InvalidRegionName", STEP_SIGNATURE},
-	{"InvalidToken", STEP_SIGNATURE},
-	{"NoSuchBucket", STEP_BUCKET},
-	{"NoSuchKey", STEP_BUCKET},
-	{"NotEntitled", STEP_RIGHTS},
-	{"PermanentRedirect", STEP_BUCKET},
-	{"RequestTimeTooSkewed", STEP_CLOCK},
-	{"SignatureDoesNotMatch", STEP_SIGNATURE},
-	{"Unauthorized", STEP_SIGNATURE},
-};
-
 static enum step
 failed_step(const struct client *c, const struct err *e)
 {
@@ -46,9 +29,12 @@ failed_step(const struct client *c, const struct err *e)
 	case ERR_TLS:
 		return STEP_TLS;
 	case ERR_HTTP:
-		for (size_t i = 0; i < sizeof by_code / sizeof *by_code; i++)
-			if (!strcmp(by_code[i].code, e->code))
-				return by_code[i].step;
+		if (err_code_in(e, "AccessDenied\0NotEntitled\0"))
+			return STEP_RIGHTS;
+		if (err_code_in(e, "InvalidBucketName\0NoSuchBucket\0NoSuchKey\0PermanentRedirect\0"))
+			return STEP_BUCKET;
+		if (err_code_in(e, "RequestTimeTooSkewed\0"))
+			return STEP_CLOCK;
 		return STEP_SIGNATURE;
 	default:
 		return c->s3.http.connects ? STEP_SIGNATURE : STEP_CONNECT;

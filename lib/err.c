@@ -59,3 +59,12 @@ fail_errno(struct err *e, const char *fmt, ...)
 	fill(e, ERR_LOCAL, &b);
 	return -1;
 }
+
+int
+err_code_in(const struct err *e, const char *codes)
+{
+	for (; *codes; codes += strlen(codes) + 1)
+		if (!strcmp(codes, e->code))
+			return 1;
+	return 0;
+}

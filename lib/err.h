@@ -35,5 +35,8 @@ int fail(struct err *e, enum err_kind kind, const char *fmt, ...)
 int fail_errno(struct err *e, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* 1 when the S3 error code is one of these, each ended by NUL: "NoSuchBucket\0NoSuchKey\0". */
+int err_code_in(const struct err *e, const char *codes);
+
 /* ": " and what to do about an errno whose text says it to nobody, or "". */
 const char *errno_cure(int err);

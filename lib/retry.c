@@ -1,36 +1,32 @@
-#include <string.h>
 #include "retry.h"
 
 /* What the code says whatever the status is (Complete answers 200 with an <Error>; a lost body is a 400).
    Sources: R2's error codes; docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html; the transient and
    throttling codes of docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html. */
-static const struct {
-	const char *code;
-	int worthwhile;
-} codes[] = {
-	{"BadDigest", 1},                  /* damaged on the way: nothing was stored */
-	{"XAmzContentSHA256Mismatch", 1},
-	{"XAmzContentChecksumMismatch", 1},   /* MinIO's BadDigest for x-amz-checksum-* */
-	{"ClientDisconnect", 1},
-	{"IncompleteBody", 1},
-	{"RequestTimeout", 1},
-	{"InternalError", 1},
-	{"ServiceUnavailable", 1},
-	{"SlowDown", 1},
-	{"TooManyRequests", 1},
-	{"TooMuchConcurrency", 1},
-	{"Throttling", 1},
-	{"ThrottlingException", 1},
-	{"RequestLimitExceeded", 1},
-	{"BandwidthLimitExceeded", 1},
-	{"OperationAborted", 1},           /* 409: another request holds the key */
-	{"ConditionalRequestConflict", 1}, /* 409: the same, under If-None-Match */
-	{"NotImplemented", 0},
-	{"AccessDenied", 0},
-	{"SignatureDoesNotMatch", 0},
-	{"RequestTimeTooSkewed", 0},       /* s3 corrects the clock and asks again by itself */
-	{"PreconditionFailed", 0},
-};
+static const char worthwhile[] =
+	"BadDigest\0"                    /* damaged on the way: nothing was stored */
+	"XAmzContentSHA256Mismatch\0"
+	"XAmzContentChecksumMismatch\0"  /* MinIO's BadDigest for x-amz-checksum-* */
+	"ClientDisconnect\0"
+	"IncompleteBody\0"
+	"RequestTimeout\0"
+	"InternalError\0"
+	"ServiceUnavailable\0"
+	"SlowDown\0"
+	"TooManyRequests\0"
+	"TooMuchConcurrency\0"
+	"Throttling\0"
+	"ThrottlingException\0"
+	"RequestLimitExceeded\0"
+	"BandwidthLimitExceeded\0"
+	"OperationAborted\0"             /* 409: another request holds the key */
+	"ConditionalRequestConflict\0";  /* 409: the same, under If-None-Match */
+static const char in_vain[] =
+	"NotImplemented\0"
+	"AccessDenied\0"
+	"SignatureDoesNotMatch\0"
+	"RequestTimeTooSkewed\0"         /* s3 corrects the clock and asks again by itself */
+	"PreconditionFailed\0";
 
 static int
 status_worthwhile(int status)
@@ -46,10 +42,7 @@ status_worthwhile(int status)
 static int
 http_worthwhile(const struct err *e)
 {
-	for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
-		if (!strcmp(e->code, codes[i].code))
-			return codes[i].worthwhile;
-	return status_worthwhile(e->status);
+	return err_code_in(e, worthwhile) || (status_worthwhile(e->status) && !err_code_in(e, in_vain));
 }
 
 int

@@ -1,4 +1,3 @@
-#include <string.h>
 #include "retry.h"
 #include "sync.h"
 
@@ -7,23 +6,14 @@ static const char of_account[] = "AccessDenied\0AuthorizationHeaderMalformed\0Ex
 	"InvalidToken\0NoSuchBucket\0TokenRefreshRequired\0";
 static const char of_file[] = "InvalidObjectState\0ObjectLockedByBucketPolicy\0";
 
-static int
-is_one_of(const char *codes, const char *code)
-{
-	for (; *codes; codes += strlen(codes) + 1)
-		if (!strcmp(codes, code))
-			return 1;
-	return 0;
-}
-
 static enum sync_fault
 refusal(const struct err *e)
 {
 	if (retry_worthwhile(e))
 		return SYNC_NETWORK;
-	if (is_one_of(of_account, e->code))
+	if (err_code_in(e, of_account))
 		return SYNC_ACCOUNT;
-	if (is_one_of(of_file, e->code))
+	if (err_code_in(e, of_file))
 		return SYNC_FILE;
 	switch (e->status) {
 	case 301: case 302: case 307: case 308: case 401: case 403: case 405:

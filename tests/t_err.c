@@ -91,6 +91,17 @@ test_errno(void)
 	check_str(errno_cure(ENOENT), "");
 }
 
+static void
+test_code_in(void)
+{
+	struct err e = {.code = "NoSuchKey"};
+
+	check(err_code_in(&e, "NoSuchKey\0") && err_code_in(&e, "NoSuchBucket\0NoSuchKey\0"));
+	check(!err_code_in(&e, "NoSuch\0NoSuchKeys\0") && !err_code_in(&e, ""));
+	e.code[0] = '\0';
+	check(!err_code_in(&e, "NoSuchKey\0"));
+}
+
 int
 main(void)
 {
@@ -101,5 +112,6 @@ main(void)
 	test_long_message_ends_at_a_character();
 	test_exact_fit();
 	test_errno();
+	test_code_in();
 	return test_end();
 }
