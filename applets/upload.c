@@ -69,8 +69,6 @@ is_named(const char *name, int n)
 static int
 parse_meta(struct err *e)
 {
-	static const char name_bytes[] = "abcdefghijklmnopqrstuvwxyz0123456789-_.";
-
 	if (meta_words.n > S3_META_MAX)
 		return fail(e, ERR_USAGE, "--meta: more than %d", S3_META_MAX);
 	for (int i = 0; i < meta_words.n; i++) {
@@ -84,7 +82,7 @@ parse_meta(struct err *e)
 		for (size_t k = 0; k < n; k++)
 			name[k] = word[k] >= 'A' && word[k] <= 'Z' ? (char)(word[k] + 32) : word[k];
 		name[n] = '\0';
-		if (strspn(name, name_bytes) != n)
+		if (strspn(name, "_-.0123456789abcdefghijklmnopqrstuvwxyz") != n)
 			return fail(e, ERR_USAGE, "--meta: a name is made of letters, digits, '-', '_' and '.'");
 		if (is_named(name, i))
 			return fail(e, ERR_USAGE, "--meta %s: given more than once: capital and small letters are the same", name);

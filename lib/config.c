@@ -236,7 +236,7 @@ load_region(struct config_source *s, struct config *c, struct err *e)
 
 	if (r == 0)
 		strcpy(c->region, CONFIG_REGION);
-	if (r >= 0 && c->region[strspn(c->region, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")])
+	if (r >= 0 && c->region[strspn(c->region, "-_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")])
 		return fail(e, ERR_USAGE, "%s: a region is letters, digits and hyphens (R2: auto)", s->from);
 	return r < 0 ? -1 : 0;
 }

@@ -108,7 +108,7 @@ parse_host(struct net_proxy *p, const char *s, size_t n)
 	memcpy(p->host, s, len);
 	p->host[len] = '\0';
 	p->port = (uint16_t)port;
-	if (strspn(p->host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:%") != len)
+	if (strspn(p->host, ".:%-_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") != len)
 		return "the host has a character that no host name has";
 	return NULL;
 }

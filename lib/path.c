@@ -103,7 +103,7 @@ bucket_rule(const char *bucket)
 
 	if (n < 3 || n > 63)
 		return "a bucket's name has 3 to 63 characters";
-	if (strspn(bucket, "abcdefghijklmnopqrstuvwxyz0123456789-.") != n)
+	if (strspn(bucket, "-.0123456789abcdefghijklmnopqrstuvwxyz") != n)
 		return "a bucket's name has only a-z, 0-9 and '-'";
 	if (!edge(bucket[0]) || !edge(bucket[n - 1]))
 		return "a bucket's name begins and ends with a letter or a digit";
