@@ -1,4 +1,5 @@
 #include <string.h>
+#include "enc.h"
 #include "http_reply.h"
 #include "http_wire.h"
 
@@ -213,15 +214,6 @@ read_trailers(struct http *h, struct err *e)
 	return n < 0 ? -1 : 0;
 }
 
-static int
-hex_digit(int c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* RFC 9112 section 7.1: the size in hex, then nothing or an extension, which is skipped. Spaces count only
    before an extension. */
 static int
@@ -229,7 +221,7 @@ parse_chunk_size(const char *s, uint64_t *size)
 {
 	int digits = 0, d;
 
-	for (*size = 0; (d = hex_digit(*s)) >= 0; s++, digits++) {
+	for (*size = 0; (d = enc_digit(*s)) >= 0; s++, digits++) {
 		if (*size > (uint64_t)INT64_MAX >> 4)
 			return -1;
 		*size = *size << 4 | (unsigned)d;

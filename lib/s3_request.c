@@ -1,8 +1,7 @@
-#include <ctype.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "enc.h"
 #include "hash.h"
 #include "path.h"
 #include "s3_request.h"
@@ -173,11 +172,11 @@ static int
 begins(const char *text, const char *mark, size_t n)
 {
 	for (; n; n--, mark++, text++) {
-		char hex[3] = "", c = *text;
+		char c = *text;
+		int high, low;
 
-		if (c == '%' && isxdigit((unsigned char)text[1]) && isxdigit((unsigned char)text[2])) {
-			memcpy(hex, text + 1, 2);
-			c = (char)strtol(hex, NULL, 16);
+		if (c == '%' && (high = enc_digit(text[1])) >= 0 && (low = enc_digit(text[2])) >= 0) {
+			c = (char)(high << 4 | low);
 			text += 2;
 		}
 		if (c != *mark)
