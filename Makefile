@@ -76,6 +76,9 @@ MUSL       := musl $(shell cat $(MUSL_SRC)/VERSION 2>&1)
 CPPFLAGS    = -D_GNU_SOURCE -DR2_VERSION='"$(VERSION)"' -DR2_LIBC='"$(MUSL)"' -DR2_ARCH='"$(firstword $(subst -, ,$(MACHINE)))"' \
               -Ilib -I$(B) -isystem $(BEARSSL_SRC)/inc -ffile-prefix-map=$(CURDIR)=.
 BR_CPPFLAGS = -w -fstack-protector -I$(BEARSSL_SRC)/inc -I$(BEARSSL_SRC)/src -ffile-prefix-map=$(CURDIR)=.
+# What gcc does for speed by -Oz too, and what makes code longer on the whole: 6 KB; but not where every byte of a file passes.
+SMALL       = -Oz -fno-expensive-optimizations -fno-move-loop-invariants -fno-tree-loop-im -fno-tree-dominator-opts \
+              -fno-tree-tail-merge -fno-caller-saves
 # What most of a handshake is, P-256, takes half the time so, and 7 KB.
 BR_FAST     = " ec_p256_m31.c ccopy.c "
 
@@ -145,7 +148,8 @@ $O/$1/r2: $(APPLETS:%.c=$O/$1/%.o) $O/$1/libr2.a $O/$1/libbearssl.a
 	$$(Q)$$(LINK_$1)
 endef
 # Ours as small as can be; BearSSL's arithmetic would become slower.
-$(eval $(call BUILD,musl,-Oz))
+$(eval $(call BUILD,musl,$$(SMALL)))
+$O/musl/lib/hash%.o $O/musl/lib/tls_gcm.o: SMALL = -Oz
 $(eval $(call BUILD,asan,$(UBSAN)))
 $(eval $(call BUILD,cov,$(PROFILE) -fcoverage-mapping -mllvm -runtime-counter-relocation))
 $(eval $(call BUILD,tsan))
@@ -162,7 +166,7 @@ $(B)/asan/r2-fail: $(B)/asan/tests/fail_calls.o $(APPLETS:%.c=$(B)/asan/%.o) $(B
 	$(Q)$(LINK_asan) $$(nm $< | sed -n 's/.* T __wrap_/-Wl,--wrap=/p')
 
 # musl by its own make; our variables are none of its business. Small: doc/performance.md has what -O2 would bring.
-MUSL_CFLAGS = -Oz -fPIE -fno-ident
+MUSL_CFLAGS = $(SMALL) -fPIE -fno-ident $(X86_CFLAGS)
 $(LIBC): $(MUSL_SRC)/configure $O/flags-libc
 	@rm -rf $O/libc $O/libc.d && mkdir -p $O/libc.d && echo '  libc musl'
 	$(Q)unset MAKEFLAGS MAKEOVERRIDES MAKELEVEL && cd $O/libc.d && { $(abspath $(MUSL_SRC))/configure --target=$(MACHINE) \
@@ -196,7 +200,7 @@ MISSING    := $(if $(wildcard $(BEARSSL_SRC)/inc/bearssl.h),,BearSSL) \
               $(if $(CC_INC),,$(CC)) \
               $(if $(wildcard $(MUSL_SRC)/configure),,musl) $(if $(wildcard $(ROOTS)),,ca-certificates)
 ifeq ($(strip $(MISSING)),)
-$(call remember,$O/flags,$(CC_musl) $(CC_asan) $(CC_fuzz) $(UBSAN) $(CC_cov) $(PROFILE) $(CC_tsan) $(WARN) $(CPPFLAGS) $(LINK_musl))
+$(call remember,$O/flags,$(CC_musl) $(SMALL) $(CC_asan) $(CC_fuzz) $(UBSAN) $(CC_cov) $(PROFILE) $(CC_tsan) $(WARN) $(CPPFLAGS) $(LINK_musl))
 $(call remember,$O/flags-bearssl,$(CC_musl) $(CC_asan) $(CC_cov) $(CC_tsan) $(BR_CPPFLAGS) $(BR_FAST))
 $(call remember,$O/flags-libc,$(CC) $(MUSL_CFLAGS))
 else

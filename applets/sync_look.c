@@ -83,7 +83,7 @@ look(struct daemon *d, struct sync_entry *x)
 	char path[PATH_MAX];
 	struct ledger_file f;
 	struct stat st;
-	int fd, busy;
+	int fd = -1, busy;
 
 	sync_path(d, x->rel, path, sizeof path);
 	/* Not opened before it is known to be a file: opening a FIFO or a device does things. */
