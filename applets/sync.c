@@ -16,7 +16,9 @@
 
 enum { YEAR_S = 366 * 86400, POLL_S = 2, SYNC_OVERWRITE = 3 };   /* the last: its place in --if-exists */
 
+static struct opt_words include, exclude;
 static struct sync_settings set = {
+	.include = &include, .exclude = &exclude,
 	.settle_ms = 1000, .rescan_ms = 300000, .drain_ms = 30000, .delete_ms = -1, .jobs = 4, .nice = 10,
 	.threshold = UPLOAD_THRESHOLD,
 };
@@ -32,8 +34,8 @@ store_delete(const struct opt *o, const char *val, struct err *e)
 }
 
 static const struct opt opts[] = {
-	{0, "include", "GLOB", "these files instead of pictures, videos and sounds (any case); repeatable", opt_patterns, &set.include, 0, 0},
-	{0, "exclude", "GLOB", "not these files and directories; repeatable", opt_patterns, &set.exclude, 0, 0},
+	{0, "include", "GLOB", "these files instead of pictures, videos and sounds (any case); repeatable", opt_patterns, &include, 0, 0},
+	{0, "exclude", "GLOB", "not these files and directories; repeatable", opt_patterns, &exclude, 0, 0},
 	{0, "all", NULL, "every file; names that begin with a dot or end in .tmp or .part only if an --include names them",
 		opt_flag, &set.all, 0, 0},
 	{0, "settle", "SECONDS", "quiet time before an upload [1]", opt_age, &set.settle_ms, 0, 86400},

@@ -18,7 +18,7 @@ struct sync_settings {
 	const char *log, *metrics;
 	const char *prefix, *date;   /* NULL: the configuration's, today */
 	char **command;              /* behind "--", or NULL */
-	struct opt_words include, exclude;
+	const struct opt_words *include, *exclude;
 	int all, flat, new_only, once, poll, hide_keys;
 	int if_exists;
 	const char *storage_class;   /* NULL: the bucket's */

@@ -66,8 +66,8 @@ wanted_dir(const struct sync_settings *set, const char *rel)
 {
 	if (*path_base(rel) != '.')
 		return 1;
-	for (int i = 0; i < set->include.n; i++)
-		if (*set->include.v[i] == '.' || strstr(set->include.v[i], "/."))
+	for (int i = 0; i < set->include->n; i++)
+		if (*set->include->v[i] == '.' || strstr(set->include->v[i], "/."))
 			return 1;
 	return 0;
 }
@@ -81,7 +81,7 @@ sync_wanted(void *daemon, const char *rel, int is_dir)
 
 	/* Another daemon's state too: an inner directory may have had one. */
 	if (!strcmp(name, SYNC_STATE_NAME) || !strncmp(name, SYNC_GONE_PREFIX, strlen(SYNC_GONE_PREFIX)) ||
-		matches(&set->exclude, rel))
+		matches(set->exclude, rel))
 		return 0;
 	/* Each upload would change them, and be followed by the next. */
 	for (size_t i = 0; i < sizeof d->own / sizeof *d->own; i++)
@@ -90,10 +90,10 @@ sync_wanted(void *daemon, const char *rel, int is_dir)
 	if (is_dir)
 		return wanted_dir(set, rel);
 	if (is_hidden(name))
-		return wanted_hidden(&set->include, rel);
+		return wanted_hidden(set->include, rel);
 	if (set->all)
 		return 1;
-	if (set->include.n)
-		return matches(&set->include, rel);
+	if (set->include->n)
+		return matches(set->include, rel);
 	return path_match_any(defaults, sizeof defaults / sizeof *defaults, name, 1);
 }
