@@ -5,6 +5,7 @@
 int r2_main(int argc, char **argv);
 #include "../applets/main.c"      /* NOLINT(bugprone-suspicious-include): as above */
 #undef main
+#include <stdlib.h>
 #include "s3_error.h"
 
 /* A cell: what could end it or the table is written in another way. */
@@ -24,15 +25,25 @@ row(const char *cause, size_t n, const char *cure)
 	puts(" |");
 }
 
+static int
+by_code(const void *a, const void *b)
+{
+	return strcmp(((const struct s3_cure *)a)->code, ((const struct s3_cure *)b)->code);
+}
+
 static void
 cures(void)
 {
-	struct s3_cure c;
+	struct s3_cure c, rows[100];
+	size_t n = 0;
 
+	for (const char *at = NULL; (at = s3_cure_next(at, &c));)
+		rows[n++] = c;
+	qsort(rows, n, sizeof *rows, by_code);
 	puts("| code | cause | what to do |\n|---|---|---|");
-	for (const char *at = NULL; (at = s3_cure_next(at, &c));) {
-		printf("| `%s` | ", c.code);
-		row(c.cause, strlen(c.cause), c.cure);
+	for (size_t i = 0; i < n; i++) {
+		printf("| `%s` | ", rows[i].code);
+		row(rows[i].cause, strlen(rows[i].cause), rows[i].cure);
 	}
 	puts("\n## TLS\n\nSuch a message begins with `tls: HOST:`.\n\n| cause | what to do |\n|---|---|");
 	for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++) {

@@ -4,41 +4,51 @@
 #include "enc.h"
 #include "s3_error.h"
 
-/* Rows that end in the same words use the same sentence, so that the user meets one explanation for one thing. */
 #define KEYS_WRONG "check R2_ACCESS_KEY_ID and R2_SECRET_ACCESS_KEY: both from one token, copied whole, " \
 	"of the account in R2_ENDPOINT"
-#define TRY_LATER "nothing to do: it is tried again; when it stays, lower -j"
-#define TOKEN_RIGHTS "give the token Object Read & Write for this bucket; a token of an \".eu\" or other " \
-	"jurisdiction needs that endpoint"
-#define REPORT "try again; when it stays, report it with the request id"
 
-/* Code, cause and cure, each ended by NUL: as pointers they would cost a relocation each at every start. */
+/* Code, cause and cure, each ended by NUL: as pointers they would cost a relocation each at every start. An empty cure is that of the
+   row above, so that the user meets one explanation for one thing. */
 #define ROW(code, cause, cure) code "\0" cause "\0" cure "\0"
 
 static const char cures[] =
-	ROW("AccessDenied", "the token has no right to do this", TOKEN_RIGHTS)
-	ROW("BadDigest", "what arrived is not what was sent", "the file changed, or the network damaged it: upload it again")
-	ROW("BucketConflict", "the bucket is being changed", REPORT)
+	ROW("AccessDenied", "the token has no right to do this",
+		"give the token Object Read & Write for this bucket; a token of an \".eu\" or other "
+		"jurisdiction needs that endpoint")
+	ROW("BadDigest", "what arrived is not what was sent",
+		"the file changed, or the network damaged it: upload it again")
+	ROW("BucketConflict", "the bucket is being changed", "try again; when it stays, report it with the request id")
+	ROW("InvalidArgument", "the server does not take a value of the request", "")
+	ROW("InvalidDigest", "the checksum is malformed", "")
+	ROW("InvalidRequest", "the server does not take the request", "")
+	ROW("MalformedXML", "the server did not understand the request", "")
 	ROW("BucketNotEmpty", "the bucket still has objects", "empty it first")
 	ROW("ClientDisconnect", "the connection ended before the body did", "check the network; it is tried again")
+	ROW("IncompleteBody", "fewer bytes arrived than announced", "")
+	ROW("RequestTimeout", "the server waited too long for data", "")
 	ROW("EntityTooLarge", "the object is larger than the store takes",
 		"R2 takes 5 GiB in one request and 5 TiB in parts: split the file")
 	ROW("EntityTooSmall", "a part is smaller than 5 MiB", "raise --part-size")
-	ROW("ExpiredRequest", "the request was too old when it arrived", "set this machine's clock; check the network's delay")
+	ROW("ExpiredRequest", "the request was too old when it arrived",
+		"set this machine's clock; check the network's delay")
 	ROW("ExpiredToken", "the temporary credentials have expired", "get new ones, R2_SESSION_TOKEN included")
-	ROW("IncompleteBody", "fewer bytes arrived than announced", "check the network; it is tried again")
-	ROW("InternalError", "the server failed", TRY_LATER)
+	ROW("InternalError", "the server failed", "nothing to do: it is tried again; when it stays, lower -j")
+	ROW("OperationAborted", "another request changed the same thing", "")
+	ROW("ServiceUnavailable", "the server is busy", "")
+	ROW("SlowDown", "too many requests at once", "")
+	ROW("TooManyRequests", "too many requests at once, or to one key (R2: one write a second)", "")
+	ROW("TooMuchConcurrency", "too many requests at once", "")
 	ROW("InvalidAccessKeyId", "the server does not know this access key", KEYS_WRONG)
-	ROW("InvalidArgument", "the server does not take a value of the request", REPORT)
+	ROW("Unauthorized", "the credentials were not accepted", "")
 	ROW("InvalidBucketName", "no bucket can have this name", "correct R2_BUCKET or --bucket")
-	ROW("InvalidDigest", "the checksum is malformed", REPORT)
-	ROW("InvalidObjectName", "the store does not take this key", "rename the file: valid UTF-8, at most 1,024 bytes")
+	ROW("InvalidObjectName", "the store does not take this key",
+		"rename the file: valid UTF-8, at most 1,024 bytes")
 	ROW("InvalidPart", "a part is missing or not as long as the others", "upload the file again")
 	ROW("InvalidRange", "the object is shorter than the range asked for", "it was replaced meanwhile: start again")
-	ROW("InvalidRegionName", "the region is wrong", "leave R2_REGION at \"auto\" for R2; set the bucket's own elsewhere")
-	ROW("InvalidRequest", "the server does not take the request", REPORT)
-	ROW("InvalidToken", "the session token is not valid", "get new temporary credentials, or unset R2_SESSION_TOKEN")
-	ROW("MalformedXML", "the server did not understand the request", REPORT)
+	ROW("InvalidRegionName", "the region is wrong",
+		"leave R2_REGION at \"auto\" for R2; set the bucket's own elsewhere")
+	ROW("InvalidToken", "the session token is not valid",
+		"get new temporary credentials, or unset R2_SESSION_TOKEN")
 	ROW("MetadataTooLarge", "the metadata is over 8,192 bytes", "shorten --meta")
 	ROW("MethodNotAllowed", "the server does not do this", "check R2_ENDPOINT: it must be the S3 API's address")
 	ROW("MissingContentLength", "the request had no length", "a proxy changed the request: check HTTPS_PROXY")
@@ -49,18 +59,12 @@ static const char cures[] =
 	ROW("NotEntitled", "the account may not use R2", "enable R2 in the dashboard")
 	ROW("NotImplemented", "the server cannot do this", "leave the option out, or check R2_ENDPOINT")
 	ROW("ObjectLockedByBucketPolicy", "a lock rule of the bucket protects the object", "change the rule, or wait")
-	ROW("OperationAborted", "another request changed the same thing", TRY_LATER)
 	ROW("PermanentRedirect", "the bucket is served elsewhere", "set R2_ENDPOINT to the address given")
-	ROW("PreconditionFailed", "there is an object of this key already", "choose --if-exists overwrite, skip or rename")
+	ROW("PreconditionFailed", "there is an object of this key already",
+		"choose --if-exists overwrite, skip or rename")
 	ROW("RequestTimeTooSkewed", "this machine's clock is wrong", "set the clock (R2 allows a few minutes)")
-	ROW("RequestTimeout", "the server waited too long for data", "check the network; it is tried again")
-	ROW("ServiceUnavailable", "the server is busy", TRY_LATER)
 	ROW("SignatureDoesNotMatch", "the secret does not belong to the access key",
 		KEYS_WRONG "; a proxy that changes requests does this too")
-	ROW("SlowDown", "too many requests at once", TRY_LATER)
-	ROW("TooManyRequests", "too many requests at once, or to one key (R2: one write a second)", TRY_LATER)
-	ROW("TooMuchConcurrency", "too many requests at once", TRY_LATER)
-	ROW("Unauthorized", "the credentials were not accepted", KEYS_WRONG)
 ;
 
 /* Where the body said no code (HEAD has no body, proxies answer in HTML), the status stands for one. */
@@ -80,8 +84,10 @@ s3_cure_next(const char *at, struct s3_cure *c)
 		return NULL;
 	c->code = at;
 	c->cause = c->code + strlen(c->code) + 1;
-	c->cure = c->cause + strlen(c->cause) + 1;
-	return c->cure + strlen(c->cure) + 1;
+	at = c->cause + strlen(c->cause) + 1;
+	if (*at)
+		c->cure = at;
+	return at + strlen(at) + 1;
 }
 
 int

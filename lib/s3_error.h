@@ -12,7 +12,8 @@ struct s3_cure {
 
 /* 1 with the row for code in *c, or 0. Source: developers.cloudflare.com/r2/api/error-codes, and AWS's list. */
 int s3_cure_find(const char *code, struct s3_cure *c);
-/* The whole table, for documentation: the first row into *c for NULL, the next for what that returned; NULL at the end. */
+/* The whole table, for documentation: the first row into *c for NULL, the next, into the same *c, for what that returned; NULL at
+   the end. */
 const char *s3_cure_next(const char *at, struct s3_cure *c);
 
 /* The fields of an <Error> body, printable. */
