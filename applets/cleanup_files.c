@@ -220,7 +220,7 @@ add(struct cleanup *c, const struct s3_entry *x, struct err *e)
 		b = NULL;
 	}
 	if (!b && !(b = c->batch = calloc(1, sizeof *b)))
-		return fail(e, ERR_LOCAL, "out of memory");
+		return fail_memory(e);
 	b->c = c;
 	memcpy(b->text + b->used, x->key, len);
 	b->keys[b->n] = b->text + b->used;

@@ -66,12 +66,12 @@ collect(void *arg, const struct s3_entry *x, struct err *e)
 		a->cap = a->cap ? 2 * a->cap : 64;
 		f = realloc(a->folders, a->cap * sizeof *f);
 		if (!f)
-			return fail(e, ERR_LOCAL, "out of memory");
+			return fail_memory(e);
 		a->folders = f;
 	}
 	f = &a->folders[a->n++];
 	*f = (struct folder){.a = a, .prefix = strdup(x->key)};
-	return f->prefix ? 0 : fail(e, ERR_LOCAL, "out of memory");
+	return f->prefix ? 0 : fail_memory(e);
 }
 
 static char *
@@ -183,7 +183,7 @@ take_all(struct ahead *a, struct pool *p, int jobs, struct err *e)
 {
 	char *spare = malloc(AHEAD_BYTES);
 	size_t begun = 0;
-	int rc = spare ? 0 : fail(e, ERR_LOCAL, "out of memory");
+	int rc = spare ? 0 : fail_memory(e);
 
 	for (size_t i = 0; i < a->n && rc == 0; i++) {
 		for (; begun < a->n && begun < i + (size_t)jobs && rc == 0; begun++) {
@@ -194,7 +194,7 @@ take_all(struct ahead *a, struct pool *p, int jobs, struct err *e)
 			if (f->rows)
 				pool_submit(p, &f->job);
 			else
-				rc = fail(e, ERR_LOCAL, "out of memory");
+				rc = fail_memory(e);
 		}
 		if (rc == 0)
 			rc = take(&a->folders[i], &spare, e);

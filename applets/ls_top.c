@@ -88,7 +88,7 @@ ls_top(const struct s3_entry *x, struct err *e)
 	if (!full && make_room(e) < 0)
 		return -1;
 	if (!(r = copy(x)))
-		return fail(e, ERR_LOCAL, "out of memory");
+		return fail_memory(e);
 	if (full) {
 		free(rows[0]);
 		sift_down(0, r);

@@ -169,7 +169,7 @@ open_watch(struct daemon *d, struct err *e)
 	/* Twice the workers, so that none of them waits for this thread. */
 	d->sync = sync_open(d->set->settle_ms, 2 * (int)d->set->jobs);
 	d->watch = watch_open(&o, e);
-	return !d->sync ? fail(e, ERR_LOCAL, "out of memory") : d->watch ? 0 : -1;
+	return !d->sync ? fail_memory(e) : d->watch ? 0 : -1;
 }
 
 int

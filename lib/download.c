@@ -205,7 +205,7 @@ start(struct download_state *st, struct s3 *s, struct err *e)
 	}
 	free(st->helpers);
 	if (!(st->helpers = calloc(n, sizeof *st->helpers)))
-		return fail(e, ERR_LOCAL, "out of memory");
+		return fail_memory(e);
 	st->helping = n;
 	for (unsigned i = 0; i < n; i++) {
 		st->helpers[i] = (struct download_helper){.job = {.run = help, .rank = i + 1}, .st = st};
@@ -354,7 +354,7 @@ download_submit(struct pool *p, const struct download_options *o, struct downloa
 	struct err e;
 
 	if (!st) {
-		fail(&e, ERR_LOCAL, "out of memory");
+		fail_memory(&e);
 		d->finished(d, &e);
 		return;
 	}

@@ -134,7 +134,7 @@ download_ranges_open(struct download_state *st, struct err *e)
 
 	st->d->resumed = 0;
 	if (allocate(st) < 0)
-		return fail(e, ERR_LOCAL, "out of memory");
+		return fail_memory(e);
 	return resume && read_progress(st) ? 0 : begin_file(st, e);
 }
 

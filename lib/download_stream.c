@@ -202,7 +202,7 @@ get_ahead(struct pool *pool, struct download_stream *d, struct stream *out, stru
 	int rc;
 
 	if (!mem)
-		return fail(e, ERR_LOCAL, "out of memory");
+		return fail_memory(e);
 	for (unsigned i = 0; i < n; i++) {
 		slots[i].w = &w;
 		slots[i].p = mem + (size_t)i * CHUNK;

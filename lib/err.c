@@ -36,6 +36,12 @@ fail(struct err *e, enum err_kind kind, const char *fmt, ...)
 	return -1;
 }
 
+int
+fail_memory(struct err *e)
+{
+	return fail(e, ERR_LOCAL, "out of memory");
+}
+
 const char *
 errno_cure(int err)
 {

@@ -35,6 +35,9 @@ int fail(struct err *e, enum err_kind kind, const char *fmt, ...)
 int fail_errno(struct err *e, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* fail(ERR_LOCAL) with "out of memory". */
+int fail_memory(struct err *e);
+
 /* 1 when the S3 error code is one of these, each ended by NUL: "NoSuchBucket\0NoSuchKey\0". */
 int err_code_in(const struct err *e, const char *codes);
 

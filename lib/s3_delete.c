@@ -81,7 +81,7 @@ end_error(struct many *m, struct err *e)
 	if (at < 0)
 		return fail(e, ERR_PROTO, "delete: the server speaks of a key that was not in the request");
 	if (!m->why && !(m->why = calloc((size_t)m->d->n, sizeof *m->why)))
-		return fail(e, ERR_LOCAL, "out of memory");
+		return fail_memory(e);
 	if (!strcmp(m->error.code, "NoSuchKey"))
 		return 0;
 	/* A key that an <Error> is about is still there, whatever that leaves out. */
@@ -146,7 +146,7 @@ body_of(const struct s3_delete *d, struct buf *b, struct err *e)
 	for (int i = 0; i < d->n; i++)
 		b->cap += 32 + strlen(d->keys[i]) * 6;   /* &quot; */
 	if (!(b->p = malloc(b->cap)))
-		return fail(e, ERR_LOCAL, "out of memory");
+		return fail_memory(e);
 	buf_reset(b);
 	buf_str(b, "<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
 	for (int i = 0; i < d->n; i++) {

@@ -208,7 +208,7 @@ put_rules(struct s3 *s, const struct rules *x, const struct wanted *w, struct er
 	int rc;
 
 	if (!(b.p = malloc(b.cap)))
-		return fail(e, ERR_LOCAL, "out of memory");
+		return fail_memory(e);
 	buf_reset(&b);
 	buf_str(&b, "<LifecycleConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
 	for (int i = 0; i < w->n; i++) {

@@ -127,7 +127,7 @@ s3_complete(struct s3 *s, const struct s3_complete *rq, char etag[S3_ETAG_CAP], 
 	int rc;
 
 	if (!p)
-		return fail(e, ERR_LOCAL, "out of memory");
+		return fail_memory(e);
 	s3_call_text(s, &c, &text, p, len);
 	rc = s3_call(s, &c, e);
 	free(p);

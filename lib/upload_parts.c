@@ -207,7 +207,7 @@ new_parts(struct upload *u, upload_sent *tell, struct err *e)
 	struct parts *ps = calloc(1, sizeof *ps);
 
 	if (!ps) {
-		fail(e, ERR_LOCAL, "out of memory");
+		fail_memory(e);
 		return NULL;
 	}
 	ps->u = u;
@@ -226,7 +226,7 @@ cut_into_parts(struct parts *ps, struct err *e)
 	ps->parts = calloc((size_t)n, sizeof *ps->parts);
 	ps->jobs = calloc((size_t)n, sizeof *ps->jobs);
 	if (!ps->parts || !ps->jobs)
-		return fail(e, ERR_LOCAL, "out of memory");
+		return fail_memory(e);
 	ps->n = n;
 	for (int i = 0; i < n; i++) {
 		ps->parts[i] = (struct s3_part){.number = i + 1, .size = part_len(ps, i)};

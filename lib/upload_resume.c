@@ -97,7 +97,7 @@ agree(struct parts *ps, struct s3 *s, struct err *e)
 	int rc, untold;
 
 	if (!a.server)
-		return fail(e, ERR_LOCAL, "out of memory");
+		return fail_memory(e);
 	rc = s3_list_parts(s, ps->u->r.key, ps->upload_id, listed_part, &a, e);
 	untold = rc < 0 && (!strcmp(e->code, "AccessDenied") || e->status == 501);
 	if (untold)
@@ -238,7 +238,7 @@ parts_resume(struct parts *ps, struct s3 *s, struct err *e)
 	int rc = 1;
 
 	if (!t)
-		return fail(e, ERR_LOCAL, "out of memory");
+		return fail_memory(e);
 	if (journal_load(&ps->journal, t, recorded_part, ps, &ignored) < 0)
 		forget_parts(ps);
 	free(t);

@@ -259,7 +259,7 @@ run_stream(struct stream *st, struct piece *first)
 		u->o->started(u);
 	if (!(st->parts = calloc(S3_PARTS_MAX, sizeof *st->parts))) {
 		drop_piece(first);
-		fail(&e, ERR_LOCAL, "out of memory");
+		fail_memory(&e);
 		failed(st, &e);
 	} else if (send_all(st, first, &e) < 0) {
 		if (e.kind)

@@ -258,7 +258,7 @@ walk_open(const char *root, const struct walk_options *o, struct err *e)
 	int fd;
 
 	if (!w) {
-		fail(e, ERR_LOCAL, "out of memory");
+		fail_memory(e);
 		return NULL;
 	}
 	if (o)

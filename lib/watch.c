@@ -242,7 +242,7 @@ watch_open(const struct watch_options *o, struct err *e)
 		n--;
 	w = calloc(1, sizeof *w + n + 1);
 	if (!w) {
-		fail(e, ERR_LOCAL, "out of memory");
+		fail_memory(e);
 		return NULL;
 	}
 	w->o = *o;
@@ -251,7 +251,7 @@ watch_open(const struct watch_options *o, struct err *e)
 	w->hold_ms = HOLD_MIN_MS;
 	w->next_full_ms = -1;
 	if (watch_tree_open(w) < 0) {
-		fail(e, ERR_LOCAL, "out of memory");
+		fail_memory(e);
 		watch_close(w);
 		return NULL;
 	}
