@@ -26,7 +26,7 @@ private_dir_fault(const char *dir, int *unsafe)
 	if (st.st_mode & (S_IWGRP | S_IWOTH))
 		return "others may write to it";
 	*unsafe = 0;
-	return faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) < 0 ? strerror(errno) : NULL;
+	return access(dir, W_OK | X_OK) < 0 ? strerror(errno) : NULL;
 }
 
 void

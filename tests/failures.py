@@ -40,7 +40,7 @@ ERRORS = collections.defaultdict(lambda: ["EIO"], {
         "fallocate": "ENOSPC EOPNOTSUPP EINTR EIO",
         "flock": "EWOULDBLOCK ENOLCK EINTR",
         "fcntl": "EMFILE EAGAIN ENOLCK EINVAL",
-        "fstat stat lstat fstatat faccessat access": "EIO EACCES ENOENT",
+        "fstat stat lstat fstatat access": "EIO EACCES ENOENT",
         "fstatfs": "EIO",
         "mmap": "ENOMEM",
         "getrandom": "ENOSYS EINTR",

@@ -14,10 +14,10 @@ EACH = 24
 NAMES = {
     "pread64": "pread", "pwrite64": "pwrite", "readv": "read", "writev": "write", "recvfrom": "recv", "getdents64": "readdir",
     "newfstatat": "fstatat", "clone": "pthread_create", "mprotect": "mmap", "brk": "mmap", "mremap": "mmap", "eventfd2": "eventfd", "signalfd4": "signalfd",
-    "faccessat2": "faccessat", "landlock_create_ruleset": "syscall", "landlock_add_rule": "syscall", "landlock_restrict_self": "syscall",
+    "landlock_create_ruleset": "syscall", "landlock_add_rule": "syscall", "landlock_restrict_self": "syscall",
 } | {name: name for name in (
     "open openat read write connect socket sendto poll fsync fdatasync rename renameat unlink unlinkat linkat mkdir mkdirat ftruncate "
-    "fallocate flock fcntl fstat stat lstat faccessat access fstatfs mmap getrandom inotify_init1 inotify_add_watch "
+    "fallocate flock fcntl fstat stat lstat access fstatfs mmap getrandom inotify_init1 inotify_add_watch "
     "inotify_rm_watch prctl madvise setpriority sync_file_range pipe2 bind listen accept4 chdir fchdir utimensat ioctl setsockopt getsockopt readlink getcwd").split()}
 
 
