@@ -96,7 +96,7 @@ child_fork(struct child *c, char **argv, int hide, struct err *e)
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return fail_errno(e, "COMMAND cannot be started");
-	c->pid = fork();
+	c->pid = _Fork();   /* there are no other threads yet, for whose locks fork would take care */
 	if (c->pid < 0) {
 		close(fds[0]);
 		close(fds[1]);

@@ -50,7 +50,7 @@ ERRORS = collections.defaultdict(lambda: ["EIO"], {
         "inotify_init1": "EMFILE ENOSYS",
         "inotify_add_watch": "ENOSPC ENOENT EACCES ENOMEM",
         "inotify_rm_watch": "EINVAL",
-        "fork": "EAGAIN",
+        "_Fork": "EAGAIN",
         "eventfd signalfd pipe2 accept4": "EMFILE",
         "bind listen": "EADDRINUSE EACCES",
         "chdir fchdir": "EACCES",
