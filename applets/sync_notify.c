@@ -36,9 +36,9 @@ int
 notify_watchdog_ms(void)
 {
 	const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
-	long long us = usec ? atoll(usec) : 0;
+	long long us = usec ? strtoll(usec, NULL, 10) : 0;
 
-	if (fd < 0 || us < 2000 || (pid && atol(pid) != getpid()))
+	if (fd < 0 || us < 2000 || (pid && strtol(pid, NULL, 10) != getpid()))
 		return -1;
 	/* Half of it, as sd_watchdog_enabled(3) advises. */
 	return (int)(us / 2000 > 3600000 ? 3600000 : us / 2000);

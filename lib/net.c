@@ -167,7 +167,7 @@ status_of(const char *line)
 		return -1;
 	if (strspn(line + 9, "0123456789") != 3 || (line[12] != ' ' && line[12] != '\r'))
 		return -1;
-	return atoi(line + 9);
+	return (int)strtol(line + 9, NULL, 10);
 }
 
 static int
