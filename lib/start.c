@@ -2,11 +2,17 @@
 #include <link.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
 
-/* Before everything else: the relocations of a static PIE in their packed form (DT_RELR: 140 bytes where the usual form takes
+/* What the dynamic linker does for other programs, and nobody for a static PIE.
+
+   Before everything else: the relocations of a static PIE in their packed form (DT_RELR: 140 bytes where the usual form takes
    11,500), which musl applies itself only from 1.2.4 on. The linker puts this between musl's _start and __libc_start_main
    (ld --wrap). It runs before there are threads, a stack protector's canary, or a pointer in our data that is right: so it has
-   no array, and calls nothing. Format: https://groups.google.com/g/generic-abi/c/bX460iggiKg */
+   no array, and calls nothing. Format: https://groups.google.com/g/generic-abi/c/bX460iggiKg
+
+   When libc is ready, then: what was relocated is for reading only (RELRO). */
 
 /* The names that ld --wrap gives. */
 int __real___libc_start_main(int (*)(int, char **), int, char **);
@@ -15,6 +21,9 @@ int main(int, char **);
 
 /* The linker's _DYNAMIC; hidden, so that its address is no relocation either. */
 extern const ElfW(Dyn) dynamic[] __asm__("_DYNAMIC") __attribute__((visibility("hidden")));
+
+/* Where the linker has put the file's header: what all addresses count from. */
+extern const ElfW(Ehdr) header[] __asm__("__ehdr_start") __attribute__((visibility("hidden")));
 
 enum { RELR_SIZE = 35, RELR = 36 };   /* tags: elf.h has them only from musl 1.2.4 on */
 
@@ -39,6 +48,23 @@ relocate(uintptr_t word, uintptr_t base, uintptr_t *at)
 	return at + sizeof word * 8 - 1;
 }
 
+static int
+protected_main(int argc, char **argv)
+{
+	char *base = (char *)(uintptr_t)header;
+	const ElfW(Phdr) *p = (const ElfW(Phdr) *)(base + header->e_phoff);
+	uintptr_t page = getauxval(AT_PAGESZ);
+
+	for (int i = 0; i < header->e_phnum; i++) {
+		uintptr_t from = p[i].p_vaddr & -page, to = (p[i].p_vaddr + p[i].p_memsz) & -page;
+
+		/* Pages may be larger than the linker took them for. Where it is forbidden, the program is no worse than without. */
+		if (p[i].p_type == PT_GNU_RELRO && from < to && mprotect(base + from, to - from, PROT_READ) < 0)
+			break;
+	}
+	return main(argc, argv);
+}
+
 int
 __wrap___libc_start_main(int (*start)(int, char **), int argc, char **argv)
 {
@@ -57,5 +83,5 @@ __wrap___libc_start_main(int (*start)(int, char **), int argc, char **argv)
 		at = relocate(*table++, base, at);
 	/* start was perhaps read from our data too early: main is it. */
 	(void)start;
-	return __real___libc_start_main(main, argc, argv);
+	return __real___libc_start_main(protected_main, argc, argv);
 }

@@ -20,6 +20,8 @@ ok 'no dynamic linker' hasnt 'INTERP'
 ok 'needs no library' hasnt 'NEEDED'
 ok 'full RELRO: a segment' has 'GNU_RELRO'
 ok 'full RELRO: bound at the start' has 'BIND_NOW|FLAGS_1.*NOW'
+strace -e trace=mprotect -o "$T/calls" "$R2" --version >/dev/null
+ok 'full RELRO: held when it runs' grep -q 'PROT_READ) *= 0' "$T/calls"
 ok 'the stack is not executable' has 'GNU_STACK .* RW  *0x'
 ok 'nothing is writable and executable' hasnt ' (RWE|WE) '
 ok 'no relocations in code' hasnt 'TEXTREL'
