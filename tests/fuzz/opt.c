@@ -32,7 +32,7 @@ store_maybe(const struct opt *o, const char *val, struct err *e)
 static const struct opt kinds[] = {
 	{'f', "flag", NULL, "a flag", opt_flag, &v.flag, 0, 0},
 	{'s', "string", "S", "a string", opt_string, &v.string, 0, 0},
-	{'n', "number", "N", "a number", opt_number, &v.number, -1000, 100000},
+	{'n', "number", "N", "a number", opt_number, &v.number, 10, 100000},
 	{'z', "size", "SIZE", "a size", opt_size, &v.size, 0, 0},
 	{'a', "age", "AGE", "an age", opt_age, &v.age, 1, 100000000},
 	{0, "maybe", "[AGE]", "perhaps an age", store_maybe, &v.maybe, 0, 1000000},
@@ -47,7 +47,7 @@ static void
 must_be_values(int argc, char **argv)
 {
 	must(v.flag == 0 || v.flag == 1);
-	must(v.number >= -1000 && v.number <= 100000 && v.choice >= 0 && v.choice <= 2);
+	must(v.number >= 0 && v.number <= 100000 && v.choice >= 0 && v.choice <= 2);
 	must(!v.age || (v.age >= 1000 && v.age <= INT64_C(100000000000)));
 	must(v.list.n >= 0 && v.list.n <= OPT_LIST_MAX);
 	for (int i = 0; i < v.list.n; i++) {
