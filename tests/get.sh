@@ -408,7 +408,7 @@ to_nowhere() { got "$1" - >"$T/stdout"; }
 t "… a large one to standard output" 1 '' '…sent other bytes…' to_nowhere flip-$SIZE
 t "… of equal parts" 1 '' '…sent other bytes…' to_nowhere flip-parts-$SIZE-6000000
 for key in chance-$SIZE gaps-$SIZE; do
-	t "parts of different sizes to standard output: $key" 0 '' "…WARNING - $key: not verified…" to_nowhere $key
+	t "parts of different sizes to standard output: $key" 0 '' "…WARNING - $key: not verified…" to_nowhere "$key"
 done
 t "a large one to standard output, replaced under way" 1 '' '…was replaced…' to_nowhere swap-2000000
 t "… by a server that ignores If-Match" 1 '' '…was replaced…' to_nowhere ignore-$SIZE
