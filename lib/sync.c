@@ -216,6 +216,8 @@ sync_look(struct sync *s, int64_t now)
 	if (!x || x->x.at_ms > now)
 		return NULL;
 	x->again = 0;
+	if (x->x.state != SYNC_RETRY)
+		x->due_ms = x->x.at_ms;
 	sync_move(s, x, SYNC_LOOKING);
 	return &x->x;
 }

@@ -97,7 +97,7 @@ struct sync_counts {
 void sync_count(const struct sync *s, struct sync_counts *c);
 struct sync_oldest {
 	int64_t any_ms;              /* first_ms of the oldest that is not RUNNING, -1: none */
-	int64_t waiting_ms;          /* the same, without HELD ones */
+	int64_t waiting_ms;          /* since when the oldest one is due that is READY or RETRY: the others wait for a writer */
 };
 void sync_oldest(const struct sync *s, struct sync_oldest *o);   /* looks at every entry: not for every turn of a loop */
 /* Every entry, in no order, for naming what is left over; the callback must not change anything. */

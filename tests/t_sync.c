@@ -745,6 +745,44 @@ test_hurry(void)
 	end();
 }
 
+/* Who is written to, held open or again and again, waits for the writer; the time that nobody but we are to blame for begins after that. */
+static void
+test_waits_for_us(void)
+{
+	struct sync_oldest o;
+	struct sync_entry *x;
+	int64_t due;
+
+	begin(SETTLE, 1);
+	see("film");
+	for (int i = 0; i < 100; i++) {
+		now += SETTLE - 1;
+		see("film");
+	}
+	now += SETTLE;
+	check_str(look(&x), "film");
+	sync_held(s, x, now);
+	sync_oldest(s, &o);
+	check_int(o.waiting_ms, -1);
+	now += 3600000;
+	see("film");
+	due = now += SETTLE;
+	sync_oldest(s, &o);
+	check_int(o.waiting_ms, -1);
+	now += 7;
+	ready_all(1);
+	now += 100;
+	sync_oldest(s, &o);
+	check_int(o.waiting_ms, due);
+	start(&x);
+	sync_failed(s, x, SYNC_NETWORK, 0, now);
+	now += 100000;
+	ready_all(1);
+	sync_oldest(s, &o);
+	check_int(o.waiting_ms, due);
+	end();
+}
+
 static void
 test_counts(void)
 {
@@ -767,11 +805,13 @@ test_counts(void)
 	check_int(c.n[SYNC_QUIET], 1);
 	sync_oldest(s, &o);
 	check_int(o.any_ms, now - 5);
-	check_int(o.waiting_ms, now);
+	check_int(o.waiting_ms, -1);
 	look(&x);
 	sync_ready(s, x, 10);
 	sync_count(s, &c);
 	check_int(c.bytes, 10);
+	sync_oldest(s, &o);
+	check_int(o.waiting_ms, now);
 	start(&x);
 	sync_count(s, &c);
 	sync_oldest(s, &o);
@@ -854,6 +894,7 @@ main(void)
 	test_one_denied_stops_nobody();
 	test_hurry();
 	test_counts();
+	test_waits_for_us();
 	test_faults();
 	sync_close(NULL);
 	return test_end();

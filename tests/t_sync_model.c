@@ -15,7 +15,7 @@ struct slow {
 	int used, printed, again, forward, denied;
 	enum sync_state state;
 	enum sync_fault fault;
-	int64_t first, at;
+	int64_t first, at, due;
 	uint64_t size, print;
 	unsigned failures, held, brought;
 	struct sync_entry *x;        /* while it is handed out */
@@ -212,6 +212,7 @@ do_look(void)
 	check_str(x ? x->rel : "", i < 0 ? "" : names[i]);
 	if (!x || i < 0)
 		return;
+	list[i].due = list[i].state == SYNC_RETRY ? list[i].due : list[i].at;
 	list[i].state = SYNC_LOOKING;
 	list[i].again = list[i].forward = 0;
 	list[i].x = x;
@@ -390,8 +391,8 @@ compare(void)
 		bytes += m->size;
 		if (m->state != SYNC_RUNNING && (oldest < 0 || m->first < oldest))
 			oldest = m->first;
-		if (m->state != SYNC_RUNNING && m->state != SYNC_HELD && (waiting < 0 || m->first < waiting))
-			waiting = m->first;
+		if ((m->state == SYNC_READY || m->state == SYNC_RETRY) && (waiting < 0 || m->due < waiting))
+			waiting = m->due;
 	}
 	sync_count(s, &c);
 	sync_oldest(s, &o);
