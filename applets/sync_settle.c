@@ -140,9 +140,7 @@ not_stored(struct daemon *d, struct file *f)
 	if (f->why.kind == ERR_CHANGED || (f->why.kind == ERR_LOCAL && access(f->path, F_OK) < 0)) {
 		sync_seen(d->sync, f->x->rel, d->now, &e);
 		sync_done(d->sync, f->x, d->now);
-	} else if (f->why.kind == ERR_STOPPED) {
-		sync_failed(d->sync, f->x, SYNC_NETWORK, random32(), d->now);
-	} else {
+	} else if (f->why.kind != ERR_STOPPED) {    /* the end, which names it as what still runs */
 		sync_failed_at(d, f->x, &f->why);
 	}
 }

@@ -107,6 +107,8 @@ def stopped_under_load(s):
     named = {line.split(b"NOT UPLOADED: ")[1].split(b" (")[0] for line in d.log().splitlines() if b"NOT UPLOADED: " in line}
     s.check("SIGTERM under load: status 1, and each file that is left is named", status == 1 and local.keys() - there.keys() <= named and named,
             status, len(named), len(there), d.log().decode()[-6000:])
+    s.check("what was under way is cut off, not failed", b" (cut off: goes on with the next start)" in d.log() and b" (failed)" not in d.log(),
+            d.log().decode()[-6000:])
     proxy("delay", 1)
     d = s.daemon()
     s.equal("the next start finishes")
