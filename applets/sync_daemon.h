@@ -39,6 +39,7 @@ struct daemon {
 	char dir[PATH_MAX];          /* absolute, as the user names it, no slash at the end but for "/" */
 	int made;                    /* it was not there */
 	uint64_t roots;              /* directories that it has been, one after the other: watch's count */
+	int mounted;                 /* it has been seen to be a mount point */
 	int confined;                /* Landlock keeps us to the first one's files */
 	char state[PATH_MAX];
 	char *own[3];                /* below dir: state directory, log, metrics; NULL: elsewhere */

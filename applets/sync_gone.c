@@ -59,6 +59,7 @@ sync_was_moved(const struct daemon *d, const char *rel)
 
 struct sweep {
 	struct daemon *d;
+	int unmounted;
 	struct rels *others;
 };
 
@@ -80,7 +81,7 @@ look_for(void *sweep, const char *rel, const struct ledger_record *r)
 		/* Now, if it was moved: the next turn would not know that any more. */
 		if (sync_was_moved(s->d, rel))
 			sync_rels_add(&s->others, rel);
-		else
+		else if (!s->unmounted)
 			sync_seen(s->d->sync, rel, s->d->now, &e);
 	} else if (sync_was_moved(s->d, rel) && stat(path, &st) == 0) {
 		f = ledger_file_of(&st);
@@ -100,10 +101,21 @@ free_rels(struct rels **list)
 	}
 }
 
+/* DIR was a mount point and is none any more: its files may come back. */
+static int
+is_unmounted(struct daemon *d)
+{
+	struct stat dir, above;
+	int mounted = fstat(d->dir_fd, &dir) == 0 && fstatat(d->dir_fd, "..", &above, 0) == 0 && dir.st_dev != above.st_dev;
+
+	d->mounted |= mounted;
+	return d->mounted && !mounted;
+}
+
 void
 sync_sweep(struct daemon *d)
 {
-	struct sweep s = {d, NULL};
+	struct sweep s = {d, is_unmounted(d), NULL};
 	int64_t began = clock_ms();
 	struct watch_state w;
 	struct err e;

@@ -1,5 +1,5 @@
 """r2 sync: files that come in every way a program makes them. Every one of them has to be in the bucket, once, and right."""
-import hashlib, os, pathlib, re, shutil, signal, socket, stat, subprocess, sys, time
+import hashlib, json, os, pathlib, re, shutil, signal, socket, stat, subprocess, sys, time
 import sync_lib
 from sync_lib import Failed, R2, soak, wait
 
@@ -399,6 +399,23 @@ def polling(s):
         os.readlink(f).encode() for f in pathlib.Path(f"/proc/{d.process.pid}/fd").iterdir() if f.is_symlink()))
 
 
+def unmounted(s):
+    """What lay in a file system that is not there now is known when it is there again."""
+    if os.getuid() or subprocess.run(["mount", "-t", "tmpfs", "tmpfs", s.root], capture_output=True).returncode:
+        return s.check("unmounted: left out, nothing may be mounted here", True)
+    s.closers.insert(0, lambda: subprocess.run(["umount", "-l", s.root], capture_output=True))
+    state = ("--state", s.dir / "state")
+    d = s.daemon("--poll", "--rescan", "1", *state)
+    s.write("a.png")
+    s.write("d/b.png")
+    s.equal("a mount point")
+    subprocess.run(["umount", "-l", s.root], check=True)
+    d.says("is another directory now")
+    time.sleep(8)                                # so many scans that it is looked what has gone
+    known = json.loads(s.ask("--status", "--json", *state)[1])["known"]
+    s.check("unmounted, its files are known still", known == 2, known)
+
+
 def patterns(s):
     d = s.daemon("--include", "*.txt", "--include", "keep/*.dat", "--exclude", "*/skip/*", "--exclude", "no*")
     for rel in ("a.txt", "A.TXT", "b.png", "keep/c.dat", "other/c.dat", "x/skip/d.txt", "no.txt", "x/y/e.txt", "f.txt.tmp", ".g.txt"):
@@ -474,7 +491,7 @@ def somebody_elses(s):
 
 
 CASES = [overflow, burst, nested, moved_in, moved_about, slow_writers, temp_then_rename, rewritten, gone_and_back, moved_out, moved_out_under_way, moved_out_a_while_ago, moved_out_while_it_fails,
-         root_moved_out, links, odd_names, other_files, too_large, unreadable, catches_up, root_comes_and_goes, watch_limit, polling, patterns, all_files, flat, flat_shared, two_daemons, somebody_elses]
+         root_moved_out, links, odd_names, other_files, too_large, unreadable, catches_up, root_comes_and_goes, watch_limit, polling, unmounted, patterns, all_files, flat, flat_shared, two_daemons, somebody_elses]
 
 if __name__ == "__main__":
     sys.exit(sync_lib.main(CASES))
