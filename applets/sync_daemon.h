@@ -74,6 +74,7 @@ struct daemon {
 	enum { SYNC_RUNS, SYNC_DRAINS } phase;
 	int64_t drain_until;
 	int64_t hurry_at;            /* in a drain: when what waits for the network is tried again */
+	int64_t writers_until;       /* --once: how long writers are waited for when nothing else is left; 0: not yet */
 
 	int64_t metrics_at;          /* when they were written last */
 	uint64_t metrics_sum;        /* of the counters then */

@@ -52,12 +52,12 @@ sync_drain_over(struct daemon *d)
 		return 1;
 	if (c.n[SYNC_QUIET] + c.n[SYNC_LOOKING] + c.n[SYNC_READY] || outlasts(d, &c))
 		return 0;
-	/* --once waits for writers too, but not for ever. */
-	if (d->set->once && c.n[SYNC_HELD] && d->drain_until < 0) {
-		d->drain_until = d->now + d->set->drain_ms;
-		return 0;
-	}
-	return !(d->set->once && c.n[SYNC_HELD]);
+	if (!d->set->once || !c.n[SYNC_HELD])
+		return 1;
+	/* --once waits for writers too, but not for ever. What they then leave behind is uploaded, however long that takes. */
+	if (!d->writers_until)
+		d->hurry_at = d->writers_until = d->now + d->set->drain_ms;
+	return d->drain_until < 0 && d->now >= d->writers_until;
 }
 
 int

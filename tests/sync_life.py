@@ -278,6 +278,20 @@ def once(s):
     d = s.daemon("--once")
     s.check("status 1 when something is left", d.end() == 1 and b"NOT UPLOADED" in d.log(), *s.tail())
     os.remove(os.fsencode(s.root) + b"/bad\xff.png")
+    # The time is the writer's, not that of sending what it has written.
+    with open(s.root / "film.mp4", "wb") as f:
+        f.write(bytes(3 << 20))
+        f.flush()
+        d = s.daemon("--once", "--limit-rate", "1M", "--drain", "1.5")
+        time.sleep(0.5)
+    s.check("a writer comes to its end in time: uploaded, though that takes longer", d.end() == 0, *s.tail())
+    # Who does not is not waited for any longer.
+    with open(s.root / "film.mp4", "ab") as f:
+        f.write(b"more")
+        f.flush()
+        d = s.daemon("--once", "--drain", "0.5")
+        s.check("a writer that goes on: status 1", d.end(5) == 1 and b"still open for writing" in d.log(), *s.tail())
+    os.remove(s.root / "film.mp4")
     # What cannot be looked at may hold files; root can look at everything.
     under = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.getuid() == 0 else []
     s.root.chmod(0o777)
