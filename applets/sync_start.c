@@ -36,6 +36,7 @@ take_signals(struct daemon *d, struct err *e)
 		for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
 			sigdelset(&set, faults[i]);
 		sigdelset(&set, SIGIO);
+		sigdelset(&set, SIGPIPE);    /* blocked, it would not be ignored: our own, of an output that is closed, would go to COMMAND */
 	} else {
 		sigemptyset(&set);
 		for (size_t i = 0; i < sizeof own / sizeof *own; i++)
