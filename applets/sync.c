@@ -14,12 +14,12 @@
 #define DIR_DEFAULT "/workspace/ComfyUI/output"
 #define LOG_DEFAULT "/var/log/r2_sync.log"
 
-enum { YEAR_S = 366 * 86400, POLL_S = 2, SYNC_OVERWRITE = 3 };   /* the last: its place in --if-exists */
+enum { YEAR_S = 366 * 86400, RESCAN_S = 300, POLL_S = 2, SYNC_OVERWRITE = 3 };   /* the last: its place in --if-exists */
 
 static struct opt_words include, exclude;
 static struct sync_settings set = {
 	.include = &include, .exclude = &exclude,
-	.settle_ms = 1000, .rescan_ms = 300000, .drain_ms = 30000, .delete_ms = -1, .jobs = 4, .nice = 10,
+	.settle_ms = 1000, .drain_ms = 30000, .delete_ms = -1, .jobs = 4, .nice = 10,
 	.threshold = UPLOAD_THRESHOLD,
 };
 static int ask_status, ask_health;
@@ -79,8 +79,8 @@ check_options(int operands, char **operand, struct err *e)
 	/* The next file of that name would take the place of the only copy of the first. */
 	if (set.delete_ms >= 0 && set.if_exists == SYNC_OVERWRITE)
 		return fail(e, ERR_USAGE, "--delete-after and --if-exists overwrite: what is removed here would be overwritten there; use rename");
-	if (set.poll && set.rescan_ms == 300000)
-		set.rescan_ms = POLL_S * 1000;
+	if (!set.rescan_ms)
+		set.rescan_ms = (set.poll ? POLL_S : RESCAN_S) * 1000;
 	set.command = applet_command;
 	return *(set.prefix ? set.prefix : "") ? path_key_check(set.prefix, e) : 0;
 }

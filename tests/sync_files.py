@@ -397,6 +397,13 @@ def polling(s):
     s.equal("--poll finds what changed")
     s.check("no watches", d.running() and b"inotify" not in b"".join(
         os.readlink(f).encode() for f in pathlib.Path(f"/proc/{d.process.pid}/fd").iterdir() if f.is_symlink()))
+    d.stop()
+    s.write("ready.png")
+    d = s.daemon("--poll", "--rescan", "300")
+    d.says("Uploaded: ready.png")
+    s.write("later.png")
+    time.sleep(4)
+    s.check("--poll --rescan 300 does not look sooner", b"later.png" not in d.log(), *s.tail())
 
 
 def unmounted(s):
