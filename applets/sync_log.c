@@ -27,12 +27,11 @@ static struct {
 
 static char last[LINE_CAP];  /* the last line, behind its time */
 
-/* A reader of ours that has stopped (Ctrl-S, a full pipe) must not stop uploads: its lines are lost, not our time. */
-static int
-takes_lines(int fd)
+int
+sync_log_takes_lines(void)
 {
 	static int stuck;
-	struct pollfd p = {fd, POLLOUT, 0};
+	struct pollfd p = {STDOUT_FILENO, POLLOUT, 0};
 
 	stuck = poll(&p, 1, stuck ? 0 : STUCK_MS) == 0;
 	return !stuck;
@@ -62,7 +61,7 @@ put(const char *line, size_t n)
 	char stamp[UTC_STAMP_CAP], text[LINE_CAP];
 	struct buf b = BUF(text);
 
-	if (!out.json && takes_lines(STDOUT_FILENO))
+	if (!out.json && sync_log_takes_lines())
 		write_all(STDOUT_FILENO, line, n);
 	if (out.fd < 0)
 		return;

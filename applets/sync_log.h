@@ -7,5 +7,9 @@ void sync_log_open(const char *path, int quiet, int json);
 void sync_log_reopen(void);      /* the file has been moved away (SIGHUP) */
 void sync_log_close(void);       /* tells pending repetitions */
 
+/* A reader of ours that has stopped (Ctrl-S, a full pipe) must not stop uploads: its lines are lost, not our time. 0: it has. With --json, whose
+   lines are not written here, for the thread that writes those. */
+int sync_log_takes_lines(void);
+
 /* "[2025-12-29 10:00:00] text"; error: shown with --quiet too. */
 void sync_log(int error, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -67,10 +67,17 @@ sync_failed_at(struct daemon *d, struct sync_entry *x, const struct err *e)
 static void
 print_json(const struct file *f)
 {
+	static int lost;
 	struct json j;
 
 	if (!client_args.json)
 		return;
+	if (!sync_log_takes_lines()) {
+		if (!lost++)
+			sync_log(1, "WARNING: nobody reads standard output: lines are missing there");
+		return;
+	}
+	lost = 0;
 	json_begin(&j);
 	json_string(&j, "file", f->path);
 	json_string(&j, "status", f->failed ? "failed" : "uploaded");

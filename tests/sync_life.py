@@ -488,6 +488,27 @@ def refused(s):
     s.check("stopping does not take long, and names what is left", status == 1 and d.log().count(b"NOT UPLOADED") == 20, status)
 
 
+def nobody_reads(s):
+    """Standard output is a pipe that is full, and stays so: its lines are lost, not our time."""
+    for args in ((), ("--json",)):
+        r, w = os.pipe()
+        os.set_blocking(w, False)
+        while True:
+            try:
+                os.write(w, bytes(4096))
+            except BlockingIOError:
+                break
+        os.set_blocking(w, True)
+        d = s.daemon(*args, under=[sys.executable, "-c", f"import os, sys; os.dup2({w}, 1); os.execv(sys.argv[1], sys.argv[1:])"], log=s.dir / "log",
+                     pass_fds=[w])
+        for i in range(10):
+            s.write(f"{i}{args}.png")
+        s.equal(f"all is uploaded {args}", limit=20)
+        s.check(f"and it can be stopped {args}", d.stop(limit=20) == 0, *s.tail())
+        os.close(r)
+        os.close(w)
+
+
 def rotated(s):
     log, old = s.dir / "sync.log", s.dir / "sync.log.1"
     d = s.daemon(log=log)
@@ -775,7 +796,7 @@ def old_start(s):
 
 CASES = [ledger_damaged, no_etag, killed, safe_to_delete, server_away, slow_server, cut_connections, killed_in_parts, stopped_under_load, second_signal, second_signal_with_command,
          drain_takes_what_settles, delete_after_careful, root_made_again, once, once_without, drain_outlasts,
-         new_only, new_only_killed, settle_zero, midnight, asked, asked_without, refused, rotated, second_daemon,
+         new_only, new_only_killed, settle_zero, midnight, asked, asked_without, refused, nobody_reads, rotated, second_daemon,
          bad_input, few_descriptors, command, command_odd_start, terminal, command_keys, priority, notified, old_start]
 
 if __name__ == "__main__":
