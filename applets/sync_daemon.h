@@ -60,7 +60,7 @@ struct daemon {
 
 	int64_t now;                 /* CLOCK_MONOTONIC, milliseconds, of this turn of the loop */
 	struct timespec started;
-	int alone;                   /* --flat: no file is done by an object that another one has put there */
+	int alone;                   /* no file is done by an object that another one has put there */
 	int old_ones;                /* --new-only's first start: what the first scan finds stays */
 	int ready;                   /* watches stand, said so */
 	struct rels *doomed;         /* files that wait for the ledger's fsync before they are removed locally */

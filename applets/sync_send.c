@@ -154,13 +154,14 @@ look_for_key(void *arg, const char *rel, const struct ledger_record *r)
 	s->any |= *r->key && !*r->etag;
 }
 
-/* --flat: another file may have found its very content at our key. It is its only object, too: it stays, whatever becomes of ours. */
+/* --flat, now or at an earlier start: another file may have found its very content at our key. It is its only object, too: it stays, whatever
+   becomes of ours. */
 static int
 is_shared(struct daemon *d, const struct file *f)
 {
 	struct sharing s = {f->x->rel, f->r.key, 0, 0};
 
-	if (!d->set->flat || d->alone)
+	if (d->alone)
 		return 0;
 	ledger_each(d->ledger, look_for_key, &s);
 	d->alone = !s.any;

@@ -455,13 +455,21 @@ def flat(s):
 
 def flat_shared(s):
     """Two files of one content have one object; rewriting the one does not take it from the other."""
-    s.daemon("--flat")
+    d = s.daemon("--flat")
     s.write("a/x.png", b"one")
     s.equal("the first", want=lambda: contents(s.files()), got=lambda: contents(s.objects()))
     s.write("b/x.png", b"one")
     wait("both are done", lambda: s.status().get("known") == 2)
     s.write("a/x.png", b"two")
     s.equal("--flat: the object that two files share stays", want=lambda: contents(s.files()), got=lambda: contents(s.objects()))
+    s.write("c/y.png", b"three")
+    wait("the third", lambda: s.status().get("known") == 3)
+    s.write("d/y.png", b"three")
+    wait("the fourth", lambda: s.status().get("known") == 4)
+    d.stop()
+    s.daemon()
+    s.write("c/y.png", b"four")
+    s.equal("and so it does at a start without --flat", want=lambda: contents(s.files()), got=lambda: contents(s.objects()))
 
 
 def two_daemons(s):
