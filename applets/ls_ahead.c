@@ -172,8 +172,11 @@ take(struct folder *f, char **spare, struct err *e)
 		*e = f->why;
 		rc = -1;
 	}
-	free(f->rows);
-	f->rows = NULL;
+	/* Else its worker may be at it; the end frees it. */
+	if (done) {
+		free(f->rows);
+		f->rows = NULL;
+	}
 	return rc;
 }
 

@@ -156,6 +156,9 @@ is '… all of it' "$(r2 ls -r -1 -j 3 "$P/ahead/" | wc -l)" 1050
 is '-j and a pattern' "$(r2 ls -j 4 "$P/ahead/*/d2/k01*.png" | wc -l)" 70
 head_of_it() { r2 ls -r -j 4 "$P/ahead/" | head -3 | wc -l; }
 is '-j, and a reader that has enough' "$(head_of_it)" 3
+s3_fill "$P/full/2025-01-0[1-4]/keys-that-fill-their-folder-soon-and-are-very-long-indeed-[0001-1000].png" one
+enough() { for ((i = 0; i < 40; i++)); do r2 ls -r -j 4 --sort name --top 200 "$P/full/" >>rows || return; done; }
+ok '… while a folder is still being listed' enough
 s3_put "$P/ahead/2025-01-03.txt" one
 ok '-j with something between the folders' same_as_alone -r
 is '… all of it' "$(r2 ls -r -1 -j 3 "$P/ahead/" | wc -l)" 1051
