@@ -247,7 +247,7 @@ sweep(struct client *c, struct err *e)
 	if (transfer_open(&cleanup.pool, c, e) < 0)
 		return -1;
 	/* No line between those that are the result. */
-	if (cleanup.dry_run || client_args.json)
+	if (cleanup.dry_run)
 		progress_stop(&transfer_progress);
 	if (*cleanup.sweep.before)
 		rc = cleanup_files(&cleanup, e);
@@ -256,6 +256,7 @@ sweep(struct client *c, struct err *e)
 	if (cleanup.markers)
 		log_r2(LOG_WARNING, "The bucket keeps versions: what was deleted is hidden behind delete markers, and is stored and paid for until its "
 			"versions are deleted too");
+	progress_stop(&transfer_progress);
 	print_summary(&cleanup);
 	transfer_close(&cleanup.pool, c);
 	return rc < 0 ? -1 : cleanup.failed || cleanup.unlisted;

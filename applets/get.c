@@ -189,6 +189,8 @@ get_bytes(const char *key, const char *dest, int fd, struct err *e)
 	enc_show(text, sizeof text, dest);
 	if (fd < 0 && (fd = open(dest, O_WRONLY | O_NOCTTY | O_CLOEXEC)) < 0)
 		return fail_errno(e, "%s cannot be written", text);
+	if (isatty(fd))
+		progress_stop(&transfer_progress);
 	rc = get_stream(&gets, key, strcmp(dest, "-") ? dest : "standard output", fd);
 	if (fd > STDERR_FILENO && close(fd) < 0 && rc == 0)
 		rc = fail_errno(e, "%s", text);

@@ -102,6 +102,9 @@ transfer_open(struct pool *p, struct client *c, struct err *e)
 	p->moved = progress_moved;
 	p->moved_arg = &transfer_progress;
 	progress_start(&transfer_progress, (enum progress_mode)progress_mode);
+	/* No line between those that are the result. */
+	if (client_args.json && isatty(STDOUT_FILENO))
+		progress_stop(&transfer_progress);
 	log_set_hooks(progress_clear, progress_redraw, &transfer_progress);
 	stoppable = &c->store;
 	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)

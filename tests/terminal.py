@@ -37,6 +37,11 @@ class Hostile(http.server.BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         path = urllib.parse.unquote(self.path)
         how = "".join(re.findall(r"mode-(\w+)", path)[:1])
+        if how == "slow":                        # a fine answer, late enough for a line of progress
+            time.sleep(0.4)
+            row = xml(b"Contents", xml(b"Key", b"p/2020-01-01/x"), xml(b"LastModified", b"2020-01-01T00:00:00Z"), xml(b"Size", b"1"))
+            body = xml(b"ListBucketResult", row, xml(b"CommonPrefixes", xml(b"Prefix", b"p/2020-01-01/"))) if "list-type" in path else b"x"
+            return self.reply(200, xml(b"DeleteResult") if "delete" in path else body, b'ETag: "9dd4e461268c8034f5c8564e155c67a6"')
         error = xml(b"Error", xml(b"Code", EVIL), xml(b"Message", EVIL), xml(b"RequestId", EVIL), xml(b"Key", EVIL))
         described = [b"ETag: " + EVIL, b"Content-Type: " + EVIL, b"Last-Modified: " + EVIL, b"x-amz-meta-evil: " + EVIL, b"x-amz-checksum-crc32c: " + EVIL]
         if how == "refuse":
@@ -98,6 +103,16 @@ def check(name, argv, env, directory, told=True):
         print("   ", found, said, file=sys.stderr)
 
 
+# What is the result never stands in the line of progress, nor that in it.
+def check_apart(name, argv, env, directory, want):
+    global failed
+    said = on_terminal([R2, *argv], env, directory)
+    if not re.search(want, said):
+        failed += 1
+        print(f"not ok - terminal: {name}")
+        print("   ", said, file=sys.stderr)
+
+
 def main():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hostile)
     server.daemon_threads = True
@@ -129,6 +144,10 @@ def main():
             check(f"sync, {mode}", ["sync", "--once", "--settle", "0", "--drain", "1", "--retries", "1", "--bucket", at, "--state", top / at, tree], env, name)
         progress = ["upload", "--progress", "always", "--bucket", "mode-fine", "--retries", "1", "--no-date", tree / (key + ".png")]
         check("upload --progress", progress, env, name)
+        check_apart("cleanup: its result", ["cleanup", "--bucket", "mode-slow", "--days", "1", "--prefix", "p"], env, name, rb"[\r\n]Deleted 1 files")
+        check_apart("upload --json", ["upload", "--json", "--bucket", "mode-slow", "--retries", "1", tree / (key + ".png")], env, name, rb'\n\{"file"')
+        check_apart("get KEY -", ["get", "--bucket", "mode-slow", "plain", "-"], env, name, rb"^x$")
+        count += 3
         for what, words, more in (
                 ("bucket", ["ls", "--bucket", key], {}), ("endpoint", ["ls", "--endpoint", "https://" + key], {}),
                 ("endpoint, port", ["ls", "--endpoint", "https://h:" + key], {}), ("env file", ["ls", "--env-file", key], {}),
