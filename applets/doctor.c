@@ -193,14 +193,14 @@ static const struct probe {
 
 /* How many probes failed; *first is the first of them, and e why. What does not need the keys' rights is tried nevertheless. */
 static int
-write_probes(struct client *c, const char **first, struct err *e)
+write_probes(struct client *c, const char *prefix, const char **first, struct err *e)
 {
 	unsigned char random[6];
 	char key[PATH_KEY_MAX + 1], text[sizeof e->msg + 128];
 	struct buf b = BUF(key), t = BUF(text);
-	int failed = 0;
+	int failed = 0, rc = 0;
 
-	path_key_join(&b, c->cfg.prefix, "", ".r2-probe-");
+	path_key_join(&b, prefix, "", ".r2-probe-");
 	if (getrandom(random, sizeof random, 0) != sizeof random) {
 		*first = probes[0].name;
 		fail_errno(e, "no random numbers: getrandom");
@@ -210,8 +210,8 @@ write_probes(struct client *c, const char **first, struct err *e)
 	for (size_t i = 0; i < sizeof probes / sizeof *probes; i++) {
 		const struct probe *p = &probes[i];
 		struct err why = {0};
-		int rc = p->run(c, key, &why);
 
+		rc = p->run(c, key, &why);
 		buf_reset(&t);
 		if (rc < 0)
 			buf_fmt(&t, "%s%s%s", why.msg, why.status == 403 ? "; the keys may not: " : "", why.status == 403 ? p->missing : "");
@@ -224,7 +224,7 @@ write_probes(struct client *c, const char **first, struct err *e)
 		if (rc < 0 && i == 0)
 			return failed;
 	}
-	if (failed && !strcmp(*first, "delete"))
+	if (rc < 0)   /* of the last one: delete */
 		log_r2(LOG_WARNING, "A probe of %zu bytes stays: s3://%s/%s", sizeof probe_text - 1, c->cfg.bucket, key);
 	return failed;
 }
@@ -245,7 +245,7 @@ print_json(const struct client *c, const char *bad, const struct err *e)
 }
 
 int
-doctor(struct client *c, int write)
+doctor(struct client *c, int write, const char *prefix)
 {
 	struct s3_list one = {.prefix = "", .max_keys = 1, .entry = one_key};
 	struct err e = {0};
@@ -261,7 +261,7 @@ doctor(struct client *c, int write)
 	if (at != STEP_DONE)
 		bad = step_names[at];
 	else if (write)
-		write_probes(c, &bad, &e);
+		write_probes(c, prefix, &bad, &e);
 	if (client_args.json)
 		print_json(c, bad, &e);
 	fflush(stdout);

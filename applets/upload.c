@@ -193,10 +193,8 @@ run(int argc, char **argv, struct err *e)
 		return fail(e, ERR_USAGE, "--date and --no-date: one of them");
 	if ((!test && check_options(argc, e) < 0) || client_open(&c, e) < 0)
 		rc = -1;
-	else if (test)
-		rc = doctor(&c, write_too);
 	else if ((rc = choose_target(&c, e)) == 0)
-		rc = upload_all(&c, argc, argv, e);
+		rc = test ? doctor(&c, write_too, uo.prefix) : upload_all(&c, argc, argv, e);
 	client_close(&c);
 	return rc;
 }

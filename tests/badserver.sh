@@ -544,5 +544,9 @@ t 'keys that may not write in parts' 1 '…ok   put…FAIL multipart…AbortMult
 bad 'delete status 0 code=403 s3=AccessDenied'
 t 'keys that may not delete' 1 '…ok   multipart
 FAIL delete …DeleteObject, which only cleanup needs' '…bytes stays: s3://runpod/outputs/.r2-probe-…Connection failed: delete: …' may
+bad 'create status 0 code=403 s3=AccessDenied' 'delete status 0 code=403 s3=AccessDenied'
+t '… nor write in parts' 1 '…FAIL multipart…FAIL delete…' '…bytes stays: s3://runpod/outputs/.r2-probe-…Connection failed: multipart: …' may
+bad
+t '--test --write --prefix: below that one' 0 … '…PUT runpod/team/a/.r2-probe-…Connection OK…' r2 upload --test --write -v --prefix team/a/
 bad
 finish
