@@ -77,12 +77,13 @@ reason(const struct download_state *st, const struct err *e)
 	return e->kind == ERR_CORRUPT && st->d->resumed ? AGAIN_SUSPECT : 0;
 }
 
+/* why 0: before anything was begun. */
 static void
 begin_again(struct download_state *st, int why)
 {
 	struct download *d = st->d;
 
-	if (d->again)
+	if (why && d->again)
 		d->again(d, arrived(st), why == AGAIN_SUSPECT ? "what an earlier run has left does not belong to the object"
 			: "the object was replaced meanwhile");
 	st->again |= why;
@@ -341,6 +342,11 @@ plan(struct pool_job *j, struct s3 *s)
 		d->started(d);
 	if (rc == 0)
 		rc = start(st, s, &e);
+	/* Replaced since it was listed. */
+	if (rc < 0 && e.status == 412 && d->known) {
+		begin_again(st, 0);
+		return;
+	}
 	if (rc < 0) {
 		leave(st, &e);
 		end(st, &e);

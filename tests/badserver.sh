@@ -534,6 +534,12 @@ t 'get -r: an object is deleted behind its listing' 1 '' '[R2] TS - INFO - Downl
 [R2] TS - INFO - Complete: 0/1' r2 get -r tree/ tree
 is '… and leaves nothing' "$(ls -A tree)" ''
 is '… nor is it asked for again' "$(requests get) $(requests head)" '1 0'
+# What is another one since it was listed is fetched as it is now, also when the one that was listed was of parts.
+r2 upload -q --key tree/a --part-size 5M --multipart-threshold 6M big
+bad 'head replace'
+t 'get -r: an object of parts is replaced behind its listing' 0 '' '[R2] TS - INFO - Downloading: a …Complete: 1/1' r2 get -r tree/ tree
+ok '… and is the new one' is_object tree/a tree/a
+rm tree/a
 # The doctor says which right is missing.
 may() { r2 upload --test --write --retries 1; }
 bad 'put status 0 code=403 s3=AccessDenied'
