@@ -179,7 +179,7 @@ walk_tree(struct tree *t)
 	struct walk *w = open_tree(t->run, t->root, &e);
 	unsigned long before = t->run->files;
 	struct walk_entry x;
-	int rc;
+	int rc = 1;   /* until all has been seen */
 
 	if (!w) {
 		log_r2(LOG_ERROR, "%s", e.msg);
@@ -195,7 +195,7 @@ walk_tree(struct tree *t)
 		t->run->files += rc < 0 && e.kind != ERR_NONE;
 	}
 	walk_close(w);
-	if (t->run->files == before && !t->run->shards) {
+	if (!rc && t->run->files == before && !t->run->shards) {
 		log_r2(LOG_ERROR, "%s: nothing to upload below it", t->root);
 		t->run->files++;
 	}
