@@ -191,7 +191,9 @@ run_batch(struct pool_job *j, struct s3 *s)
 static int
 stopped(const struct cleanup *c)
 {
-	return __atomic_load_n(&c->client->store.stop, __ATOMIC_RELAXED) || __atomic_load_n(&c->broken, __ATOMIC_ACQUIRE);
+	/* Or nobody reads any more. */
+	return __atomic_load_n(&c->client->store.stop, __ATOMIC_RELAXED) || __atomic_load_n(&c->broken, __ATOMIC_ACQUIRE) ||
+		(c->dry_run && ferror(stdout));
 }
 
 static void
@@ -247,7 +249,7 @@ take(struct cleanup *c, const struct s3_entry *x, struct err *e)
 		return 0;
 	if (c->dry_run) {
 		print_old(x);
-		return ferror(stdout) ? 1 : 0;
+		return 0;
 	}
 	if (too_many(c))
 		return fail(e, ERR_LOCAL, "more have come since they were counted: stopped at --max-delete %ld", c->max_delete);
