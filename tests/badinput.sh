@@ -124,6 +124,7 @@ bad "--storage-class nonsense" 2 '…--storage-class…' upload --storage-class 
 bad "unknown option" 2 '…--nonsense…' upload --nonsense a.png
 bad "option without value" 2 '…--prefix…' r2 upload a.png --prefix
 bad "standard input without --key" 2 '…--key…' r2 upload - </dev/null
+bad "--exclude, which chooses among files of a tree, without -r" 2 '…need -r' upload a.png --exclude '*.png'
 for option in 'upload -r --include' 'upload -r --exclude' 'sync --include' 'sync --exclude' 'cleanup --days 1 --keep'; do
 	read -ra words <<<"$option"
 	bad "$option with an empty pattern" 2 "…${words[-1]}…empty…" r2 "${words[@]}" '' dir
