@@ -96,14 +96,14 @@ CC_tsan     = clang -w -O1 -g -fno-omit-frame-pointer -fsanitize=thread -pthread
 # Counters in a mapped file that all processes of a program share: kill -9, an empty environment and a sandbox lose nothing.
 PROFILE     = -fprofile-instr-generate=$(CURDIR)/$(B)/cov/profile/%m%c.profraw
 
-# Packed relocations (lib/start.c): of Debian 12's linkers, x86's alone knows them.
-X86_LDFLAGS = $(if $(filter x86_64-%,$(MACHINE)),-Wl$(comma)-z$(comma)pack-relative-relocs$(comma)--wrap=__libc_start_main)
+# Packed relocations: of Debian 12's linkers, x86's alone knows them.
+X86_LDFLAGS = $(if $(filter x86_64-%,$(MACHINE)),-Wl$(comma)-z$(comma)pack-relative-relocs)
 comma      := ,
 # By itself the compiler links glibc: a static PIE with musl is put together by hand.
 CRT         = $(shell $(CC) -print-file-name=crt$1S.o)
 STRIP       = ,-s
 LINK_musl   = $(CC) -nostdlib -nostartfiles -static-pie -Wl,--no-dynamic-linker,--gc-sections,--build-id=none$(STRIP) \
-              -Wl,-z,relro,-z,now,-z,noexecstack,-z,noseparate-code $(X86_LDFLAGS) \
+              -Wl,-z,relro,-z,now,-z,noexecstack,-z,noseparate-code,--wrap=__libc_start_main $(X86_LDFLAGS) \
               -flto-partition=one -L$O/libc/lib -o $@ $O/libc/lib/rcrt1.o $O/libc/lib/crti.o \
               $(call CRT,begin) $(filter %.o %.a,$^) -Wl,--start-group -lc -lgcc -lgcc_eh -Wl,--end-group \
               $(call CRT,end) $O/libc/lib/crtn.o
