@@ -189,6 +189,8 @@ run(int argc, char **argv, struct err *e)
 const struct applet sync_applet = {
 	"sync", "[DIR] [-- COMMAND [ARG]...]", "upload what appears below a directory, and lose nothing",
 	"Without DIR: $COMFYUI_OUTPUT_DIR, else " DIR_DEFAULT ".\n"
+	"Without --include and --all: *.png *.jpg *.jpeg *.webp *.mp4 *.webm *.gif *.wav\n"
+	"*.mp3 *.flac (any case).\n"
 	"With COMMAND: starts it, hands signals on to it, and when it ends uploads what\n"
 	"is left and exits with its status.\n",
 	{opts, NULL}, APPLET_LOGS | APPLET_COMMAND, run,

@@ -59,6 +59,13 @@ strangers() {
 }
 is 'options: each is one of r2' "$(strangers)" ''
 
+# What sync takes by itself, as its help and its manual page have it.
+media() { grep -oE '\*\.[a-z0-9]+' | paste -sd' '; }
+patterns=$(sed -n '/ defaults\[\] = {/,/};/p' applets/sync_filter.c | media)
+ok 'sync: ten patterns' [ "$(wc -w <<<"$patterns")" = 10 ]
+is '… its help has them' "$("$R2" sync --help | sed -n '/^Without --include/,/any case/p' | media)" "$patterns"
+is '… r2-sync(1) too' "$(sed -n '/^\.Li .*png/p' doc/man/sync.mdoc | media)" "$patterns"
+
 # Files: what a link leads to, and what stands in backquotes with a directory of ours, is there.
 links() {
 	local f to
