@@ -34,7 +34,7 @@ static const char cures[] =
 	ROW("ExpiredToken", "the temporary credentials have expired", "get new ones, R2_SESSION_TOKEN included")
 	ROW("InternalError", "the server failed", "nothing to do: it is tried again; when it stays, lower -j")
 	ROW("OperationAborted", "another request changed the same thing", "")
-	ROW("ServiceUnavailable", "the server is busy", "")
+	ROW("ServiceUnavailable", "the server is busy, or what stands before it cannot reach it", "")
 	ROW("SlowDown", "too many requests at once", "")
 	ROW("TooManyRequests", "too many requests at once, or to one key (R2: one write a second)", "")
 	ROW("TooMuchConcurrency", "too many requests at once", "")
@@ -68,11 +68,11 @@ static const char cures[] =
 ;
 
 /* Where the body said no code (HEAD has no body, proxies answer in HTML), the status stands for one. */
-static const struct { int status; const char *code; } by_status[] = {
-	{301, "PermanentRedirect"}, {302, "PermanentRedirect"}, {307, "PermanentRedirect"}, {308, "PermanentRedirect"},
-	{401, "Unauthorized"}, {403, "AccessDenied"}, {404, "NoSuchKey"}, {405, "MethodNotAllowed"},
-	{411, "MissingContentLength"}, {412, "PreconditionFailed"}, {416, "InvalidRange"}, {429, "TooManyRequests"},
-	{500, "InternalError"}, {501, "NotImplemented"}, {503, "ServiceUnavailable"},
+static const struct { short first, last; const char *code; } by_status[] = {
+	{301, 302, "PermanentRedirect"}, {307, 308, "PermanentRedirect"}, {401, 401, "Unauthorized"}, {403, 403, "AccessDenied"},
+	{404, 404, "NoSuchKey"}, {405, 405, "MethodNotAllowed"}, {411, 411, "MissingContentLength"}, {412, 412, "PreconditionFailed"},
+	{416, 416, "InvalidRange"}, {429, 429, "TooManyRequests"}, {500, 500, "InternalError"}, {501, 501, "NotImplemented"},
+	{502, 504, "ServiceUnavailable"}, {520, 530, "ServiceUnavailable"},   /* the latter: Cloudflare's edge */
 };
 
 const char *
@@ -126,7 +126,7 @@ static const char *
 code_of_status(int status)
 {
 	for (size_t i = 0; i < sizeof by_status / sizeof *by_status; i++)
-		if (by_status[i].status == status)
+		if (status >= by_status[i].first && status <= by_status[i].last)
 			return by_status[i].code;
 	return "";
 }

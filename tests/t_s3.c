@@ -622,6 +622,27 @@ test_versions(void)
 	tries = 1;
 }
 
+/* Where the answer has no code, its status stands for one: so that there is a cause and a cure. */
+static void
+test_code_of_status(void)
+{
+	static const struct { const char *status, *code; } rows[] = {
+		{"302 Found", "PermanentRedirect"}, {"308 Permanent Redirect", "PermanentRedirect"}, {"401 Unauthorized", "Unauthorized"},
+		{"403 Forbidden", "AccessDenied"}, {"404 Not Found", "NoSuchKey"}, {"418 Teapot", ""}, {"500 Internal Server Error", "InternalError"},
+		{"501 Not Implemented", "NotImplemented"}, {"502 Bad Gateway", "ServiceUnavailable"}, {"504 Gateway Timeout", "ServiceUnavailable"},
+		{"505 Version", ""}, {"519 None", ""}, {"520 Unknown", "ServiceUnavailable"}, {"530 Origin", "ServiceUnavailable"}, {"531 None", ""},
+	};
+	struct err e;
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		answer(answers[0], rows[i].status, 0, "Connection: close\r\n", "");
+		memcpy(answers[1], answers[0], sizeof answers[1]);
+		check_int(ask(play_versions, fetch_known, &e), -1);
+		check_str(e.code, rows[i].code);
+		check(!*e.code == !!strstr(e.msg, "the server refused"));
+	}
+}
+
 /* ---- an upload in parts, whose two parts are of no bytes */
 #define EMPTY_MD5 "d41d8cd98f00b204e9800998ecf8427e"
 #define OF_TWO "5873dd45edd01f09c1ef2e7819369e8e-2"
@@ -723,6 +744,7 @@ test_endless_parts(void)
 int
 main(void)
 {
+	test_code_of_status();
 	test_complete();
 	test_endless_parts();
 	test_versions();
