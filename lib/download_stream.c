@@ -174,12 +174,14 @@ in_order(struct pool *pool, struct window *w, struct slot *slots, unsigned n, st
 		send_for(pool, &slots[i], next);
 	for (uint64_t at = 0, i = 0; at < size; at += CHUNK, i++) {
 		struct slot *x = &slots[i % n];
+		int failed;
 
 		pthread_mutex_lock(&w->lock);
 		while (!x->ready && !w->failed)
 			pthread_cond_wait(&w->ended, &w->lock);
+		failed = w->failed;
 		pthread_mutex_unlock(&w->lock);
-		if (w->failed)
+		if (failed)
 			return -1;
 		if (pass_on(out, x->p, x->len, &e) < 0) {
 			window_fail(w, &e);
