@@ -217,7 +217,7 @@ sync_look(struct sync *s, int64_t now)
 		return NULL;
 	x->again = 0;
 	if (x->x.state != SYNC_RETRY)
-		x->due_ms = x->x.at_ms;
+		x->due_ms = x->x.at_ms - x->x.first_ms < UINT32_MAX ? (uint32_t)(x->x.at_ms - x->x.first_ms) : UINT32_MAX;
 	sync_move(s, x, SYNC_LOOKING);
 	return &x->x;
 }

@@ -3,14 +3,14 @@
    leave it. Only sync*.c use it. */
 #include "sync.h"
 
-/* 91 bytes, then the path; with its places in the table and in the heaps about 120. A million of them must be affordable. */
+/* 87 bytes, then the path; with its places in the table and in the heaps about 115. A million of them must be affordable. */
 struct sync_node {
 	struct sync_entry x;         /* first: what the caller sees */
 	struct sync_node *next;      /* in its bucket */
-	int64_t due_ms;              /* when it had been quiet, and nobody was known to write to it: RETRY does not change that */
 	uint64_t print;              /* of the last look that was unsure, when printed */
 	uint32_t hash;
 	uint32_t at[2];              /* where it stands: in WAIT or RANK (it is never in both), in AGE */
+	uint32_t due_ms;             /* after first_ms, 49 days at most: when nobody was known to write to it any more; RETRY does not change that */
 	uint8_t fault;               /* enum sync_fault of the last failure */
 	uint8_t again;               /* LOOKING, RUNNING: seen meanwhile, x.at_ms says when it will have been quiet */
 	uint8_t printed;

@@ -202,8 +202,9 @@ sync_oldest(const struct sync *s, struct sync_oldest *o)
 				continue;
 			if (o->any_ms < 0 || x->x.first_ms < o->any_ms)
 				o->any_ms = x->x.first_ms;
-			if ((x->x.state == SYNC_READY || x->x.state == SYNC_RETRY) && (o->waiting_ms < 0 || x->due_ms < o->waiting_ms))
-				o->waiting_ms = x->due_ms;
+			if ((x->x.state == SYNC_READY || x->x.state == SYNC_RETRY) &&
+			    (o->waiting_ms < 0 || x->x.first_ms + x->due_ms < o->waiting_ms))
+				o->waiting_ms = x->x.first_ms + x->due_ms;
 		}
 }
 

@@ -508,7 +508,7 @@ test_million(void)
 	check(!disorder);
 	check_int(n, MANY);
 	each = (resident() - before) / MANY;
-	/* what malloc adds to 83 bytes and the path included; with ASan malloc adds more */
+	/* what malloc adds to 87 bytes and the path included; with ASan malloc adds more */
 	each -= strlen(name_of(0)) + 1;
 	if (each > MEMORY)
 		fprintf(stderr, "%zu bytes each, and the path\n", each);
