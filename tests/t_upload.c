@@ -110,18 +110,24 @@ answer(const struct err *what, struct err *e)
 static int
 fake_head(struct s3 *s, const char *key, struct s3_object_info *o, struct err *e)
 {
-	struct object *x = find(key);
+	const struct object *there;
+	struct object x = {0};
 
 	(void)s;
+	pthread_mutex_lock(&lock);
 	heads++;
+	there = find(key);
+	if (there)
+		x = *there;
+	pthread_mutex_unlock(&lock);
 	*o = (struct s3_object_info){0};
 	if (no_head)
 		return refuse(e, 403);
-	if (!x)
+	if (!there)
 		return refuse(e, 404);
-	memcpy(o->etag, x->etag, sizeof o->etag);
-	o->size = x->size;
-	memcpy(o->tag, x->tag, sizeof o->tag);
+	memcpy(o->etag, x.etag, sizeof o->etag);
+	o->size = x.size;
+	memcpy(o->tag, x.tag, sizeof o->tag);
 	once(&after_head);
 	return 0;
 }
@@ -316,7 +322,9 @@ static void
 finished(struct upload *u, const struct err *e)
 {
 	(void)u;
+	pthread_mutex_lock(&lock);
 	result = e ? *e : (struct err){0};
+	pthread_mutex_unlock(&lock);
 }
 
 /* Begin anew: the object "k.png" with that content, NULL for none. */
