@@ -174,8 +174,9 @@ def judged(found):
 
 def heading(found):
     m = found["machine"]
+    load = f", load {m['load']:.1f} at the start" if "load" in m else ""
     versions = "; ".join(f"{name}: {text}" for name, text in found["versions"].items() if name != "limit")
-    return (f"{m['cpu']}, {m['cores']} cores, {m['system']}, load {m['load']:.1f} at the start; {found['commit']}; {found['date'][:10]}; "
+    return (f"{m['cpu']}, {m['cores']} cores, {m['system']}{load}; {found['commit']}; {found['date'][:10]}; "
             f"{found['settings']['rounds']} rounds in {found['seconds'] // 60} min {found['seconds'] % 60} s; {versions}" +
             "".join(f". Again, {again['date'][:10]}, {again['commit']}: {', '.join(again['works'])}" for again in found.get("again", [])))
 
