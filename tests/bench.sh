@@ -88,7 +88,7 @@ os.execv(sys.argv[1], sys.argv[1:])' "$ROOT/bench/run" >"$T/out" 2>&1 &
 	wait $run
 	is "status after $signal" $? "$([ $signal = INT ] && echo 130 || echo 143)"
 	ok "nothing is left after $signal" eval '! here'
-	is '… but the first work' "$(row 'start-up, --version' sink | jq '.r2.wall | length > 9')" true
+	is '… but the first work' "$(row 'start-up, --version' sink | jq '.r2.wall | length > 0')" true
 done
 
 # … while pip waits for a registry, too: a half of a peer would be taken for one by the next run.
