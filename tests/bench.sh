@@ -16,7 +16,7 @@ SCALE=0.001: no target is looked at' '…' bench PEERS= PLACES='sink far40'
 is 'their names say what they are, not what they would be' "$(jq '[.works[] | select(.name | test("2.45|minute"))] | length' "$BENCH_JSON")" 0
 is '… and whole works have them' "$(PYTHONPATH=$ROOT/bench python3 -Bc 'import works
 print(*sorted({w.name for w in works.works(True, int)} & {"one file, 2.45 MB up", "sync: idle for a minute"}), sep=", ")')" 'one file, 2.45 MB up, sync: idle for a minute'
-is 'no work failed' "$(jq '[.works[].tools[] | select(.error)] | length' "$BENCH_JSON")" 0
+is 'no work failed' "$(jq -r '.works[] | "\(.place): \(.name): " + (.tools[].error // empty)' "$BENCH_JSON")" ''
 for place in sink 'far 40 ms'; do
 	is "one file, $place: each figure of r2 is there" "$(row 'one file' "$place" |
 		jq -c '.r2 | [(.wall, .cpu, .rss, .wire)[0] > 0, .requests[0], .connections[0]]')" '[true,true,true,true,1,1]'
