@@ -6,7 +6,7 @@
 #include "sigv4.h"
 
 enum {
-	READ_MAX = 32768,              /* bytes of a body read at once for its checksum */
+	READ_MAX = 65536,              /* bytes of a body read at once for its checksum */
 	AHEAD_MIN = 256 * 1024,        /* a smaller body is summed sooner than a thread is started */
 };
 
@@ -18,11 +18,10 @@ struct sums {
 	unsigned char sha256[HASH_SHA256_LEN];
 };
 
-/* From offset from to the end of b. */
+/* From offset from to the end of b, read through block. */
 static int
-sum_body(struct sums *s, uint64_t from, const struct http_body *b, struct err *e)
+sum_body(struct sums *s, uint64_t from, const struct http_body *b, unsigned char block[READ_MAX], struct err *e)
 {
-	unsigned char part[READ_MAX];
 	struct hash_md5 md5;
 	struct hash_sha256 sha256;
 	ssize_t n;
@@ -31,18 +30,18 @@ sum_body(struct sums *s, uint64_t from, const struct http_body *b, struct err *e
 	hash_md5_init(&md5);
 	hash_sha256_init(&sha256);
 	for (uint64_t off = from; off < b->len; off += (uint64_t)n) {
-		size_t want = b->len - off < sizeof part ? (size_t)(b->len - off) : sizeof part;
+		size_t want = b->len - off < READ_MAX ? (size_t)(b->len - off) : READ_MAX;
 
-		if ((n = b->read(b->arg, off, part, want, e)) < 0)
+		if ((n = b->read(b->arg, off, block, want, e)) < 0)
 			return -1;
 		if (n == 0)
 			return fail(e, ERR_CHANGED, "the file became shorter while it was read");
 		if (s->want_crc32c)
-			s->crc32c = hash_crc32c(s->crc32c, part, (size_t)n);
+			s->crc32c = hash_crc32c(s->crc32c, block, (size_t)n);
 		if (s->want_md5)
-			hash_md5_update(&md5, part, (size_t)n);
+			hash_md5_update(&md5, block, (size_t)n);
 		if (s->want_sha256)
-			hash_sha256_update(&sha256, part, (size_t)n);
+			hash_sha256_update(&sha256, block, (size_t)n);
 	}
 	hash_md5_out(&md5, s->md5);
 	hash_sha256_out(&sha256, s->sha256);
@@ -63,6 +62,7 @@ etag_is_md5(const char *etag, const unsigned char md5[HASH_MD5_LEN])
 struct put_state {
 	const struct s3_put *put;
 	struct s3_put_result *result;
+	unsigned char *block;          /* READ_MAX bytes; after its reading all of a small body */
 	struct sums sums;
 	char crc32c[16], md5[32], sha256[2 * HASH_SHA256_LEN + 1];   /* as the fields carry them */
 };
@@ -88,7 +88,7 @@ prove_by_echo(struct s3 *s, struct put_state *p, const struct http_reply *rp, st
 			echo, p->crc32c);
 	__atomic_store_n(&s->store->crc32c, 0, __ATOMIC_RELAXED);
 	p->sums.want_md5 = 1;
-	return sum_body(&p->sums, 0, &p->put->body, e);
+	return sum_body(&p->sums, 0, &p->put->body, p->block, e);
 }
 
 static int
@@ -131,7 +131,7 @@ put_sums(struct s3 *s, struct put_state *p, struct err *e)
 	p->sums.want_md5 = !p->sums.want_crc32c;
 	if (p->put->body.len >= AHEAD_MIN)
 		s3_connect_ahead(s);
-	if (sum_body(&p->sums, 0, &p->put->body, e) < 0)
+	if (sum_body(&p->sums, 0, &p->put->body, p->block, e) < 0)
 		return -1;
 	for (int i = 0; i < 4; i++)
 		be[i] = (unsigned char)(p->sums.crc32c >> (24 - 8 * i));
@@ -166,13 +166,23 @@ put_fields(struct s3_call *c, const struct put_state *p, char names[S3_META_MAX]
 		s3_call_object(c, p->put, names);
 }
 
+static ssize_t
+read_block(void *block, uint64_t off, void *p, size_t n, struct err *e)
+{
+	(void)e;
+	memcpy(p, (unsigned char *)block + off, n);
+	return (ssize_t)n;
+}
+
 static int
 put_once(struct s3 *s, struct put_state *p, struct err *e)
 {
+	/* What one reading had whole is not read again. */
+	struct http_body small = {p->put->body.len, read_block, p->block};
 	char names[S3_META_MAX][S3_META_NAME_CAP], number[12], match[S3_QUOTED_CAP];
 	struct pair query[] = {{"partNumber", number}, {"uploadId", p->put->upload_id}};
 	struct s3_call c = {
-		.method = "PUT", .key = p->put->key, .body = &p->put->body, .is_write = !p->put->upload_id,
+		.method = "PUT", .key = p->put->key, .body = small.len > READ_MAX ? &p->put->body : &small, .is_write = !p->put->upload_id,
 		.query = query, .nquery = p->put->upload_id ? 2 : 0,
 		.if_none_match = p->put->if_absent ? "*" : NULL,
 		.if_match = p->put->bare_match ? p->put->if_match : s3_quoted(match, p->put->if_match),
@@ -205,7 +215,8 @@ int
 s3_put(struct s3 *s, const struct s3_put *put, struct s3_put_result *r, struct err *e)
 {
 	struct s3_put again = *put;
-	struct put_state p = {.put = put, .result = r};
+	unsigned char block[READ_MAX];
+	struct put_state p = {.put = put, .result = r, .block = block};
 	char etag[S3_ETAG_CAP];
 	int rc;
 
@@ -230,8 +241,9 @@ int
 s3_body_md5(const struct http_body *body, unsigned char md5[HASH_MD5_LEN], struct err *e)
 {
 	struct sums sums = {.want_md5 = 1};
+	unsigned char block[READ_MAX];
 
-	if (sum_body(&sums, 0, body, e) < 0)
+	if (sum_body(&sums, 0, body, block, e) < 0)
 		return -1;
 	memcpy(md5, sums.md5, HASH_MD5_LEN);
 	return 0;
@@ -244,7 +256,7 @@ same_parts(const char *etag, const struct http_body *body, uint64_t part_size, s
 	char text[2 * HASH_MD5_LEN + 16];
 	struct buf b = BUF(text);
 	struct hash_md5 all;
-	unsigned char md5[HASH_MD5_LEN];
+	unsigned char md5[HASH_MD5_LEN], block[READ_MAX];
 	unsigned n = 0;
 
 	hash_md5_init(&all);
@@ -253,7 +265,7 @@ same_parts(const char *etag, const struct http_body *body, uint64_t part_size, s
 		struct http_body part = *body;
 
 		part.len = body->len - from < part_size ? body->len : from + part_size;
-		if (sum_body(&sums, from, &part, e) < 0)
+		if (sum_body(&sums, from, &part, block, e) < 0)
 			return -1;
 		hash_md5_update(&all, sums.md5, sizeof sums.md5);
 	}

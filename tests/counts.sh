@@ -89,6 +89,10 @@ count 'cleanup 2,000' cleanup --prefix list-2000 --days 30
 a_file=$(((${calls[upload 100]:-9999} - ${calls[upload 1]:-0}) / 99))
 ok "system calls for one file more: $a_file, at most $FILE_MAX" [ "$a_file" -le $FILE_MAX ]
 
+# What its checksum was made of is what is sent.
+ok 'small files, traced' strace -f -e trace=pread64 -o reads "$R2" upload -q -r --no-date --prefix many many
+is 'a small file is read once' "$(grep -c 'pread64(' reads)" 100
+
 # Records of a body go out four at once, but not those that come slowly: the server would see nothing for four times as long.
 head -c 131072 /dev/urandom >slow
 ok 'a slow body' strace -f -e trace=sendto -o sends "$R2" upload -q --key slow --limit-rate 100K slow
