@@ -30,10 +30,12 @@ ask(void)
 
 	__cpuid(1, a, b, features, d);
 	has = (features & bit_SSE4_2) ? CPU_CRC32C : 0;
-	if (!system_saves_avx(features) || __get_cpuid_max(0, NULL) < 7)
+	if (__get_cpuid_max(0, NULL) < 7)
 		return has;
 	__cpuid_count(7, 0, a, b, c, d);
-	if (!(b & bit_AVX2))
+	if ((b & bit_SHA) && (features & bit_SSE4_1))
+		has |= CPU_SHA256;
+	if (!(b & bit_AVX2) || !system_saves_avx(features))
 		return has;
 	has |= CPU_AVX2;
 	return (features & blocks) == blocks && (c & long_blocks) == long_blocks ? has | CPU_VAES : has;
@@ -46,7 +48,9 @@ ask(void)
 static unsigned
 ask(void)
 {
-	return (getauxval(AT_HWCAP) & HWCAP_CRC32) ? CPU_CRC32C : 0;
+	unsigned long has = getauxval(AT_HWCAP);
+
+	return ((has & HWCAP_CRC32) ? CPU_CRC32C : 0) | ((has & HWCAP_SHA2) ? CPU_SHA256 : 0);
 }
 
 #else

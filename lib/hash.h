@@ -20,7 +20,7 @@ void hash_md5_update_many(struct hash_md5 *const *c, const void *const *data, si
 /* The digest of everything so far; the context may go on afterwards. */
 void hash_md5_out(const struct hash_md5 *c, unsigned char out[HASH_MD5_LEN]);
 
-/* Storage for BearSSL's context without its header (hash.c asserts that it fits). */
+/* Storage for BearSSL's context without its header (hash_sha256.c asserts that it fits). */
 struct hash_sha256 { uint64_t opaque[16]; };
 void hash_sha256_init(struct hash_sha256 *c);
 void hash_sha256_update(struct hash_sha256 *c, const void *data, size_t n);
