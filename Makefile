@@ -149,7 +149,7 @@ $O/$1/r2: $(APPLETS:%.c=$O/$1/%.o) $O/$1/libr2.a $O/$1/libbearssl.a
 endef
 # Ours as small as can be; BearSSL's arithmetic would become slower.
 $(eval $(call BUILD,musl,$$(SMALL)))
-$O/musl/lib/hash%.o $O/musl/lib/tls_gcm.o: SMALL = -Oz
+$O/musl/lib/hash%.o $O/musl/lib/tls_gcm_%.o: SMALL = -Oz
 $(eval $(call BUILD,asan,$(UBSAN)))
 $(eval $(call BUILD,cov,$(PROFILE) -fcoverage-mapping -mllvm -runtime-counter-relocation))
 $(eval $(call BUILD,tsan))

@@ -38,7 +38,7 @@ ask(void)
 	if (!(b & bit_AVX2) || !system_saves_avx(features))
 		return has;
 	has |= CPU_AVX2;
-	return (features & blocks) == blocks && (c & long_blocks) == long_blocks ? has | CPU_VAES : has;
+	return (features & blocks) == blocks && (c & long_blocks) == long_blocks ? has | CPU_GCM : has;
 }
 
 #elif defined __aarch64__ && defined __AARCH64EL__
@@ -48,9 +48,9 @@ ask(void)
 static unsigned
 ask(void)
 {
-	unsigned long has = getauxval(AT_HWCAP);
+	const unsigned long has = getauxval(AT_HWCAP), gcm = HWCAP_AES | HWCAP_PMULL;
 
-	return ((has & HWCAP_CRC32) ? CPU_CRC32C : 0) | ((has & HWCAP_SHA2) ? CPU_SHA256 : 0);
+	return ((has & HWCAP_CRC32) ? CPU_CRC32C : 0) | ((has & HWCAP_SHA2) ? CPU_SHA256 : 0) | ((has & gcm) == gcm ? CPU_GCM : 0);
 }
 
 #else

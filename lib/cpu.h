@@ -4,7 +4,7 @@
 enum {
 	CPU_CRC32C = 1,   /* an instruction for CRC-32C: SSE4.2, or ARMv8 with CRC */
 	CPU_AVX2 = 2,
-	CPU_VAES = 4,     /* AES and carry-less products in AVX2 registers: two blocks in one instruction */
+	CPU_GCM = 4,      /* AES and carry-less products: VAES and VPCLMULQDQ with AVX2, or ARMv8 with AES and PMULL */
 	CPU_SHA256 = 8,   /* instructions for SHA-256's rounds: SHA-NI, or ARMv8 with SHA2 */
 };
 

@@ -92,60 +92,13 @@ tls_rsa_vrfy(const unsigned char *sig, size_t n, const unsigned char *hash_oid, 
 	return br_rsa_i31_pkcs1_vrfy(sig, n, hash_oid, hash_len, key, hash);
 }
 
-/* ---- AES-GCM ---- */
-
-/* BearSSL's for x86. They are asked for once: each time it would ask the processor, which in a virtual machine takes longer than a record. */
-static const br_block_ctr_class *_Atomic x86_ctr;
-static _Atomic br_ghash x86_ghash;
-
-/* Our loops in front of them: BearSSL makes the keys, and does what our loops leave. */
-static uint32_t
-ctr_run(const br_block_ctr_class *const *ctx, const void *iv, uint32_t counter, void *data, size_t n)
-{
-	const br_aes_x86ni_ctr_keys *k = (const void *)ctx;
-	size_t done = tls_gcm_ctr(k->skey.skni, k->num_rounds, iv, counter, data, n);
-
-	return x86_ctr->run(ctx, iv, counter + (uint32_t)(done / 16), (char *)data + done, n - done);
-}
-
-static void
-ghash(void *y, const void *h, const void *data, size_t n)
-{
-	size_t done = tls_gcm_ghash(y, h, data, n);
-
-	x86_ghash(y, h, (const char *)data + done, n - done);
-}
-
-static void ctr_init(const br_block_ctr_class **ctx, const void *key, size_t n);
-
-static const br_block_ctr_class ctr_class = {sizeof (br_aes_x86ni_ctr_keys), 16, 4, ctr_init, ctr_run};
-
-static void
-ctr_init(const br_block_ctr_class **ctx, const void *key, size_t n)
-{
-	x86_ctr->init(ctx, key, n);
-	*ctx = &ctr_class;
-}
-
-static void
-set_aes_gcm(br_ssl_engine_context *eng)
-{
-	br_ssl_engine_set_default_aes_gcm(eng);
-	if (cpu_has() & CPU_VAES) {
-		x86_ctr = eng->iaes_ctr;
-		x86_ghash = eng->ighash;
-		br_ssl_engine_set_aes_ctr(eng, &ctr_class);
-		br_ssl_engine_set_ghash(eng, ghash);
-	}
-}
-
 /* ---- the profile ---- */
 
 void
 tls_engine_init(br_ssl_client_context *cc)
 {
 	br_ssl_engine_context *eng = &cc->eng;
-	int aes = br_aes_x86ni_ctr_get_vtable() || br_aes_pwr8_ctr_get_vtable();
+	int gcm = cpu_has() & CPU_GCM, aes = gcm || br_aes_x86ni_ctr_get_vtable() || br_aes_pwr8_ctr_get_vtable();
 
 	br_ssl_client_zero(cc);
 	br_ssl_engine_set_versions(eng, BR_TLS12, BR_TLS12);
@@ -159,7 +112,13 @@ tls_engine_init(br_ssl_client_context *cc)
 	br_ssl_engine_set_rsavrfy(eng, tls_rsa_vrfy);
 	br_ssl_engine_set_ec(eng, &tls_ec);
 	br_ssl_engine_set_ecdsa(eng, br_ecdsa_i31_vrfy_asn1);
-	set_aes_gcm(eng);
+	br_ssl_engine_set_default_aes_gcm(eng);
+#ifdef TLS_GCM
+	if (gcm) {
+		br_ssl_engine_set_aes_ctr(eng, &tls_gcm_ctr);
+		br_ssl_engine_set_ghash(eng, tls_gcm_ghash);
+	}
+#endif
 	/* Not the default ChaCha20: its SSE2 form is the slower one with today's compilers. */
 	br_ssl_engine_set_chapol(eng, &br_sslrec_in_chapol_vtable, &br_sslrec_out_chapol_vtable);
 	br_ssl_engine_set_chacha20(eng, &br_chacha20_ct_run);

@@ -608,34 +608,34 @@ test_host(void)
 
 /* ---- AES-GCM's loops against BearSSL's portable ones, which know the standard's vectors ---- */
 
+#ifdef TLS_GCM
+
 enum { GCM_MAX = 1200 };
 
 static void
 same_ctr(size_t key_len, size_t at, size_t n, uint32_t counter)
 {
-	unsigned char got[GCM_MAX + 64], want[GCM_MAX + 64];
-	const unsigned char *key = got + at, *iv = got + at + 32;
-	br_aes_x86ni_ctr_keys ours;
+	unsigned char got[GCM_MAX + 64], want[GCM_MAX + 64], iv[12];
+	br_aes_gen_ctr_keys ours;
 	br_aes_ct64_ctr_keys theirs;
-	size_t done, i;
+	size_t i;
 
 	for (i = 0; i < sizeof got; i++)
 		got[i] = want[i] = pattern(i * 7 + n + counter);
-	br_aes_x86ni_ctr_get_vtable()->init((void *)&ours, key, key_len);
-	br_aes_ct64_ctr_init(&theirs, key, key_len);
-	memcpy(want + sizeof want - 12, iv, 12);
-	done = tls_gcm_ctr(ours.skey.skni, ours.num_rounds, want + sizeof want - 12, counter, got + at, n);
-	check(done <= n && n - done < 256 && done % 16 == 0);
-	br_aes_ct64_ctr_run(&theirs, want + sizeof want - 12, counter, want + at, done);
+	memcpy(iv, got + at + 32, sizeof iv);
+	tls_gcm_ctr.init(&ours.vtable, want + at, key_len);
+	br_aes_ct64_ctr_init(&theirs, want + at, key_len);
+	tls_gcm_ctr.run(&ours.vtable, iv, counter, got + at, n);
+	br_aes_ct64_ctr_run(&theirs, iv, counter, want + at, n);
 	/* Nothing beyond is touched. */
-	check(!memcmp(got, want, sizeof want - 12));
+	check(!memcmp(got, want, sizeof want));
 }
 
 static void
 same_ghash(size_t at, size_t n)
 {
 	unsigned char data[GCM_MAX + 64], got[16], want[16], h[17];
-	size_t done, i;
+	size_t i;
 
 	for (i = 0; i < sizeof data; i++)
 		data[i] = pattern(i * 11 + n);
@@ -643,16 +643,15 @@ same_ghash(size_t at, size_t n)
 		got[i] = want[i] = pattern(i + n * 5);
 		h[i + 1] = (unsigned char)(n % 3 ? pattern(i * 13 + n) : n % 2 ? 0xff : 0);
 	}
-	done = tls_gcm_ghash(got, h + 1, data + at, n);
-	check(done <= n && n - done < 128 && done % 16 == 0);
-	br_ghash_ctmul64(want, h + 1, data + at, done);
+	tls_gcm_ghash(got, h + 1, data + at, n);
+	br_ghash_ctmul64(want, h + 1, data + at, n);
 	check(!memcmp(got, want, sizeof want));
 }
 
 static void
 test_gcm(void)
 {
-	if (!(cpu_has() & CPU_VAES))
+	if (!(cpu_has() & CPU_GCM))
 		return;
 	for (size_t n = 0; n <= GCM_MAX; n += n % 128 < 100 ? 17 : 1) {
 		for (size_t key_len = 16; key_len <= 32; key_len += 8) {
@@ -662,6 +661,8 @@ test_gcm(void)
 		same_ghash(n % 33, n);
 	}
 }
+
+#endif
 
 int
 main(int argc, char **argv)
@@ -675,7 +676,9 @@ main(int argc, char **argv)
 		return perror(dir), 1;
 	snprintf(cmd, sizeof cmd, "sh tests/certs.sh %s", dir);
 	check_int(system(cmd), 0);
+#ifdef TLS_GCM
 	test_gcm();
+#endif
 	test_trust();
 	test_labels();
 	test_damaged();

@@ -4,6 +4,7 @@
 
 #include <immintrin.h>
 
+/* The long stretches only, two blocks in each register: the rest is BearSSL's. */
 #define VAES __attribute__((target("avx2,aes,pclmul,vaes,vpclmulqdq")))
 #define INLINE static inline __attribute__((always_inline)) VAES
 /* Eight at once: a round takes several cycles, but one or two can begin in each. */
@@ -32,8 +33,9 @@ load_two(const unsigned char *p)
 #define ROUND(i) x##i = _mm256_aesenc_epi128(x##i, key);
 #define END(i) _mm256_storeu_si256((void *)(p + 32 * (i)), _mm256_aesenclast_epi128(x##i, key ^ load_two(p + 32 * (i))));
 
-VAES size_t
-tls_gcm_ctr(const unsigned char *keys, unsigned rounds, const void *iv, uint32_t counter, void *data, size_t n)
+/* How many bytes it did. */
+VAES static size_t
+ctr(const unsigned char *keys, unsigned rounds, const void *iv, uint32_t counter, void *data, size_t n)
 {
 	/* The counter is the last word, and the only one that is big-endian. */
 	const __m256i swap = both(_mm_set_epi8(12, 13, 14, 15, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0));
@@ -59,6 +61,24 @@ tls_gcm_ctr(const unsigned char *keys, unsigned rounds, const void *iv, uint32_t
 	_mm256_zeroupper();
 	return n / CTR_STEP * CTR_STEP;
 }
+
+static uint32_t
+ctr_run(const br_block_ctr_class *const *ctx, const void *iv, uint32_t counter, void *data, size_t n)
+{
+	const br_aes_x86ni_ctr_keys *k = (const void *)ctx;
+	size_t done = ctr(k->skey.skni, k->num_rounds, iv, counter, data, n);
+
+	return br_aes_x86ni_ctr_run(k, iv, counter + (uint32_t)(done / 16), (char *)data + done, n - done);
+}
+
+static void
+ctr_init(const br_block_ctr_class **ctx, const void *key, size_t n)
+{
+	br_aes_x86ni_ctr_init((void *)ctx, key, n);
+	*ctx = &tls_gcm_ctr;
+}
+
+const br_block_ctr_class tls_gcm_ctr = {sizeof (br_aes_x86ni_ctr_keys), 16, 4, ctr_init, ctr_run};
 
 /* GHASH's bits are the other way round than the instruction's, which comes to a factor of x in each product. h is divided by it in
    advance, so that nothing has to be shifted later. (Gueron and Kounavis, "Intel Carry-Less Multiplication Instruction"; the fold by
@@ -97,9 +117,9 @@ swapped_sum(__m256i x)
 	return x ^ _mm256_shuffle_epi32(x, 0x4e);
 }
 
-/* Eight blocks times h^8 to h^1, summed, then folded once. Karatsuba: three products for each instead of four. */
-VAES size_t
-tls_gcm_ghash(void *y, const void *h, const void *data, size_t n)
+/* Eight blocks times h^8 to h^1, summed, then folded once. Karatsuba: three products for each instead of four. How many bytes it did. */
+VAES static size_t
+eights(void *y, const void *h, const void *data, size_t n)
 {
 	const __m256i swap = both(_mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
 	const unsigned char *p = data, *end = p + n / GHASH_STEP * GHASH_STEP;
@@ -136,20 +156,12 @@ tls_gcm_ghash(void *y, const void *h, const void *data, size_t n)
 	return n / GHASH_STEP * GHASH_STEP;
 }
 
-#else
-
-size_t
-tls_gcm_ctr(const unsigned char *keys, unsigned rounds, const void *iv, uint32_t counter, void *data, size_t n)
-{
-	(void)keys, (void)rounds, (void)iv, (void)counter, (void)data, (void)n;
-	return 0;
-}
-
-size_t
+void
 tls_gcm_ghash(void *y, const void *h, const void *data, size_t n)
 {
-	(void)y, (void)h, (void)data, (void)n;
-	return 0;
+	size_t done = eights(y, h, data, n);
+
+	br_ghash_pclmul(y, h, (const char *)data + done, n - done);
 }
 
 #endif
