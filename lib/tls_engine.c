@@ -94,11 +94,26 @@ tls_rsa_vrfy(const unsigned char *sig, size_t n, const unsigned char *hash_oid, 
 
 /* ---- the profile ---- */
 
+/* Ours, and BearSSL is not asked for its own: each time it would ask the processor, which in a virtual machine takes longer than a record. */
+static void
+set_aes_gcm(br_ssl_engine_context *eng)
+{
+#ifdef TLS_GCM
+	if (cpu_has() & CPU_GCM) {
+		br_ssl_engine_set_gcm(eng, &br_sslrec_in_gcm_vtable, &br_sslrec_out_gcm_vtable);
+		br_ssl_engine_set_aes_ctr(eng, &tls_gcm_ctr);
+		br_ssl_engine_set_ghash(eng, tls_gcm_ghash);
+		return;
+	}
+#endif
+	br_ssl_engine_set_default_aes_gcm(eng);
+}
+
 void
 tls_engine_init(br_ssl_client_context *cc)
 {
 	br_ssl_engine_context *eng = &cc->eng;
-	int gcm = cpu_has() & CPU_GCM, aes = gcm || br_aes_x86ni_ctr_get_vtable() || br_aes_pwr8_ctr_get_vtable();
+	int aes = cpu_has() & CPU_GCM || br_aes_x86ni_ctr_get_vtable() || br_aes_pwr8_ctr_get_vtable();
 
 	br_ssl_client_zero(cc);
 	br_ssl_engine_set_versions(eng, BR_TLS12, BR_TLS12);
@@ -112,13 +127,7 @@ tls_engine_init(br_ssl_client_context *cc)
 	br_ssl_engine_set_rsavrfy(eng, tls_rsa_vrfy);
 	br_ssl_engine_set_ec(eng, &tls_ec);
 	br_ssl_engine_set_ecdsa(eng, br_ecdsa_i31_vrfy_asn1);
-	br_ssl_engine_set_default_aes_gcm(eng);
-#ifdef TLS_GCM
-	if (gcm) {
-		br_ssl_engine_set_aes_ctr(eng, &tls_gcm_ctr);
-		br_ssl_engine_set_ghash(eng, tls_gcm_ghash);
-	}
-#endif
+	set_aes_gcm(eng);
 	/* Not the default ChaCha20: its SSE2 form is the slower one with today's compilers. */
 	br_ssl_engine_set_chapol(eng, &br_sslrec_in_chapol_vtable, &br_sslrec_out_chapol_vtable);
 	br_ssl_engine_set_chacha20(eng, &br_chacha20_ct_run);
