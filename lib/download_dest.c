@@ -113,8 +113,8 @@ temp_name(struct download_dest *d, const char *tag)
 	snprintf(d->temp, sizeof d->temp, ".%.*s.r2-%s", (int)n, d->name, tag);
 }
 
-/* 1: opened and locked; 0: another process has it; -1. Whoever held the lock before may have given the file its final name
-   or removed it in between: then it is not ours to write to. */
+/* 1: opened and locked; 0: it cannot be opened, or is another process's or user's. Whoever held the lock before may have given the file
+   its final name or removed it in between: then it is not ours to write to. */
 static int
 open_locked(struct download_dest *d)
 {
@@ -122,7 +122,7 @@ open_locked(struct download_dest *d)
 
 	d->fd = openat(d->dir, d->temp, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
 	if (d->fd < 0)
-		return errno == ELOOP ? 0 : -1;
+		return 0;
 	/* A file system without locks is taken as it is. */
 	if ((flock(d->fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) && fstat(d->fd, &ours) == 0 &&
 	    S_ISREG(ours.st_mode) && ours.st_nlink == 1 && ours.st_uid == geteuid() && fstatat(d->dir, d->temp, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
@@ -164,16 +164,13 @@ int
 download_dest_temp(struct download_dest *d, const char tag[9], struct err *e)
 {
 	char text[ENC_SHOW_CAP];
-	int rc;
 
 	temp_name(d, tag);
-	rc = open_locked(d);
-	d->lasting = rc == 1;
-	if (rc == 0)
-		rc = open_private(d) < 0 ? -1 : 1;
-	if (rc > 0)
-		take_mode(d);
-	return rc < 0 ? fail_errno(e, "%s: cannot be written", enc_show(text, sizeof text, d->name)) : 0;
+	d->lasting = open_locked(d);
+	if (!d->lasting && open_private(d) < 0)
+		return fail_errno(e, "%s: cannot be written", enc_show(text, sizeof text, d->name));
+	take_mode(d);
+	return 0;
 }
 
 /* Under the final name unless there is something: 0 or -1 with errno. */

@@ -25,7 +25,7 @@ int download_dest_open(struct download_dest *d, int root, const char *rel, struc
 /* What is there now: 1 with *st; 0 nothing; -1 (ERR_LOCAL): a directory, or it cannot be known. */
 int download_dest_stat(const struct download_dest *d, struct stat *st, struct err *e);
 
-/* Open ".NAME.r2-TAG" for this process alone, or, when another one is at it, a file with a name of its own. */
+/* Open ".NAME.r2-TAG" for this process alone, or, when another one is at it or another user has left it, a file with a name of its own. */
 int download_dest_temp(struct download_dest *d, const char tag[9], struct err *e);
 
 /* size bytes are final: to the disk, with that time, and under the final name; nothing is replaced unless replace. 0; 1: something has

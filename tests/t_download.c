@@ -417,6 +417,13 @@ test_temp(int root)
 	check(!a.lasting);
 	download_dest_drop(&a);
 	check_str(read_file(root, "t"), "two");
+	check_int(unlinkat(root, ".t.r2-01234567", 0), 0);
+	/* One that cannot be opened at all, as another user's, is in nobody's way. */
+	check_int(mkdirat(root, ".t.r2-01234567", 0700), 0);
+	check_int(download_dest_temp(&a, "01234567", &e), 0);
+	check(!a.lasting);
+	download_dest_drop(&a);
+	check_int(unlinkat(root, ".t.r2-01234567", AT_REMOVEDIR), 0);
 	download_dest_close(&a);
 	download_dest_close(&b);
 }
