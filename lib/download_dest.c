@@ -113,26 +113,6 @@ temp_name(struct download_dest *d, const char *tag)
 	snprintf(d->temp, sizeof d->temp, ".%.*s.r2-%s", (int)n, d->name, tag);
 }
 
-/* 1: opened and locked; 0: it cannot be opened, or is another process's or user's. Whoever held the lock before may have given the file
-   its final name or removed it in between: then it is not ours to write to. */
-static int
-open_locked(struct download_dest *d)
-{
-	struct stat ours, named;
-
-	d->fd = openat(d->dir, d->temp, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
-	if (d->fd < 0)
-		return 0;
-	/* A file system without locks is taken as it is. */
-	if ((flock(d->fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) && fstat(d->fd, &ours) == 0 &&
-	    S_ISREG(ours.st_mode) && ours.st_nlink == 1 && ours.st_uid == geteuid() && fstatat(d->dir, d->temp, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    ours.st_ino == named.st_ino && ours.st_dev == named.st_dev)
-		return 1;
-	close(d->fd);
-	d->fd = -1;
-	return 0;
-}
-
 static int
 open_private(struct download_dest *d)
 {
@@ -149,14 +129,49 @@ open_private(struct download_dest *d)
 	return d->fd < 0 ? -1 : 0;
 }
 
+/* Who makes a file need not be its owner: on NFS with root_squash, or a file system of one owner, it is another. */
+static int
+is_own(const struct download_dest *d, uid_t uid)
+{
+	struct download_dest probe = *d;
+	struct stat st;
+	int own = uid == geteuid();
+
+	if (!own && open_private(&probe) == 0) {
+		own = fstat(probe.fd, &st) == 0 && st.st_uid == uid;
+		download_dest_drop(&probe);
+	}
+	return own;
+}
+
+/* 1: opened and locked; 0: it cannot be opened, or is another process's or user's. Whoever held the lock before may have given the file
+   its final name or removed it in between: then it is not ours to write to. */
+static int
+open_locked(struct download_dest *d)
+{
+	struct stat ours, named;
+
+	d->fd = openat(d->dir, d->temp, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
+	if (d->fd < 0)
+		return 0;
+	/* A file system without locks is taken as it is. */
+	if ((flock(d->fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) && fstat(d->fd, &ours) == 0 &&
+	    S_ISREG(ours.st_mode) && ours.st_nlink == 1 && is_own(d, ours.st_uid) && fstatat(d->dir, d->temp, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    ours.st_ino == named.st_ino && ours.st_dev == named.st_dev)
+		return 1;
+	close(d->fd);
+	d->fd = -1;
+	return 0;
+}
+
 /* A file of ours that will be replaced says who may read it; we are to be able to go on with it. */
 static void
 take_mode(const struct download_dest *d)
 {
-	struct stat st;
+	struct stat st, ours;
 
-	if (fstatat(d->dir, d->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
-	    fchmod(d->fd, (st.st_mode & 0777) | 0600) < 0)
+	if (fstatat(d->dir, d->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+	    fstat(d->fd, &ours) == 0 && ours.st_uid == st.st_uid && fchmod(d->fd, (st.st_mode & 0777) | 0600) < 0)
 		return;      /* a file system without modes */
 }
 

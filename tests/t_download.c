@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/fsuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "../lib/s3_get.c"
@@ -428,6 +429,47 @@ test_temp(int root)
 	download_dest_close(&b);
 }
 
+/* As over NFS with root_squash, where what root makes is another user's. */
+static void
+test_other_owner(const char *path, int root)
+{
+	struct download_final f = {.size = 4, .replace = 1};
+	struct download_dest d;
+	struct stat st;
+	struct err e;
+
+	if (geteuid() != 0)
+		return;
+	check_int(chmod(path, 0777), 0);
+	setfsuid(65534);
+	check_int(download_dest_open(&d, root, "o", &e), 0);
+	check_int(download_dest_temp(&d, "01234567", &e), 0);
+	check(d.lasting);
+	check(write(d.fd, "left", 4) == 4);
+	download_dest_close(&d);
+	/* … and goes on with it, and leaves nothing. */
+	check_int(download_dest_open(&d, root, "o", &e), 0);
+	write_file(root, "o", "old");
+	check_int(fchmodat(root, "o", 0600, 0), 0);
+	check_int(download_dest_temp(&d, "01234567", &e), 0);
+	check(d.lasting);
+	check_int(download_dest_commit(&d, &f, &e), 0);
+	check_str(read_file(root, "o"), "left");
+	check(fstatat(root, "o", &st, 0) == 0 && (st.st_mode & 0777) == 0600);
+	check_str(read_file(root, ".o.r2-01234567"), "(none)");
+	download_dest_close(&d);
+	setfsuid(0);
+	/* The same file is none of ours where what we make is. */
+	check_int(download_dest_open(&d, root, "o", &e), 0);
+	write_file(root, ".o.r2-01234567", "his");
+	check_int(fchownat(root, ".o.r2-01234567", 65534, 65534, 0), 0);
+	check_int(download_dest_temp(&d, "01234567", &e), 0);
+	check(!d.lasting);
+	download_dest_drop(&d);
+	check_str(read_file(root, ".o.r2-01234567"), "his");
+	download_dest_close(&d);
+}
+
 static void
 test_long_temp(int root)
 {
@@ -534,6 +576,7 @@ main(void)
 	test_names();
 	test_places(root);
 	test_temp(root);
+	test_other_owner(dir, root);
 	test_long_temp(root);
 	test_old_rename(root);
 	close(root);
