@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 #include "download_state.h"
@@ -59,16 +60,20 @@ read_layout(struct download_state *st)
 	return 1;
 }
 
+/* Where the file is just the object all had come, and only its name was lacking. */
 static int
-read_progress(struct download_state *st)
+read_progress(struct download_state *st, int whole)
 {
-	uint64_t from, sum = 0;
+	uint64_t from, len, sum = 0;
 	struct err ignored;
 
-	if (download_read(st->dest.fd, st->progress, st->lay.nranges * sizeof *st->progress, progress_at(st, 0), &ignored) < 0)
+	if (!whole && download_read(st->dest.fd, st->progress, st->lay.nranges * sizeof *st->progress, progress_at(st, 0), &ignored) < 0)
 		return 0;
 	for (unsigned i = 0; i < st->lay.nranges; i++) {
-		if (st->progress[i] > download_layout_range(&st->lay, i, &from))
+		len = download_layout_range(&st->lay, i, &from);
+		if (whole)
+			st->progress[i] = len;
+		if (st->progress[i] > len)
 			return 0;
 		sum += st->progress[i];
 	}
@@ -130,12 +135,14 @@ allocate(struct download_state *st)
 int
 download_ranges_open(struct download_state *st, struct err *e)
 {
-	int resume = st->records && read_layout(st);
+	struct stat there;
+	int whole = st->records && fstat(st->dest.fd, &there) == 0 && (uint64_t)there.st_size == st->lay.size;
+	int resume = whole || (st->records && read_layout(st));
 
 	st->d->resumed = 0;
 	if (allocate(st) < 0)
 		return fail_memory(e);
-	return resume && read_progress(st) ? 0 : begin_file(st, e);
+	return resume && read_progress(st, whole) ? 0 : begin_file(st, e);
 }
 
 void

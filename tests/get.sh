@@ -295,6 +295,13 @@ t "a damaged temporary file: fetched anew" 0 '' '…does not belong to the objec
 most=$(tr '\r' '\n' <"$T/err" | grep -oE '[0-9]+\.[0-9] MiB/64\.0 MiB' | cut -d. -f1 | sort -n | tail -1)
 ok "… the most the progress says ($most of 64)" [ "${most:-0}" -le 64 ]
 ok "… the file" cmp cut.bin huge.bin
+# Killed while the disk was given the last of it: what stands behind the data had been cut off, as it does not belong to the object.
+cp huge.bin "$temp"
+t "all had come, only the name was lacking" 0 "{…\"attempts\":0,\"resumed\":$(stat -c %s huge.bin),\"verified\":\"md5\"}" '' got -q --json --endpoint "$via" "$P/huge.bin" cut.bin
+ok "… the file" cmp cut.bin huge.bin
+head -c $((64 * MIB + 4321)) /dev/zero >"$temp"
+t "… and something else: fetched anew" 0 '' '…does not belong to the object: starts again…Complete: 1/1' got --endpoint "$via" "$P/huge.bin" cut.bin
+ok "… the file" cmp cut.bin huge.bin
 killed huge.bin cut2.bin $((20 * MIB)) 2>/dev/null
 s3_put "$P/huge.bin" big.bin
 t "replaced in between: the new one" 0 '' '…Complete: 1/1' got --endpoint "$via" "$P/huge.bin" cut2.bin
