@@ -161,12 +161,13 @@ go(struct download_state *st, char *room)
 
 	while (!__atomic_load_n(&st->failed, __ATOMIC_RELAXED) && (rc = download_hash_some(st, room, &e)) > 0)
 		;
+	/* Before it no longer counts: the last one ends all. */
+	if (rc < 0)
+		failed(st, &e);
 	pthread_mutex_lock(&st->lock);
 	last = --st->helping == 0;
 	pthread_mutex_unlock(&st->lock);
-	if (rc == 0 && last && !st->failed)
-		rc = download_hash_rest(st, room, &e);
-	if (rc < 0)
+	if (last && !st->failed && download_hash_rest(st, room, &e) < 0)
 		failed(st, &e);
 	return last;
 }
