@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "download_dest.h"
 #include "enc.h"
+#include "private.h"
 
 enum { NO_REPLACE = 1 };             /* RENAME_NOREPLACE of linux/fs.h */
 
@@ -149,15 +150,14 @@ is_own(const struct download_dest *d, uid_t uid)
 static int
 open_locked(struct download_dest *d)
 {
-	struct stat ours, named;
+	struct stat ours;
 
 	d->fd = openat(d->dir, d->temp, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
 	if (d->fd < 0)
 		return 0;
 	/* A file system without locks is taken as it is. */
 	if ((flock(d->fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) && fstat(d->fd, &ours) == 0 &&
-	    S_ISREG(ours.st_mode) && ours.st_nlink == 1 && is_own(d, ours.st_uid) && fstatat(d->dir, d->temp, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    ours.st_ino == named.st_ino && ours.st_dev == named.st_dev)
+	    S_ISREG(ours.st_mode) && ours.st_nlink == 1 && is_own(d, ours.st_uid) && private_still_named(d->dir, d->temp, &ours))
 		return 1;
 	close(d->fd);
 	d->fd = -1;
@@ -208,14 +208,13 @@ download_dest_commit(struct download_dest *d, const struct download_final *f, st
 {
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {f->modified, 0}};
 	char text[ENC_SHOW_CAP];
-	struct stat st, named;
+	struct stat st;
 
 	enc_show(text, sizeof text, d->name);
 	if (ftruncate(d->fd, (off_t)f->size) < 0 || (f->modified && futimens(d->fd, times) < 0) || fsync(d->fd) < 0)
 		return fail_errno(e, "%s: write", text);
 	/* What is renamed is what was written: another name for it would be somebody's trick. */
-	if (fstat(d->fd, &st) < 0 || fstatat(d->dir, d->temp, &named, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    st.st_ino != named.st_ino || st.st_dev != named.st_dev || (uint64_t)st.st_size != f->size)
+	if (fstat(d->fd, &st) < 0 || !private_still_named(d->dir, d->temp, &st) || (uint64_t)st.st_size != f->size)
 		return fail(e, ERR_LOCAL, "%s: its temporary file %s was removed or changed meanwhile", text, d->temp);
 	if ((f->replace ? renameat(d->dir, d->temp, d->dir, d->name) : rename_new(d)) < 0)
 		return errno == EEXIST ? 1 : fail_errno(e, "%s: rename", text);

@@ -224,7 +224,7 @@ fetch(struct piece *x, struct s3 *s, uint64_t len, struct err *e)
 		__atomic_store_n(&d->object.coded, o.coded, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&st->lock);
 	if (rc == 0 && (o.size != st->lay.size || x->at != x->from + len))
-		return download_replaced(e);
+		return s3_replaced(e);
 	/* The disk works while the network does, so that the sync at the end has little left. */
 	if (rc == 0 && st->lay.nranges > 1)
 		sync_file_range(st->dest.fd, (off_t)x->from, (off_t)len, SYNC_FILE_RANGE_WRITE);

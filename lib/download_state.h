@@ -89,6 +89,3 @@ int download_verify(struct download_state *st, struct s3 *s, struct err *e);
 
 /* 1 when e, of a question for one part, means that there is no part of this number: numbers may have gaps. */
 int download_untold(const struct err *e);
-
-/* 412, with the words for it. Returns -1. */
-int download_replaced(struct err *e);

@@ -109,7 +109,7 @@ keep(void *arg, const void *p, size_t n, struct err *e)
 	if (__atomic_load_n(&x->w->failed, __ATOMIC_RELAXED))
 		return fail(e, ERR_STOPPED, "stopped");
 	if (n > x->len - x->got)
-		return download_replaced(e);
+		return s3_replaced(e);
 	memcpy(x->p + x->got, p, n);
 	x->got += n;
 	return 0;
@@ -139,7 +139,7 @@ fetch(struct pool_job *j, struct s3 *s)
 
 	rc = s3_get(s, &g, &o, &e);
 	if (rc == 0 && (o.size != d->object.size || x->got != x->len))
-		rc = download_replaced(&e);
+		rc = s3_replaced(&e);
 	if (rc < 0)
 		window_fail(w, &e);
 	pthread_mutex_lock(&w->lock);

@@ -2,14 +2,6 @@
 #include "download_state.h"
 
 int
-download_replaced(struct err *e)
-{
-	fail(e, ERR_HTTP, "the object was replaced while it was being fetched");
-	e->status = 412;
-	return -1;
-}
-
-int
 download_learn(struct download_kind *k, struct s3 *s, const char *key, const struct s3_object_info *o, struct err *e)
 {
 	struct s3_object_info part = {.coded = o->coded};
@@ -27,7 +19,7 @@ download_learn(struct download_kind *k, struct s3 *s, const char *key, const str
 	if (s3_head_part(s, key, 1, &part, &parts, e) < 0)
 		return e->kind == ERR_HTTP ? 0 : -1;
 	if (strcmp(part.etag, o->etag))
-		return download_replaced(e);
+		return s3_replaced(e);
 	if (!parts && part.size == o->size)
 		return 0;
 	/* Now it is known; of parts that are not equal, only by asking for each. */
@@ -76,7 +68,7 @@ same_by_number(struct download_state *st, struct s3 *s, struct err *e)
 			return download_untold(e) ? 0 : -1;
 		}
 		if (strcmp(part.etag, st->d->object.etag) || part.size > st->lay.size - at)
-			return download_replaced(e);
+			return s3_replaced(e);
 		/* Of a part of this size exactly one digest. */
 		sum.part = sum.left = part.size ? part.size : 1;
 		if (download_hash_file(st->dest.fd, at, part.size, &sum, e) < 0)

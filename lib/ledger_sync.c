@@ -135,7 +135,7 @@ ledger_sync(struct ledger *l, struct err *e)
 		return 0;
 	if (sync_tail(l) < 0 || fstat(l->fd, &st) < 0)
 		return ledger_oops(l, e);
-	l->lost = !private_still_named(l->path, &st);
+	l->lost = !private_still_named(AT_FDCWD, l->path, &st);
 	if ((l->lost || compaction_due(l)) && compact(l) < 0) {
 		/* Not again before it is worth more; the file is complete as it is. */
 		l->patience = l->synced + l->synced / 4;

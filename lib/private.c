@@ -69,11 +69,11 @@ file_fault(const struct stat *st)
 }
 
 int
-private_still_named(const char *path, const struct stat *opened)
+private_still_named(int dir, const char *name, const struct stat *opened)
 {
 	struct stat st;
 
-	return lstat(path, &st) == 0 && st.st_dev == opened->st_dev && st.st_ino == opened->st_ino;
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == opened->st_dev && st.st_ino == opened->st_ino;
 }
 
 int
@@ -122,7 +122,7 @@ open_locked(int *fd, const char *path, const char *what, struct err *e)
 	if (held < 0)
 		return fail_errno(e, "%s %s: cannot be locked", what, enc_show(shown, sizeof shown, path));
 	/* Whoever held the lock may have removed or replaced it meanwhile. */
-	if (!private_still_named(path, &st))
+	if (!private_still_named(AT_FDCWD, path, &st))
 		return GONE;
 	if (!st.st_size)
 		private_sync_dir(path);

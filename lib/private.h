@@ -18,8 +18,8 @@ int private_dir(const char *path, struct err *e);
    alone (symbolic or hard link, another owner, others may write), or not to be opened. *fd is -1 unless 0. what names it in messages. */
 int private_open(int *fd, const char *path, const char *what, struct err *e);
 
-/* 1 when path is still the file that was opened. */
-int private_still_named(const char *path, const struct stat *opened);
+/* 1 when name, in dir, is still the file that was opened. */
+int private_still_named(int dir, const char *name, const struct stat *opened);
 
 /* The names in path's directory survive a power cut too. -1 (errno): they may not. A file system that cannot say counts as one that does. */
 int private_sync_dir(const char *path);

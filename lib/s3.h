@@ -164,6 +164,8 @@ struct s3_get {
 	int *attempts;                 /* counted up by the requests that were sent; may be NULL */
 };
 int s3_get(struct s3 *s, const struct s3_get *g, struct s3_object_info *o, struct err *e);
+/* 412, with the words for an object that is no longer the one that was begun with. Returns -1. */
+int s3_replaced(struct err *e);
 
 /* HeadObject of one part (partNumber=1): its size in o->size and the number of parts in *parts; *parts is 0 when the server does
    not say (then o->size is the object's). o->coded must be set. */

@@ -39,8 +39,8 @@ pin(struct get *x, struct s3_call *c, const char *etag)
 	c->if_match = s3_quoted(x->if_match, etag);
 }
 
-static int
-replaced(struct err *e)
+int
+s3_replaced(struct err *e)
 {
 	fail(e, ERR_HTTP, "the object was replaced while it was being fetched");
 	e->status = 412;
@@ -154,9 +154,9 @@ get_reply(struct s3 *s, struct s3_call *c, const struct http_reply *rp, struct e
 		return -1;
 	/* A server that does not know If-Match would let two versions mix. */
 	if (x->g->if_match && strcmp(o.etag, x->g->if_match))
-		return replaced(e);
+		return s3_replaced(e);
 	if (x->described && ((x->o->size != UINT64_MAX && o.size != x->o->size) || strcmp(o.etag, x->o->etag)))
-		return replaced(e);
+		return s3_replaced(e);
 	o.coded = *c->coded;
 	*x->o = o;
 	x->described = 1;
@@ -190,7 +190,7 @@ s3_get(struct s3 *s, const struct s3_get *g, struct s3_object_info *o, struct er
 	}
 	if (g->attempts)
 		*g->attempts += c.attempts;
-	return rc < 0 && e->status == 412 ? replaced(e) : rc;
+	return rc < 0 && e->status == 412 ? s3_replaced(e) : rc;
 }
 
 struct head_part {
