@@ -216,8 +216,12 @@ download_dest_commit(struct download_dest *d, const struct download_final *f, st
 	/* What is renamed is what was written: another name for it would be somebody's trick. */
 	if (fstat(d->fd, &st) < 0 || !private_still_named(d->dir, d->temp, &st) || (uint64_t)st.st_size != f->size)
 		return fail(e, ERR_LOCAL, "%s: its temporary file %s was removed or changed meanwhile", text, d->temp);
-	if ((f->replace ? renameat(d->dir, d->temp, d->dir, d->name) : rename_new(d)) < 0)
-		return errno == EEXIST ? 1 : fail_errno(e, "%s: rename", text);
+	if ((f->replace ? renameat(d->dir, d->temp, d->dir, d->name) : rename_new(d)) < 0) {
+		if (errno != EEXIST)
+			return fail_errno(e, "%s: rename", text);
+		/* Of the keys a and a/b, the other may have come first. */
+		return download_dest_stat(d, &st, e) < 0 ? -1 : 1;
+	}
 	close(d->fd);
 	d->fd = -1;
 	return 0;

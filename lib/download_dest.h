@@ -28,8 +28,8 @@ int download_dest_stat(const struct download_dest *d, struct stat *st, struct er
 /* Open ".NAME.r2-TAG" for this process alone, or, when another one is at it or another user has left it, a file with a name of its own. */
 int download_dest_temp(struct download_dest *d, const char tag[9], struct err *e);
 
-/* size bytes are final: to the disk, with that time, and under the final name; nothing is replaced unless replace. 0; 1: something has
-   the name, nothing was done; -1. */
+/* size bytes are final: to the disk, with that time, and under the final name; nothing is replaced unless replace. 0; 1: a file has
+   the name, nothing was done; -1, also when a directory has it. */
 struct download_final {
 	uint64_t size;
 	int64_t modified;                /* 0: not known */

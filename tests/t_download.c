@@ -396,6 +396,13 @@ test_temp(int root)
 	/* Nothing is replaced unless it may be. */
 	check_int(download_dest_commit(&b, &f, &e), 1);
 	check_str(read_file(root, "t"), "one");
+	/* A directory is not the file that may stay in its place. */
+	check_int(renameat(root, "t", root, "aside"), 0);
+	check_int(mkdirat(root, "t", 0700), 0);
+	check_int(download_dest_commit(&b, &f, &e), -1);
+	check(strstr(e.msg, "there is a directory of this name"));
+	check_int(unlinkat(root, "t", AT_REMOVEDIR), 0);
+	check_int(renameat(root, "aside", root, "t"), 0);
 	f.replace = 1;
 	check_int(download_dest_commit(&b, &f, &e), 0);
 	check_str(read_file(root, "t"), "two");
