@@ -130,10 +130,15 @@ takes_stream(const char *dest, int *fd)
 static int
 check_link(const char *dest, struct err *e)
 {
-	char text[ENC_SHOW_CAP];
+	char text[ENC_SHOW_CAP], path[PATH_MAX];
 	struct stat st;
+	size_t n = strlen(dest);
 
-	if (lstat(dest, &st) < 0 || !S_ISLNK(st.st_mode) || private_own_link(&st))
+	/* Of "link/" lstat would tell what is behind the link. */
+	while (n > 1 && dest[n - 1] == '/')
+		n--;
+	snprintf(path, sizeof path, "%.*s", (int)n, dest);
+	if (lstat(path, &st) < 0 || !S_ISLNK(st.st_mode) || private_own_link(&st))
 		return 0;
 	return fail(e, ERR_LOCAL, "%s: %s", enc_show(text, sizeof text, dest), PRIVATE_FOREIGN);
 }

@@ -121,6 +121,10 @@ unharmed '… what it leads to'
 victim; mkdir elsewhere; mallory ln -s "$T/elsewhere" shared/d
 t 'get -r, a planted link for a directory: refused' 1 '' '…symbolic link, which is not followed…' r2 get -r got shared
 is '… nothing is behind it' "$(ls elsewhere)" ''
+for dest in shared/d shared/d/ shared/d//; do
+	t "get $dest, a planted link for a directory: refused" 1 '' '…shared/d…: a symbolic link another user may have made…' r2 get got/key $dest
+	is '… nothing is behind it' "$(ls elsewhere)" ''
+done
 
 mkdir -m 755 shut && chmod 755 "$T" && cp "$R2" r2-copy
 t 'get into a directory that cannot be made: why not' 1 '' '…ERROR - shut/a/b/: Permission denied' mallory ./r2-copy get got/key shut/a/b/
