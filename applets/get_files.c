@@ -178,17 +178,35 @@ open_dir(struct get_run *run, struct err *e)
 	return run->dir_fd < 0 ? fail_errno(e, "%s", enc_show(text, sizeof text, run->dir)) : 0;
 }
 
+/* One that is not begun. */
+static void
+refuse(struct get_run *run, const char *key, const char *rel, const struct err *e)
+{
+	const struct s3_object_info none = {0};
+	char path[PATH_MAX + 512];
+	struct outcome o = {.key = key, .file = shown_path(path, run, rel), .status = "failed", .object = &none, .e = e};
+
+	run->files++;
+	log_r2(LOG_ERROR, "Download failed: %s: %s", key, e->msg);
+	print_json(run, &o);
+}
+
 /* x is what a listing says of it, or NULL. */
 static void
 submit(struct get_run *run, const char *key, const char *rel, const struct s3_entry *x)
 {
 	struct item *it = strlen(key) <= PATH_KEY_MAX ? calloc(1, sizeof *it) : NULL;
+	struct err e;
 
-	run->files++;
 	if (!it) {
-		log_r2(LOG_ERROR, "Download failed: %s: %s", key, strlen(key) <= PATH_KEY_MAX ? "out of memory" : "too long for a key");
+		if (strlen(key) <= PATH_KEY_MAX)
+			fail_memory(&e);
+		else
+			fail(&e, ERR_LOCAL, "too long for a key");
+		refuse(run, key, rel, &e);
 		return;
 	}
+	run->files++;
 	it->run = run;
 	it->d = (struct download){.dir_fd = run->dir_fd, .started = started, .again = again, .finished = finished, .arg = it};
 	strcpy(it->d.key, key);
@@ -208,18 +226,14 @@ submit(struct get_run *run, const char *key, const char *rel, const struct s3_en
 static int
 is_missing(struct get_run *run, const char *key, const char *rel)
 {
-	struct s3_object_info none = {0};
+	struct s3_object_info ignored;
 	struct err why;
-	char path[PATH_MAX + 512];
-	struct outcome o = {.key = key, .file = shown_path(path, run, rel), .status = "failed", .object = &none, .e = &why};
 
 	if (access(run->dir, F_OK) == 0 && !strchr(rel, '/'))
 		return 0;
-	if (s3_head(&run->client->s3, key, &none, &why) == 0)
+	if (s3_head(&run->client->s3, key, &ignored, &why) == 0)
 		return 0;
-	run->files++;
-	log_r2(LOG_ERROR, "Download failed: %s: %s", key, why.msg);
-	print_json(run, &o);
+	refuse(run, key, rel, &why);
 	return 1;
 }
 

@@ -79,6 +79,7 @@ t "DEST in an unwritable directory" 1 '' '…ERROR…' got "$P/hello.txt" /proc/
 longest=$(printf 'n%.0s' {1..255})
 t "a name of 255 bytes" 0 '' '…Complete: 1/1' got "$P/big.bin" "$longest"
 ok "… and the file" cmp "$longest" ../big.bin
+t "a key that no store has" 1 '{"key":"nnn…","file":"nnn…","status":"failed",…"error":"too long for a key"}' … got --json "$longest$longest$longest$longest$longest"
 t "a name of 256 bytes" 1 '' '…255…' got "$P/hello.txt" "${longest}n"
 for name in 'with space' $'new\nline' $'\e[31mred' '-dash' "it's" 'a%41b' 'ünï-日本'; do
 	s3_put "$P/names/$name" ../hello.txt
