@@ -59,7 +59,7 @@ print_stat(struct client *c, const char *key, struct err *e)
 {
 	char stamp[UTC_STAMP_CAP], text[PATH_KEY_MAX * 4 + 1];
 	struct s3_object_info o;
-	struct buf b = BUF(text), meta = BUF(meta_text);
+	struct buf meta = BUF(meta_text);
 	struct json j;
 
 	if (s3_head_meta(&c->s3, key, &o, &meta, e) < 0)
@@ -76,14 +76,9 @@ print_stat(struct client *c, const char *key, struct err *e)
 		return 0;
 	}
 	utc_local_stamp(o.modified, stamp);
-	enc_printable(&b, key, strlen(key));
-	printf("key: %s\nsize: %llu\ntype: ", text, (unsigned long long)o.size);
-	buf_reset(&b);
-	enc_printable(&b, o.content_type, strlen(o.content_type));
-	printf("%s\nmodified: %s\netag: ", text, stamp);
-	buf_reset(&b);
-	enc_printable(&b, o.etag, strlen(o.etag));
-	puts(text);
+	printf("key: %s\nsize: %llu\n", enc_show(text, sizeof text, key), (unsigned long long)o.size);
+	printf("type: %s\nmodified: %s\n", enc_show(text, sizeof text, o.content_type), stamp);
+	printf("etag: %s\n", enc_show(text, sizeof text, o.etag));
 	print_meta(NULL);
 	return 0;
 }

@@ -44,7 +44,6 @@ s3_replaced(struct err *e)
 {
 	fail(e, ERR_HTTP, "the object was replaced while it was being fetched");
 	e->status = 412;
-	strcpy(e->code, "PreconditionFailed");
 	return -1;
 }
 
@@ -179,8 +178,7 @@ s3_get(struct s3 *s, const struct s3_get *g, struct s3_object_info *o, struct er
 	int coded = g->coded, rc;
 	struct s3_call c = {.method = "GET", .key = g->key, .coded = &coded, .reply = get_reply, .arg = &x};
 
-	if (g->if_match)
-		pin(&x, &c, g->if_match);
+	pin(&x, &c, g->if_match);
 	ask(&x, &c);
 	rc = s3_call(s, &c, e);
 	/* The first byte of an empty object is not there to be asked for. */
