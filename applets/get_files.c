@@ -62,7 +62,7 @@ print_json(const struct get_run *run, const struct outcome *o)
 	json_seconds(&j, "seconds", o->ms);
 	json_number(&j, "attempts", (uint64_t)o->attempts);
 	json_number(&j, "resumed", o->resumed);
-	if (!o->e && o->proof >= DOWNLOAD_MD5)
+	if (o->proof >= DOWNLOAD_MD5)
 		json_string(&j, "verified", o->proof == DOWNLOAD_MD5 ? "md5" : "parts-md5");
 	else
 		buf_str(&j.b, ",\"verified\":null");
@@ -126,7 +126,7 @@ static void
 finished(struct download *d, const struct err *e)
 {
 	struct item *it = d->arg;
-	struct outcome o = {.key = d->key, .status = "failed", .object = &d->object, .proof = d->proof, .resumed = d->resumed,
+	struct outcome o = {.key = d->key, .status = "failed", .object = &d->object, .resumed = d->resumed,
 		.attempts = d->attempts, .ms = it->started_ms ? (long)(clock_ms() - it->started_ms) : 0, .e = e};
 	char path[PATH_MAX + 512];
 
@@ -135,6 +135,7 @@ finished(struct download *d, const struct err *e)
 		log_r2(LOG_ERROR, "Download failed: %s: %s", d->key, e->msg);
 	} else {
 		o.status = log_outcome(it, path);
+		o.proof = d->skipped ? DOWNLOAD_NO_MD5 : d->proof;
 		__atomic_add_fetch(&it->run->done, 1, __ATOMIC_RELAXED);
 	}
 	progress_file_done(&transfer_progress);
@@ -308,8 +309,8 @@ get_stream(struct get_run *run, const char *key, const char *dest, int fd)
 		o.e = &e;
 	} else {
 		say_proof(key, d.proof, d.object.etag);
+		o.proof = d.proof;
 	}
-	o.proof = d.proof;
 	o.attempts = d.attempts;
 	o.ms = (long)(clock_ms() - start_ms);
 	/* Standard output is the object's. */

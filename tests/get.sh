@@ -106,12 +106,13 @@ done
 head -c 3000000 /dev/urandom >racing
 s3_put "$P/racing" racing
 for how in skip fail; do
-	"$R2" get --if-exists $how --limit-rate 1M "$P/racing" race.bin >race.out 2>&1 &
+	"$R2" get --json --if-exists $how --limit-rate 1M "$P/racing" race.bin >race.out 2>&1 &
 	until ls .race.bin.r2-* >/dev/null 2>&1; do kill -0 $! || break; sleep 0.02; done
 	printf mine >race.bin
 	wait $!
-	is "--if-exists $how: made meanwhile" "$? $(cat race.bin) $(grep -c "$([ $how = skip ] && echo 'Skipped: race.bin' || echo 'race.bin is there already')" race.out)" \
+	is "--if-exists $how: made meanwhile" "$? $(cat race.bin) $(grep -c "$([ $how = skip ] && echo 'Skipped: race.bin' || echo 'ERROR.*race.bin is there already')" race.out)" \
 		"$([ $how = skip ] && echo 0 || echo 1) mine 1"
+	is "… nothing is proved of that one" "$(grep -c '"verified":null' race.out)" 1
 	rm race.bin
 done
 mkdir taken.txt hello.txt
