@@ -312,7 +312,7 @@ facts: r2
 
 # A release for four machines, from this one (amd64): the same sources give the same bytes.
 DIST_ARCHS  = arm64 armv7 riscv64
-DIST_UNITS  = hash tls sigv4 xml http enc utc config retry buf err opt path mime nfc journal ledger sync sweep cost
+DIST_UNITS  = hash tls sigv4 xml http enc utc config retry buf err opt path mime nfc journal ledger sync sweep cost s3_list
 ifndef ARCH
 $(foreach a,$(DIST_ARCHS),$(B)/$a/r2): $(B)/roots.h FORCE
 	+$(Q)$(AGAIN) ARCH=$(patsubst $(B)/%/r2,%,$@)

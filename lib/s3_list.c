@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "nfc.h"
 #include "path.h"
 #include "s3_page.h"
 
@@ -74,14 +75,6 @@ mark_of(const struct s3_page *pg)
 	return fnv1a(h, pg->nrows ? pg->text + r->upload_id : pg->next.id);
 }
 
-static int
-is_ascii(const char *s)
-{
-	while (*s > 0)
-		s++;
-	return !*s;
-}
-
 /* Keys come in the order of their bytes, page after page. Only ASCII ones are held to that: R2 knows a key by its NFC form and
    shows the form it came in. A prefix may come again where a page ends among its keys. Uploads need no order: radosgw sorts them
    by key and id in one. */
@@ -95,7 +88,7 @@ goes_back(struct trail *t, const struct s3_page *pg)
 		const struct s3_page_row *r = &pg->rows[i];
 		const char *key = pg->text + r->key;
 
-		if (!is_ascii(key))
+		if (!nfc_is_ascii(key))
 			continue;
 		if (!first || strcmp(key, first) < 0) {
 			first = key;
