@@ -31,6 +31,12 @@ has_dot_segment(const char *key)
 	}
 }
 
+static int
+is_url(const char *text)
+{
+	return !strncasecmp(text, "s3://", 5) || !strncasecmp(text, "r2://", 5);
+}
+
 int
 path_key_check(const char *key, struct err *e)
 {
@@ -40,8 +46,8 @@ path_key_check(const char *key, struct err *e)
 	if (!n)
 		return fail(e, ERR_USAGE, "an empty key: an object needs a name");
 	enc_show(text, sizeof text, key);
-	if (!strncmp(key, "s3://", 5))
-		return fail(e, ERR_USAGE, "key %s: begins with s3://: the bucket belongs into --bucket", text);
+	if (is_url(key))
+		return fail(e, ERR_USAGE, "key %s: begins with %.5s: the bucket belongs into --bucket", text, key);
 	if (n > PATH_KEY_MAX)
 		return fail(e, ERR_USAGE, "key %s: %zu bytes: a key has at most %d", text, n, PATH_KEY_MAX);
 	if (!enc_utf8_valid(key, n))
@@ -75,7 +81,7 @@ path_s3_url(const char *arg, char *bucket, size_t cap, const char **key, struct 
 	char text[ENC_SHOW_CAP];
 	size_t n;
 
-	if (strncasecmp(arg, "s3://", 5) && strncasecmp(arg, "r2://", 5))
+	if (!is_url(arg))
 		return 0;
 	n = strcspn(arg + 5, "/");
 	if (!n)

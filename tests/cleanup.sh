@@ -62,6 +62,9 @@ t '--keep, several' 0 'Deleted 2 files …' '' sweep --days 30 --keep '*.keep' -
 for k in a.keep final/c '[d]'; do ok "… $k stays" s3_is "$P/out/2025-01-01/$k" x; done
 fill 2025-01-01/final/sub/d 2025-01-02/final/e
 t '--keep, a folder' 0 'Deleted 1 files …' '' sweep --days 30 --keep '*.keep' --keep "$P/out/2025-01-01/final/" --keep '\[d\]'
+for k in s3://$R2_BUCKET/$P/out/2025-01-01/a.keep R2://x/y; do
+	t "--keep $k: refused, not passed over" 2 '' "r2 cleanup: key $k: begins with ${k%%//*}//: the bucket belongs into --bucket" sweep --days 30 --keep "$k"
+done
 ok '… all below it stays' [ "$(s3_count "$P/out/2025-01-01/final/")" = 2 ]
 s3_put "$P/one/2025-01-01/x" x
 s3_put "$P/two/deep/2025-01-01/x" x

@@ -54,6 +54,8 @@ test_key_bad(void)
 			"that name", dots[i]);
 		bad_key(dots[i], want);
 	}
+	bad_key("s3://b/k", "key s3://b/k: begins with s3://: the bucket belongs into --bucket");
+	bad_key("R2://b/k", "key R2://b/k: begins with R2://: the bucket belongs into --bucket");
 	bad_key("a\xff\nz", "key a\\xff\\nz: not valid UTF-8: rename the file, or name the key with --key");
 	memset(key, 'k', sizeof key);
 	key[PATH_KEY_MAX + 1] = '\0';

@@ -66,6 +66,7 @@ cp file1.png page.html
 t "the type comes from the file's name" 0 '' … r2 upload --key "$P/typed.bin" page.html
 is "… not from the key's" "$(r2 get --stat "$P/typed.bin" | grep -c 'text/html')" 1
 t "--prefix is no address" 2 '' '…begins with s3://…--bucket…' r2 upload --prefix s3://other/x file3.txt
+t "… however it is written" 2 '' '…begins with r2://…--bucket…' env R2_PREFIX=r2://other/x "$R2" upload file3.txt
 t "… nor has it a place among the files, as with aws s3 cp: nothing is sent" 2 '' 'r2 upload: s3://other/x/: where to put a file is said by --key or --prefix' r2 upload file3.txt s3://other/x/
 t "a length that is not known: refused" 1 '' '…Upload failed: /proc/cpuinfo: …standard input…' upload /proc/cpuinfo
 t "--key s3://BUCKET/KEY" 0 '' "…Uploaded: s3://$R2_BUCKET2/$P/other…" r2 upload --key "s3://$R2_BUCKET2/$P/other" file3.txt
