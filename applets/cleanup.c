@@ -201,9 +201,9 @@ print_json(const struct cleanup *c)
 		json_string(&j, "before", c->sweep.before);
 		json_number(&j, c->dry_run ? "would_delete" : "deleted", c->dry_run ? c->found.objects : c->deleted);
 		json_number(&j, "bytes", c->dry_run ? cost_bytes(&c->found) : c->deleted_bytes);
+		if (c->dry_run)
+			json_number(&j, "saves_micro_usd", cost_storage(&c->found));
 	}
-	if (*c->sweep.before && c->dry_run)
-		json_number(&j, "saves_micro_usd", cost_storage(&c->found));
 	if (age)
 		json_number(&j, c->dry_run ? "would_abort" : "aborted", c->aborted);
 	json_number(&j, "failed", c->failed + c->unlisted);

@@ -40,18 +40,6 @@ struct ahead {
 	pthread_cond_t changed;
 };
 
-static int
-is_date_folder(const char *name)
-{
-	char date[UTC_DATE_CAP];
-
-	if (strlen(name) != UTC_DATE_CAP || name[UTC_DATE_CAP - 1] != '/')
-		return 0;
-	memcpy(date, name, UTC_DATE_CAP - 1);
-	date[UTC_DATE_CAP - 1] = '\0';
-	return utc_parse_date(date, NULL) == 0;
-}
-
 /* -fanalyzer: malloc-leak: a->folders keeps what is in them until they are all freed at the end. */
 /* The level of the folders; anything else there has its place between them, and is listed the ordinary way. */
 static int
@@ -59,8 +47,9 @@ collect(void *arg, const struct s3_entry *x, struct err *e)
 {
 	struct ahead *a = arg;
 	struct folder *f;
+	char date[UTC_DATE_CAP];
 
-	if (!x->is_prefix || !is_date_folder(x->key + strlen(a->q->prefix)) || a->n == FOLDERS_MAX)
+	if (!x->is_prefix || utc_parse_folder(x->key + strlen(a->q->prefix), date) < 0 || a->n == FOLDERS_MAX)
 		return a->other = 1;
 	if (a->n == a->cap) {
 		a->cap = a->cap ? 2 * a->cap : 64;

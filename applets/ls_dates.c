@@ -64,15 +64,12 @@ ls_day(const struct s3_entry *x, struct err *e)
 	(void)e;
 	if (ndays && !strncmp(name, days[ndays - 1].name, UTC_DATE_CAP - 1) && name[UTC_DATE_CAP - 1] == '/') {
 		d = &days[ndays - 1];
-	} else if (strcspn(name, "/") == UTC_DATE_CAP - 1 && name[UTC_DATE_CAP - 1]) {
-		snprintf(date, sizeof date, "%s", name);
-		if (utc_parse_date(date, NULL) == 0) {
-			if (ndays == (ls.terminal ? DAYS_MAX : 1))
-				print_days();
-			d = &days[ndays++];
-			*d = (struct day){0};
-			memcpy(d->name, date, sizeof date);
-		}
+	} else if (utc_parse_folder(name, date) == 0) {
+		if (ndays == (ls.terminal ? DAYS_MAX : 1))
+			print_days();
+		d = &days[ndays++];
+		d->use = (struct cost_use){0};
+		memcpy(d->name, date, sizeof date);
 	}
 	cost_add(&d->use, x);
 	return 0;

@@ -215,19 +215,26 @@ nfc_is_ascii(const char *s)
 }
 
 int
-nfc_to_ascii(const char *s, char *out, size_t cap)
+nfc_spell(const char *s, char *out, size_t cap)
 {
 	struct chars c = chars_of(s, strlen(s));
 	size_t n = 0;
 	uint32_t cp;
 
-	if (nfc_is_ascii(s))
-		return 0;
-	for (; next(&c, &cp); out[n++] = (char)cp)
-		if (cp >= 0x80 || n + 1 >= cap)
-			return 0;
+	while (next(&c, &cp))
+		for (int shift = cp < 0x80 ? 0 : 18; shift >= 0; shift -= 6) {
+			if (n + 1 >= cap)
+				return 0;
+			out[n++] = (char)(cp < 0x80 ? cp : 0x80 | (cp >> shift & 0x3F));
+		}
 	out[n] = '\0';
 	return 1;
+}
+
+int
+nfc_to_ascii(const char *s, char *out, size_t cap)
+{
+	return !nfc_is_ascii(s) && nfc_spell(s, out, cap) && nfc_is_ascii(out);
 }
 
 /* The slot that has h, or the free one where it belongs. */

@@ -18,6 +18,11 @@ int nfc_is_ascii(const char *s);
    in out, NUL-terminated; 0 when it is not, or has cap bytes and more. */
 int nfc_to_ascii(const char *s, char *out, size_t cap);
 
+/* One spelling for all strings that are equal: decomposed, each character outside ASCII as four bytes that are no UTF-8, so that a pattern
+   in it matches a name in it as far as it is literal, or "*". 0 when it has cap bytes and more: NFC_SPELL times s it never has. */
+enum { NFC_SPELL = 6 };
+int nfc_spell(const char *s, char *out, size_t cap);
+
 /* A set of hashes: 16 bytes or so for each. Zero-initialise. */
 struct nfc_set {
 	uint64_t *slots;   /* 0: free */

@@ -17,8 +17,8 @@ path_base(const char *path)
 	return path + n;
 }
 
-static int
-has_dot_segment(const char *key)
+int
+path_has_dots(const char *key)
 {
 	for (;;) {
 		size_t n = strcspn(key, "/");
@@ -52,7 +52,7 @@ path_key_check(const char *key, struct err *e)
 		return fail(e, ERR_USAGE, "key %s: %zu bytes: a key has at most %d", text, n, PATH_KEY_MAX);
 	if (!enc_utf8_valid(key, n))
 		return fail(e, ERR_USAGE, "key %s: not valid UTF-8: rename the file, or name the key with --key", text);
-	if (has_dot_segment(key))
+	if (path_has_dots(key))
 		return fail(e, ERR_USAGE, "key %s: has a \".\" or \"..\" segment: "
 			"no file could be read back under that name", text);
 	return 0;

@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include <string.h>
+#include "nfc.h"
 #include "path.h"
 #include "sweep.h"
 
@@ -19,10 +20,9 @@ sweep_below(const char *prefix, const char *key)
 static enum sweep_why
 judge_folder(const struct sweep *s, const char *name)
 {
-	char date[UTC_DATE_CAP] = "";
+	char date[UTC_DATE_CAP];
 
-	strncpy(date, name, DATE_LEN);
-	if (utc_parse_date(date, NULL) < 0 || name[DATE_LEN] != '/' || strcmp(date, "0001") < 0)
+	if (utc_parse_folder(name, date) < 0 || strcmp(date, "0001") < 0)
 		return SWEEP_NO_DATE;
 	return strcmp(date, s->before) < 0 ? SWEEP_OLD : SWEEP_YOUNG;
 }
@@ -41,9 +41,19 @@ judge_time(const struct sweep *s, int64_t modified)
 
 /* By the letter, too: a key may begin or end with a slash, as no path does. */
 static int
-matches(const char *pattern, const char *key)
+matches_text(const char *pattern, const char *key)
 {
 	return path_match(pattern, key, 0) || path_match(pattern, path_base(key), 0) || path_match_any(&pattern, 1, key, 0);
+}
+
+/* In whatever spelling the key was uploaded: R2 lists it so, and on a screen both are one. */
+static int
+matches(const char *pattern, const char *key)
+{
+	char p[NFC_SPELL * PATH_KEY_MAX + 1], k[sizeof p];
+
+	return matches_text(pattern, key) || (!nfc_is_ascii(pattern) && nfc_spell(pattern, p, sizeof p) &&
+		nfc_spell(key, k, sizeof k) && matches_text(p, k));
 }
 
 static int
@@ -66,18 +76,6 @@ sweep_keeps(const struct sweep *s, const char *key)
 	return kept;
 }
 
-static int
-has_dots(const char *key)
-{
-	for (size_t n;; key += n + 1) {
-		n = strcspn(key, "/");
-		if ((n == 1 || n == 2) && !strncmp(key, "..", n))
-			return 1;
-		if (!key[n])
-			return 0;
-	}
-}
-
 enum sweep_why
 sweep_judge(const struct sweep *s, const char *key, int64_t modified)
 {
@@ -91,7 +89,7 @@ sweep_judge(const struct sweep *s, const char *key, int64_t modified)
 		why = SWEEP_NO_DATE;
 	if (why != SWEEP_OLD)
 		return why;
-	return has_dots(key) ? SWEEP_DOTS : sweep_keeps(s, key) ? SWEEP_KEPT : SWEEP_OLD;
+	return path_has_dots(key) ? SWEEP_DOTS : sweep_keeps(s, key) ? SWEEP_KEPT : SWEEP_OLD;
 }
 
 void

@@ -222,6 +222,14 @@ utc_parse_date(const char *s, struct utc *u)
 	return 0;
 }
 
+int
+utc_parse_folder(const char *name, char date[UTC_DATE_CAP])
+{
+	date[UTC_DATE_CAP - 1] = '\0';
+	strncpy(date, name, UTC_DATE_CAP - 1);
+	return utc_parse_date(date, NULL) < 0 || name[UTC_DATE_CAP - 1] != '/' ? -1 : 0;
+}
+
 static void
 local(int64_t t, struct tm *tm)
 {

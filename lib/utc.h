@@ -20,9 +20,11 @@ int utc_parse_iso(const char *s, size_t n, int64_t *t);
 int utc_parse_http(const char *s, int64_t *t);
 /* Exactly YYYY-MM-DD, a real calendar date: 0 or -1. u may be NULL. */
 int utc_parse_date(const char *s, struct utc *u);
+enum { UTC_DATE_CAP = 11, UTC_STAMP_CAP = 20 };
+/* The folder that name begins with, "2025-12-29/…", when it is such a date: 0 and the date, or -1. */
+int utc_parse_folder(const char *name, char date[UTC_DATE_CAP]);
 
 /* Local time: "2025-12-29" and "2025-12-29 10:05:18". Whoever changes TZ calls tzset(3): POSIX lets localtime_r go without it. */
-enum { UTC_DATE_CAP = 11, UTC_STAMP_CAP = 20 };
 void utc_local_date(int64_t t, char out[UTC_DATE_CAP]);
 void utc_local_stamp(int64_t t, char out[UTC_STAMP_CAP]);
 /* Set this process's TZ: 0, -1 without memory. A rule with a summer time but without its dates ("EST5EDT", "CET-1CEST"), which to musl is summer

@@ -65,6 +65,9 @@ t '--keep, a folder' 0 'Deleted 1 files …' '' sweep --days 30 --keep '*.keep' 
 for k in s3://$R2_BUCKET/$P/out/2025-01-01/a.keep R2://x/y; do
 	t "--keep $k: refused, not passed over" 2 '' "r2 cleanup: key $k: begins with ${k%%//*}//: the bucket belongs into --bucket" sweep --days 30 --keep "$k"
 done
+fill $'2025-01-03/cafe\xcc\x81.png'
+t '--keep, in another spelling of the key' 0 'Deleted 0 files …' '' sweep --days 30 --keep $'caf\xc3\xa9*' --keep '2025-01-0[12]/'
+sweep --days 30 -q --keep '2025-01-0[12]/'
 ok '… all below it stays' [ "$(s3_count "$P/out/2025-01-01/final/")" = 2 ]
 s3_put "$P/one/2025-01-01/x" x
 s3_put "$P/two/deep/2025-01-01/x" x

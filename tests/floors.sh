@@ -21,7 +21,7 @@ FLOORS='
 PURE='xml retry sigv4 sync sweep'
 # What a pure module may call: memory, text, and modules of the ground that are pure themselves.
 PURE_CALLS='mem(cmp|cpy|move|set|chr|rchr|mem)|str[a-z]+|explicit_bzero|v?snprintf|__errno_location|__assert_fail|qsort|bsearch'
-PURE_CALLS+='|fail|(err|buf|enc|hash|path)_[a-z0-9_]+|utc_(split|join|amz|parse_[a-z]+)|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_'
+PURE_CALLS+='|fail|(err|buf|enc|hash|path)_[a-z0-9_]+|utc_(split|join|amz|parse_[a-z]+)|nfc_(is_ascii|spell)|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_'
 # sync has to keep every path that waits, and asks retry, which is pure, what may be tried again.
 SYNC_CALLS='malloc|calloc|realloc|free|retry_worthwhile'
 

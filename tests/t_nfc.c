@@ -191,6 +191,35 @@ test_ascii(void)
 	check_int(nfc_to_ascii("\u212a2345678", out, sizeof out), 0);
 }
 
+/* Whether both are spelled alike. */
+static int
+alike(const char *a, const char *b)
+{
+	char x[64], y[64];
+
+	check(nfc_spell(a, x, sizeof x) && nfc_spell(b, y, sizeof y));
+	return !strcmp(x, y);
+}
+
+static void
+test_spell(void)
+{
+	char out[NFC_SPELL * 4 + 1];
+
+	check_int(nfc_spell("", out, 1), 1);
+	check_int(nfc_spell("a/*?[b\\", out, sizeof out), 1);
+	check_str(out, "a/*?[b\\");
+	check_int(alike("caf\u00e9", "cafe\u0301"), 1);
+	check_int(alike("caf\u00e9", "cafe"), 0);
+	check_int(alike("\u212a", "K"), 1);
+	check_int(alike("\xff\u0301", "\xff\u0301"), 1);
+	check_int(alike("\xff", "\xfe"), 0);
+	/* The longest there is: three characters for two bytes. */
+	check_int(nfc_spell("\u0390\u0390", out, sizeof out), 1);
+	check_int(strlen(out), NFC_SPELL * 4);
+	check_int(nfc_spell("\u0390\u0390", out, sizeof out - 1), 0);
+}
+
 static void
 test_set(void)
 {
@@ -257,6 +286,7 @@ main(void)
 	test_not_utf8();
 	test_many_marks();
 	test_ascii();
+	test_spell();
 	test_set();
 	test_set_crowded();
 	test_spread();

@@ -139,6 +139,10 @@ test_keep_folder(void)
 		{"*/final", "out/2020-01-01/final.png", 0}, {"/out/2020-01-01/fin", "out/2020-01-01/final/a", 0},
 		/* Without a slash: keys and base names alone. */
 		{"final", "out/2020-01-01/final/a", 0}, {"final", "out/2020-01-01/final", 1}, {"out", "out/2020-01-01/a", 0},
+		/* In whatever spelling either is. */
+		{"caf\u00e9*", "out/2020-01-01/cafe\u0301.png", 1}, {"*cafe\u0301/", "out/2020-01-01/caf\u00e9/a", 1},
+		{"*\u00e9?png", "out/2020-01-01/cafe\u0301.png", 1}, {"caf\u00e9*", "out/2020-01-01/cafe.png", 0},
+		{"caf\u00e9*", "out/2020-01-01/cafe\u0300.png", 0}, {"caf\u00e9", "out/2020-01-01/cafe\u0301.png", 0},
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

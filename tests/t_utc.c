@@ -157,6 +157,20 @@ test_date(void)
 }
 
 static void
+test_folder(void)
+{
+	static const char *const wrong[] = {"", "2025-12-29", "2025-12-299/", "2025-02-29/x", "2025-12-2/x", "x/2025-12-29/", "2025/12/29/"};
+	char date[UTC_DATE_CAP];
+
+	check_int(utc_parse_folder("2025-12-29/", date), 0);
+	check_str(date, "2025-12-29");
+	check_int(utc_parse_folder("2024-02-29/a/b", date), 0);
+	check_str(date, "2024-02-29");
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+		check_int(utc_parse_folder(wrong[i], date), -1);
+}
+
+static void
 check_local(const char *tz, int64_t t, const char *want)
 {
 	char date[UTC_DATE_CAP], stamp[UTC_STAMP_CAP], day[UTC_DATE_CAP];
@@ -240,6 +254,7 @@ main(void)
 	test_iso();
 	test_http();
 	test_date();
+	test_folder();
 	test_local();
 	test_set_zone();
 	test_local_extremes();
