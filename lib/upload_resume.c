@@ -42,18 +42,20 @@ parts_identity(const struct parts *ps, const struct s3_store *st, char text[JOUR
 		(unsigned long long)ps->u->o->part_size, settings_sum(ps->u->o));
 }
 
-/* One journal for each file and server, found again by the same command. */
+/* One journal for each name of a file and server, found again by the same command: two symbolic links to a file are two objects. */
 static int
 open_journal(struct parts *ps, const struct s3_store *st, struct err *e)
 {
 	const struct upload *u = ps->u;
-	char real[PATH_MAX], text[PATH_MAX + CONFIG_HOST_CAP + 16], name[2 * HASH_SHA256_LEN + 1], path[PATH_MAX];
+	const char *base = path_base(u->plan.path);
+	char real[PATH_MAX], text[2 * PATH_MAX + CONFIG_HOST_CAP], name[2 * HASH_SHA256_LEN + 1], path[PATH_MAX];
 	unsigned char sum[HASH_SHA256_LEN];
 	struct buf b = BUF(text), h = BUF(name);
 
-	if (!realpath(u->plan.path, real))
+	snprintf(path, sizeof path, "%.*s.", (int)(base - u->plan.path), u->plan.path);
+	if (!realpath(path, real))
 		return fail_errno(e, "%s", u->plan.path);
-	buf_fmt(&b, "%s %s", st->cfg->host_field, real);
+	buf_fmt(&b, "%s %s/%s", st->cfg->host_field, real, base);
 	hash_sha256(text, b.len, sum);
 	enc_hex(&h, sum, 16);
 	if (snprintf(path, sizeof path, "%s/%s.upload", u->o->journal_dir, name) >= (int)sizeof path)

@@ -454,6 +454,23 @@ bad
 t '… the first can be gone on with' 0 … "$stored" parts
 is '… nothing is left' "$(unfinished)" 0
 
+# A symbolic link to a file is another object: neither takes what the other has sent for its own, or takes it back.
+ln -s big link
+drop k
+bad "${three[@]}"
+cut_off 4 part-wait "${direct[@]}" -j 1 big
+bad 'part wait 0 seconds=60'
+"${direct[@]/%k/l}" link 2>link.err & HELPERS+=($!)
+link=$!
+until [ "$(requests part-wait)" -ge 1 ]; do sleep 0.05; done
+ok 'a link to a file that was cut off is another upload' eval '! grep -q WARNING link.err'
+kill -INT $link
+wait $link 2>/dev/null
+bad
+t '… the file is gone on with' 0 '…"resumed":15728640…' "$stored" parts --json
+t '… and so is the link' 0 '' "…Uploaded: s3://$B/l…" "${direct[@]/%k/l}" link
+is '… nothing is left' "$(unfinished)" 0
+
 # Standard input.
 stream() { cat big | r2 upload --key k --part-size 5M --multipart-threshold 6M "$@" -; }
 bad; settled 'standard input in parts' stream
