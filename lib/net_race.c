@@ -138,9 +138,9 @@ name_fail(const struct net_peer *p, int code, int err, struct err *e)
 }
 
 static int
-lookup(const char *bare, int flags, struct addrinfo **list)
+lookup(const char *bare, int flags, int family, struct addrinfo **list)
 {
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = flags};
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = flags, .ai_family = family};
 	int code;
 
 	do
@@ -152,20 +152,24 @@ lookup(const char *bare, int flags, struct addrinfo **list)
 static int
 resolve(struct race *r, const struct net_peer *p, struct err *e)
 {
-	char bare[NET_HOST_CAP];
+	char bare[NET_HOST_CAP + 1];
 	struct addrinfo *list;
 	int code;
 
 	if (net_host_bare(p->host, bare) < 0)
 		return fail(e, ERR_NAME, "host name is empty or longer than %d: check %s", NET_HOST_CAP - 1, p->setting);
-	code = lookup(bare, AI_NUMERICHOST, &list);
+	code = lookup(bare, AI_NUMERICHOST, AF_UNSPEC, &list);
 	if (code == EAI_NONAME && net_is_loopback(bare)) {
 		add_loopback(r, p->port);
 		return 0;
 	}
 	/* No name has a colon: that was meant as an IPv6 address, and is nothing to ask DNS for. */
 	if (code == EAI_NONAME && !strchr(bare, ':'))
-		code = lookup(bare, 0, &list);
+		code = lookup(bare, 0, AF_UNSPEC, &list);
+	/* One question of several that fails is the end for musl, not for glibc: that for the name in a search domain, or that for an IPv6
+	   address, which some servers answer with an error or not at all. So the whole name, for IPv4 alone. */
+	if (code == EAI_AGAIN || code == EAI_FAIL)
+		code = lookup(strcat(bare, "."), 0, AF_INET, &list);
 	if (code)
 		return name_fail(p, code, errno, e);
 	add_interleaved(r, list, p->port);

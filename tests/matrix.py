@@ -183,6 +183,8 @@ MATRIX = [
     Row("DNS: fifteen dead addresses first", dns="many dead first"),
     Row("DNS: twenty dead addresses", dns="many dead", all="cannot connect to .*Connection refused"),
     Row("DNS: an answer cut off", dns="cut off"),
+    Row("DNS: no answer but for IPv4", dns="no v6"),
+    Row("DNS: a search domain that fails", dns="search"),
     Row("DNS: somebody else's address", dns="elsewhere", all="certificate"),
     # An HTTP proxy on the way.
     Row("proxy: a tunnel", connect="tunnel"),
@@ -286,6 +288,10 @@ class Names:
         end = q.index(b"\0", 12) + 5
         label, v4 = q[13:13 + q[12]].decode(), q[end - 3] == 1
         how = "good" if label in self.healed else label.rpartition("-")[0].replace("--", " ")
+        if how == "search":
+            how = "servfail" if b"\6search\7invalid" in q else "good"
+        if how == "no v6":
+            how = "good" if v4 else "silent"
         dead = {"dead": 3, "dead first": 3, "many dead first": 15, "many dead": 20}.get(how, 0)
         live = how in ("good", "dead first", "many dead first", "elsewhere", "forged", "cut off")
         addresses = self.DEAD[:dead] + ["127.0.0.1"] * live
@@ -350,7 +356,8 @@ class Cell:
         if file:                                 # not a link: its ctime would change whenever there is another
             (self.dir / file).parent.mkdir(exist_ok=True)
             shutil.copy(WORK / ("big" if file == "big" else "small"), self.dir / file)
-        (self.dir / "etc/resolv.conf").write_text(f"nameserver {Names.ADDRESS}\noptions timeout:1 attempts:1\n")
+        search = "search search.invalid\noptions ndots:9\n" if self.row.dns == "search" else ""
+        (self.dir / "etc/resolv.conf").write_text(f"nameserver {Names.ADDRESS}\noptions timeout:1 attempts:1\n{search}")
         os.link(WORK / "r2", self.dir / "r2")
         if self.column == "cleanup":
             for name in ("2025-01-01/a", "2025-01-02/b", "2999-01-01/young"):
