@@ -36,8 +36,9 @@ parts_identity(const struct parts *ps, const struct s3_store *st, char text[JOUR
 
 	buf_fmt(&b, "%s ", st->cfg->bucket);
 	enc_query(&b, ps->u->r.key, strlen(ps->u->r.key));
-	buf_fmt(&b, " dev=%llu ino=%llu size=%llu mtime=%lld.%09ld ctime=%lld.%09ld asked=%llu settings=%08x",
-		(unsigned long long)was->st_dev, (unsigned long long)was->st_ino, (unsigned long long)was->st_size,
+	/* Not its device: a network's or an overlay's file system has another number whenever it is mounted. */
+	buf_fmt(&b, " ino=%llu size=%llu mtime=%lld.%09ld ctime=%lld.%09ld asked=%llu settings=%08x",
+		(unsigned long long)was->st_ino, (unsigned long long)was->st_size,
 		(long long)was->st_mtim.tv_sec, was->st_mtim.tv_nsec, (long long)was->st_ctim.tv_sec, was->st_ctim.tv_nsec,
 		(unsigned long long)ps->u->o->part_size, settings_sum(ps->u->o));
 }

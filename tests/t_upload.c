@@ -846,6 +846,23 @@ test_resume(void)
 	check(!strstr(result.msg, "go on"));
 }
 
+/* A file system has another number when it is mounted again, and its files are what they were. */
+static void
+test_identity(void)
+{
+	struct upload u = {.o = &options, .r = {.key = "k"}};
+	struct parts ps = {.u = &u};
+	char before[JOURNAL_TEXT_MAX], after[JOURNAL_TEXT_MAX];
+
+	parts_identity(&ps, &store, before);
+	u.src.was.st_dev++;
+	parts_identity(&ps, &store, after);
+	check_str(after, before);
+	u.src.was.st_ctim.tv_nsec++;
+	parts_identity(&ps, &store, after);
+	check(strcmp(after, before));
+}
+
 /* What has nothing to do with the upload, at its beginning, in the middle, at its end: it is gone on with. What has ends it. */
 static void
 test_kept(void)
@@ -946,6 +963,7 @@ main(void)
 	}
 	check(mkdtemp(journals) != NULL);
 	test_smaller_parts();
+	test_identity();
 	test_resume();
 	test_kept();
 	check_int(rmdir(journals), 0);
