@@ -125,16 +125,17 @@ add_interleaved(struct race *r, const struct addrinfo *list, uint16_t port)
 static int
 name_fail(const struct net_peer *p, int code, int err, struct err *e)
 {
+	const char *why = code == EAI_SYSTEM ? strerror(err) : gai_strerror(code), *cure = ": check the spelling in ", *setting = "";
+
 	if (code == EAI_SYSTEM)
-		return fail(e, ERR_NAME, "cannot resolve %s%s: %s", p->kind, p->host, strerror(err));
-	if (access("/etc/resolv.conf", R_OK) != 0)
-		return fail(e, ERR_NAME, "cannot resolve %s%s: %s: there is no /etc/resolv.conf here that names a "
-			"DNS server: mount or write one", p->kind, p->host, gai_strerror(code));
-	if (code == EAI_AGAIN || code == EAI_FAIL)
-		return fail(e, ERR_NAME, "cannot resolve %s%s: %s: the DNS servers in /etc/resolv.conf do not answer: "
-			"check the network", p->kind, p->host, gai_strerror(code));
-	return fail(e, ERR_NAME, "cannot resolve %s%s: %s: check the spelling in %s", p->kind, p->host,
-		gai_strerror(code), p->setting);
+		cure = "";
+	else if (access("/etc/resolv.conf", R_OK) != 0)
+		cure = ": there is no /etc/resolv.conf here that names a DNS server: mount or write one";
+	else if (code == EAI_AGAIN || code == EAI_FAIL)
+		cure = ": the DNS servers in /etc/resolv.conf do not answer: check the network";
+	else
+		setting = p->setting;
+	return fail(e, ERR_NAME, "cannot resolve %s%s: %s%s%s", p->kind, p->host, why, cure, setting);
 }
 
 static int
@@ -168,7 +169,7 @@ resolve(struct race *r, const struct net_peer *p, struct err *e)
 		code = lookup(bare, 0, AF_UNSPEC, &list);
 	/* One question of several that fails is the end for musl, not for glibc: that for the name in a search domain, or that for an IPv6
 	   address, which some servers answer with an error or not at all. So the whole name, for IPv4 alone. */
-	if (code == EAI_AGAIN || code == EAI_FAIL)
+	if ((code == EAI_AGAIN || code == EAI_FAIL) && !net_stopped(p->stop))
 		code = lookup(strcat(bare, "."), 0, AF_INET, &list);
 	if (code)
 		return name_fail(p, code, errno, e);
