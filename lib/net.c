@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "buf.h"
@@ -70,7 +71,7 @@ int
 net_wait(struct net *n, int want, struct err *e)
 {
 	int64_t deadline_ms = n->until_ms ? n->until_ms : clock_ms() + n->timeout_ms, now_ms;
-	int got;
+	int got, queued = 0, before;
 
 	do {
 		now_ms = clock_ms();
@@ -80,6 +81,12 @@ net_wait(struct net *n, int want, struct err *e)
 		if (net_stopped(n->stop))
 			return fail(e, ERR_STOPPED, "stopped");
 		net_expect(n, 1);
+		/* On a slow line what the kernel holds may take longer than that to leave: as long as the peer takes of it, there is progress. */
+		before = queued;
+		if (ioctl(n->fd, TIOCOUTQ, &queued) == 0 && queued < before) {
+			deadline_ms = now_ms + n->timeout_ms;
+			n->until_ms = n->until_ms ? deadline_ms : 0;
+		}
 	} while (now_ms < deadline_ms);
 	return fail(e, ERR_NET, "%s: no progress for %d.%d s: timed out", n->peer, n->timeout_ms / 1000,
 		n->timeout_ms % 1000 / 100);

@@ -39,13 +39,14 @@ ssize_t net_recv(struct net *n, void *buf, size_t len, struct err *e);
 ssize_t net_send(struct net *n, const void *buf, size_t len, struct err *e);
 
 /* Wait until one of the wanted directions (NET_IN | NET_OUT) is ready; returns those that are (an error or
-   hang-up counts as NET_IN), or -1 (ERR_NET) after timeout_ms without any. */
+   hang-up counts as NET_IN), or -1 (ERR_NET) after timeout_ms without any, in which the peer took nothing of what had been sent either. */
 enum { NET_IN = 1, NET_OUT = 2 };
 int net_wait(struct net *n, int want, struct err *e);
 /* From now on fewer than so many bytes are nothing to read for net_wait and net_poll (SO_RCVLOWAT): fewer awakenings where a lot is on its way.
    The end is told at once; to net_wait also what comes without company, NET_STOP_LOOK_MS late, and then 1 is expected again. */
 void net_expect(struct net *n, int bytes);
-/* on: from now on all waits together may take timeout_ms, however little each of them brings; else each of them again. */
+/* on: from now on all waits together may take timeout_ms, however little each of them brings, from the end of the sending on; else each of
+   them again. */
 void net_limit(struct net *n, int on);
 /* As net_wait with another limit; 0 when that passes without anything. */
 int net_poll(struct net *n, int want, int ms);

@@ -503,6 +503,43 @@ test_expect(void)
 	net_close(&n);
 }
 
+enum { PATIENCE_MS = 1500 };
+
+/* The other end of a slow line: takes a little now and then, for longer than anybody waits for nothing, and then answers. */
+static void *
+take_slowly(void *arg)
+{
+	static char some[32 * 1024];
+	int fd = *(int *)arg;
+	int64_t end = clock_ms() + 2 * PATIENCE_MS;
+
+	while (clock_ms() < end && recv(fd, some, sizeof some, MSG_DONTWAIT) > 0)
+		clock_pause(NULL, 100);
+	check_int(write(fd, "x", 1), 1);
+	return NULL;
+}
+
+/* What the peer takes of what was sent is progress, also while an answer is waited for. */
+static void
+test_slow_line(void)
+{
+	static char big[1 << 16];
+	struct err e = {0};
+	struct net n = {.fd = -1};
+	pthread_t thread;
+	int other = pair(&n, PATIENCE_MS);
+
+	while (net_send(&n, big, sizeof big, &e) > 0)
+		;
+	net_limit(&n, 1);
+	pthread_create(&thread, NULL, take_slowly, &other);
+	check_int(net_wait(&n, NET_IN, &e), NET_IN);
+	pthread_join(thread, NULL);
+	check(n.until_ms > clock_ms());
+	close(other);
+	net_close(&n);
+}
+
 /* ---- the proxy ---- */
 
 struct proxy {
@@ -658,6 +695,7 @@ main(void)
 	test_dial();
 	test_io();
 	test_expect();
+	test_slow_line();
 	test_proxy();
 	test_proxy_and_stop();
 	return test_end();
