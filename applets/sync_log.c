@@ -54,15 +54,22 @@ write_all(int fd, const char *p, size_t n)
 	return 0;
 }
 
-/* Both places; --json has standard output for itself. */
+/* --json has standard output for itself. */
+static void
+put_standard(const char *line, size_t n)
+{
+	if (!out.json && sync_log_takes_lines())
+		write_all(STDOUT_FILENO, line, n);
+}
+
+/* Both places. */
 static void
 put(const char *line, size_t n)
 {
 	char stamp[UTC_STAMP_CAP], text[LINE_CAP];
 	struct buf b = BUF(text);
 
-	if (!out.json && sync_log_takes_lines())
-		write_all(STDOUT_FILENO, line, n);
+	put_standard(line, n);
 	if (out.fd < 0)
 		return;
 	if (write_all(out.fd, line, n) == 0) {
@@ -70,8 +77,7 @@ put(const char *line, size_t n)
 	} else if (!out.failing++) {
 		utc_local_stamp(time(NULL), stamp);
 		buf_fmt(&b, "[%s] WARNING: log file %s: %s: lines are missing there\n", stamp, out.path, strerror(errno));
-		if (!out.json)
-			write_all(STDOUT_FILENO, text, b.len);
+		put_standard(text, b.len);
 	}
 }
 

@@ -490,7 +490,7 @@ def refused(s):
 
 def nobody_reads(s):
     """Standard output is a pipe that is full, and stays so: its lines are lost, not our time."""
-    for args in ((), ("--json",)):
+    for args, log in ((), s.dir / "log"), (("--json",), s.dir / "log"), (("--flat",), "/dev/full"):
         r, w = os.pipe()
         os.set_blocking(w, False)
         while True:
@@ -499,7 +499,7 @@ def nobody_reads(s):
             except BlockingIOError:
                 break
         os.set_blocking(w, True)
-        d = s.daemon(*args, under=[sys.executable, "-c", f"import os, sys; os.dup2({w}, 1); os.execv(sys.argv[1], sys.argv[1:])"], log=s.dir / "log",
+        d = s.daemon(*args, under=[sys.executable, "-c", f"import os, sys; os.dup2({w}, 1); os.execv(sys.argv[1], sys.argv[1:])"], log=log,
                      pass_fds=[w])
         for i in range(10):
             s.write(f"{i}{args}.png")
