@@ -104,7 +104,14 @@ source_changed(void *source)
 	const struct upload_source *s = source;
 	struct stat now;
 
-	return s->fd >= 0 && (fstat(s->fd, &now) < 0 || !same_state(&s->was, &now));
+	if (s->fd < 0)
+		return 0;
+	if (fstat(s->fd, &now) < 0)
+		return 1;
+	/* One name less, or one more, is another ctime, and the same content. */
+	if (!s->by_path && now.st_nlink != s->was.st_nlink)
+		now.st_ctim = s->was.st_ctim;
+	return !same_state(&s->was, &now);
 }
 
 int

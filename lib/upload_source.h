@@ -10,6 +10,7 @@ enum { SOURCE_SETTLE_MS = 1000 };   /* a file that changed is sent again after t
 struct upload_source {
 	int fd;               /* -1: memory, or nothing yet */
 	const char *mem;
+	int by_path;          /* it is changed also when its path is not its any more */
 	struct stat was;      /* the file before anything was read */
 	struct http_body body;   /* all of it; its arg is the source, which must not move */
 };
@@ -18,7 +19,8 @@ struct upload_source {
    wrote; 0: all of it. Behind them no other user's symbolic link leads to what is not his (private.h). -1 (ERR_LOCAL). */
 int source_open(struct upload_source *s, const char *path, size_t named, struct err *e);
 void source_memory(struct upload_source *s, const char *mem, size_t n);
-/* 1 when the file is no longer as it was looked at: size, mtime, ctime or inode differ. Takes a struct upload_source. */
+/* 1 when the file is no longer as it was looked at: size, mtime, ctime or inode differ, and it is not only that it lost or got a name. Takes a
+   struct upload_source. */
 int source_changed(void *source);
 /* Until the file has been left alone for SOURCE_SETTLE_MS, then look at it; ERR_CHANGED after limit_ms. pause(arg, ms) sleeps
    and says not 0 to stop; NULL: just sleep. */

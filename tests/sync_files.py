@@ -197,6 +197,19 @@ def moved_out_under_way(s):
     others_take_their_names(s, "moved out under way, others in their places")
 
 
+def removed_under_way(s):
+    """What loses its name while its parts are sent, to another file or to none, keeps its content: they are not all sent again."""
+    d = s.daemon("--part-size", "5M", "--multipart-threshold", "5M", "--limit-rate", "8M")
+    for name in ("a.mp4", "b.mp4"):
+        s.write(name, os.urandom(12 << 20))
+        d.says(f"Uploading: {name}")
+    removed = s.files()[b"b.mp4"]
+    os.rename(s.write(".new"), s.root / "a.mp4")
+    os.remove(s.root / "b.mp4")
+    s.equal("one replaced, one removed", want=lambda: s.files() | {b"b.mp4": removed})
+    s.check("their parts were sent once", b"sends it again" not in d.log() and d.log().count(b": 100%") == 2, *s.tail())
+
+
 def moved_out_a_while_ago(s):
     """The same when the others come later, but within the settle time after the look for what has gone."""
     d = s.daemon(settle="1.5")
@@ -505,7 +518,7 @@ def somebody_elses(s):
     s.check("both are there", len(found) == 2 and found[b"a.png"][0] == 15, found)
 
 
-CASES = [overflow, burst, nested, moved_in, moved_about, slow_writers, temp_then_rename, rewritten, gone_and_back, moved_out, moved_out_under_way, moved_out_a_while_ago, moved_out_while_it_fails,
+CASES = [overflow, burst, nested, moved_in, moved_about, slow_writers, temp_then_rename, rewritten, gone_and_back, moved_out, moved_out_under_way, removed_under_way, moved_out_a_while_ago, moved_out_while_it_fails,
          root_moved_out, links, odd_names, other_files, too_large, unreadable, catches_up, root_comes_and_goes, watch_limit, polling, unmounted, patterns, all_files, flat, flat_shared, two_daemons, somebody_elses]
 
 if __name__ == "__main__":
