@@ -185,10 +185,13 @@ sync_daemon_start(struct daemon *d, struct err *e)
 		sync_log(0, "%s was not there and has been made: is it the right one?", d->dir);
 	if (open_state(d, e) < 0)
 		return -1;
+	/* FAT and many a network file system have no sockets, and a full disk no room for one: uploading needs none. */
 	d->ask_fd = ask_listen(d->state, e);
+	if (d->ask_fd < 0)
+		sync_log(1, "WARNING: %s: no --status, no --health", e->msg);
 	d->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (d->ask_fd < 0 || (d->wake_fd < 0 && fail_errno(e, "eventfd") < 0))
-		return -1;
+	if (d->wake_fd < 0)
+		return fail_errno(e, "eventfd");
 	notify_open();
 	if (d->set->command && child_fork(&d->child, d->set->command, d->set->hide_keys, e) < 0)
 		return -1;

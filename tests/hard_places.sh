@@ -35,6 +35,7 @@ sync_once 'a kernel of 2014' '…1 uploaded…' without "${newer[@]}" --
 put_get 'optional calls refused' without fallocate renameat2 prctl madvise mlock sendfile --
 sync_once 'optional calls refused' '…1 uploaded…' without fallocate renameat2 ioprio_set madvise mlock sendfile --
 sync_once 'no inotify' '…WARNING: no events…scanned every few seconds…1 uploaded…' without inotify_init inotify_init1 --
+sync_once 'a file system without sockets' '…WARNING: …/socket: Operation not permitted: no --status…1 uploaded…' without --errno EPERM bind --
 t 'no random numbers: upload says so' 1 '' '…no random numbers: getrandom…' without getrandom -- "$R2" upload --retries 1 --prefix "$P" image.png
 t '… sync' 1 '…no random numbers: getrandom…' '' without getrandom -- "$R2" sync --once --log - watched
 t '… and no TLS without them' 1 '' '…no random numbers…' without getrandom -- "$R2" ls --retries 1
