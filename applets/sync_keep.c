@@ -49,10 +49,10 @@ remove_leased(int dir, const char *name, int fd, const struct stat *st)
 		int same = fstatat(dir, hidden, &hid, AT_SYMLINK_NOFOLLOW) == 0 && hid.st_ino == st->st_ino && hid.st_dev == st->st_dev &&
 			hid.st_size == st->st_size && hid.st_mtim.tv_sec == st->st_mtim.tv_sec && hid.st_mtim.tv_nsec == st->st_mtim.tv_nsec;
 
-		if (same && (!leased || fcntl(fd, F_GETLEASE) == F_RDLCK))
-			removed = unlinkat(dir, hidden, 0) == 0;
-		else    /* a newer file may have the name by now */
-			syscall(SYS_renameat2, dir, hidden, dir, name, NO_REPLACE);
+		removed = same && (!leased || fcntl(fd, F_GETLEASE) == F_RDLCK) && unlinkat(dir, hidden, 0) == 0;
+		/* A newer file may have the name by now. NFS knows this by a link only, FAT by a rename only. */
+		if (!removed && syscall(SYS_renameat2, dir, hidden, dir, name, NO_REPLACE) < 0 && linkat(dir, hidden, dir, name, 0) == 0)
+			unlinkat(dir, hidden, 0);
 	}
 	if (leased)
 		fcntl(fd, F_SETLEASE, F_UNLCK);

@@ -130,6 +130,22 @@ ok "--delete-after, a file of another user: nobody knows who writes to it" wait_
 stop
 ok '… so it stays for a while' [ -e "$D/x.png" ]
 
+# NFS has no rename that never replaces anything. The writer waits for the lease while the file is hidden.
+new hidden
+echo one >"$D/x.png"
+strace -f -qq -e trace=renameat,renameat2 -e inject=renameat:delay_exit=500000 -e inject=renameat2:error=EINVAL -o /dev/null \
+	"$R2" sync --settle 0.1 --date $DAY --delete-after "$D" >log 2>&1 & PID=$!
+wait_until 10 eval 'hidden=$(ls -d "$D"/.r2-gone-*)'
+echo two >>"$hidden"
+ok '--delete-after: what is written while it is taken away comes back and is uploaded' wait_until 20 object "hidden/$DAY/x-$(printf 'one\ntwo\n' | md5sum | cut -c1-8).png"
+pkill -TERM -P $PID
+wait $PID; PID=
+
+new unremoved
+echo one >"$D/x.png"
+strace -f -qq -e trace=unlinkat -e inject=unlinkat:error=EIO -o calls "$R2" sync --settle 0.1 --date $DAY --delete-after --once "$D" >log 2>&1
+ok 'a removal that fails leaves the file where it was' eval 'grep -q EIO calls && [ -e "$D/x.png" ]'
+
 # A log rotation, or new keys, right after the start: the daemon's first lock takes half a second here.
 new early
 strace -qq -e trace=flock -e inject=flock:delay_enter=500000:when=1 -o /dev/null "$R2" sync --settle 0.1 --date $DAY "$D" >log 2>&1 & PID=$!
