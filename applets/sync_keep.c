@@ -19,6 +19,7 @@ enum {
 	SAVE_MS = 1000,      /* what the ledger has not fsynced grows this old, */
 	SAVE_BUSY_MS = 5000, /* or this old while there is something to upload: an fsync may take long, and nothing goes on meanwhile */
 	SAVE_ROOM_MS = 200,
+	DELETE_SHARE = 32,   /* of --delete-after's age, by which a scan for it may be late */
 };
 
 static int
@@ -104,7 +105,8 @@ sync_consider_removal(struct daemon *d, const char *rel, const struct stat *st)
 	if (d->set->delete_ms == 0 || left <= 0)
 		doom(d, rel);
 	else if (d->delete_at < 0 || d->now + left < d->delete_at)
-		d->delete_at = d->now + left;
+		/* A little later: one scan is to find what has become old enough meanwhile, too. */
+		d->delete_at = d->now + left + d->set->delete_ms / DELETE_SHARE;
 }
 
 static void

@@ -234,6 +234,17 @@ def delete_after_careful(s):
     s.check("uploaded both", {b"aged/old.png", b"aged/new.png"} <= s.objects().keys())
 
 
+def delete_after_together(s):
+    """Files that become old enough one after the other do not cost a scan of the whole tree each."""
+    for i in range(5):
+        os.utime(s.write(f"{i}.png"), (time.time() - 160 + 4 + i,) * 2)
+    s.check("they are uploaded", s.daemon("--once").end() == 0, *s.tail())
+    d = s.daemon("--delete-after", "160s")
+    wait("all are removed", lambda: not s.files())
+    turns = {line[:21] for line in d.log().splitlines() if b"] Removed: " in line}
+    s.check("few looks find them all", len(turns) <= 3, turns, *s.tail())
+
+
 def has_landlock():
     return ctypes.CDLL(None).syscall(444, None, 0, 1) > 0
 
@@ -795,7 +806,7 @@ def old_start(s):
 
 
 CASES = [ledger_damaged, no_etag, killed, safe_to_delete, server_away, slow_server, cut_connections, killed_in_parts, stopped_under_load, second_signal, second_signal_with_command,
-         drain_takes_what_settles, delete_after_careful, root_made_again, once, once_without, drain_outlasts,
+         drain_takes_what_settles, delete_after_careful, delete_after_together, root_made_again, once, once_without, drain_outlasts,
          new_only, new_only_killed, settle_zero, midnight, asked, asked_without, refused, nobody_reads, rotated, second_daemon,
          bad_input, few_descriptors, command, command_odd_start, terminal, command_keys, priority, notified, old_start]
 

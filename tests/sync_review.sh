@@ -135,8 +135,8 @@ new hidden
 echo one >"$D/x.png"
 strace -f -qq -e trace=renameat,renameat2 -e inject=renameat:delay_exit=500000 -e inject=renameat2:error=EINVAL -o /dev/null \
 	"$R2" sync --settle 0.1 --date $DAY --delete-after "$D" >log 2>&1 & PID=$!
-wait_until 10 eval 'hidden=$(ls -d "$D"/.r2-gone-*)'
-echo two >>"$hidden"
+wait_until 10 eval 'ls "$D"/.r2-gone-*'
+echo two >>"$(ls -d "$D"/.r2-gone-*)"
 ok '--delete-after: what is written while it is taken away comes back and is uploaded' wait_until 20 object "hidden/$DAY/x-$(printf 'one\ntwo\n' | md5sum | cut -c1-8).png"
 pkill -TERM -P $PID
 wait $PID; PID=
