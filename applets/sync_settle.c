@@ -146,7 +146,7 @@ not_stored(struct daemon *d, struct file *f)
 		ledger_forget(d->ledger, f->x->rel, &e);
 	if (f->why.kind == ERR_CHANGED || (f->why.kind == ERR_LOCAL && access(f->path, F_OK) < 0)) {
 		sync_seen(d->sync, f->x->rel, d->now, &e);
-		sync_done(d->sync, f->x, d->now);
+		sync_undone(d->sync, f->x);
 	} else if (f->why.kind != ERR_STOPPED) {    /* the end, which names it as what still runs */
 		sync_failed_at(d, f->x, &f->why);
 	}

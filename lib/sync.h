@@ -81,6 +81,8 @@ enum sync_fault sync_fault_of(const struct err *e);
 struct sync_entry *sync_start(struct sync *s, int64_t now);
 /* It ended well: forgotten, unless it was seen again meanwhile. Ends a pause, brings network failures forward. */
 void sync_done(struct sync *s, struct sync_entry *x, int64_t now);
+/* It is not there any more, or changes: forgotten, unless it was seen again. That says nothing of the way: a pause goes on, with the next probe. */
+void sync_undone(struct sync *s, struct sync_entry *x);
 /* It failed (random: any 32 bits): milliseconds until the next attempt. When sync_paused says so only afterwards, this failure began a pause,
    which the caller says once. Also for a failure of looking (LOOKING). */
 int64_t sync_failed(struct sync *s, struct sync_entry *x, enum sync_fault f, uint32_t random, int64_t now);

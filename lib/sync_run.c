@@ -79,14 +79,9 @@ bring_forward(struct sync *s, int64_t now)
 	sync_queue_order(&s->q, SYNC_WAIT);
 }
 
-void
-sync_done(struct sync *s, struct sync_entry *entry, int64_t now)
+static void
+ended(struct sync *s, struct sync_node *x)
 {
-	struct sync_node *x = sync_node_of(entry);
-
-	s->paused = 0;
-	s->probe = NULL;
-	bring_forward(s, now);
 	if (x->again) {
 		/* A new version: nothing that was known of the old one counts. */
 		x->x.first_ms = x->x.at_ms - s->settle_ms;
@@ -98,6 +93,25 @@ sync_done(struct sync *s, struct sync_entry *entry, int64_t now)
 	}
 	sync_forget(s, x);
 	sync_queue_trim(&s->q);
+}
+
+void
+sync_done(struct sync *s, struct sync_entry *x, int64_t now)
+{
+	s->paused = 0;
+	s->probe = NULL;
+	bring_forward(s, now);
+	ended(s, sync_node_of(x));
+}
+
+void
+sync_undone(struct sync *s, struct sync_entry *entry)
+{
+	struct sync_node *x = sync_node_of(entry);
+
+	if (x == s->probe)
+		s->probe = NULL;
+	ended(s, x);
 }
 
 /* How long until somebody is tried again. */

@@ -594,6 +594,35 @@ test_probe_fails_otherwise(void)
 	end();
 }
 
+/* Nor does one whose file is gone: the next probe goes at once. */
+static void
+test_probe_gone(void)
+{
+	struct sync_entry *x;
+
+	begin(0, 2);
+	see("a");
+	see("b");
+	see("c");
+	ready_all(1);
+	start(&x);
+	sync_failed(s, x, SYNC_ACCOUNT, 0, now);
+	now += 1000;
+	check(start(&x)[0]);
+	sync_undone(s, x);
+	check(sync_paused(s));
+	check_int(sync_wake_ms(s, now) <= now, 1);
+	check(start(&x)[0]);
+	see(x->rel);
+	sync_undone(s, x);
+	check(sync_paused(s));
+	ready_all(1);
+	check(start(&x)[0]);
+	sync_done(s, x, now);
+	check(!sync_paused(s));
+	end();
+}
+
 /* What fails while it is looked at holds nothing else up. */
 static void
 test_failure_of_looking(void)
@@ -890,6 +919,7 @@ main(void)
 	test_seen_while_retry();
 	test_pause();
 	test_probe_fails_otherwise();
+	test_probe_gone();
 	test_failure_of_looking();
 	test_one_denied_stops_nobody();
 	test_hurry();
