@@ -66,14 +66,15 @@ place_of_daemon(const char *dir, const char *asked, char out[PATH_MAX], struct e
 {
 	char all[PLACES][PATH_MAX], socket[PATH_MAX + 8], shown[ENC_SHOW_CAP];
 	int n = places(dir, asked, all);
+	time_t newest = 0;
+	struct stat st;
 
-	for (int i = 0; i < n; i++) {
-		memcpy(out, all[i], PATH_MAX);
-		snprintf(socket, sizeof socket, "%s/socket", out);
-		if (access(socket, F_OK) == 0)
-			return 0;
-	}
-	return fail(e, ERR_LOCAL, "no daemon is running for %s", enc_show(shown, sizeof shown, dir));
+	for (int i = 0; i < n; i++)
+		if (stat(strcat(strcpy(socket, all[i]), "/socket"), &st) == 0 && st.st_mtime > newest) {
+			memcpy(out, all[i], PATH_MAX);
+			newest = st.st_mtime;
+		}
+	return newest ? 0 : fail(e, ERR_LOCAL, "no daemon is running for %s", enc_show(shown, sizeof shown, dir));
 }
 
 /* Whoever holds fd's lock has written its process id there. */

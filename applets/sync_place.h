@@ -15,7 +15,7 @@ int place_check(const char *dir, struct err *e);
    /var/lib/r2-sync. Made when missing (0700). -1 (ERR_LOCAL): nothing is writable, or what is there is not ours alone. */
 int place_make(const char *dir, const char *asked, char out[PATH_MAX], struct err *e);
 
-/* The place of a daemon that runs: the first of these with a socket. -1 (ERR_LOCAL): none. */
+/* The place of a daemon that runs: the one of these with the newest socket, as one that was killed leaves its own. -1 (ERR_LOCAL): none. */
 int place_of_daemon(const char *dir, const char *asked, char out[PATH_MAX], struct err *e);
 
 /* Take state for this process, unless *fd has it already; and dir itself, as two daemons may have a state each. *fd (-1: none yet) is to be kept

@@ -130,6 +130,16 @@ ok "--delete-after, a file of another user: nobody knows who writes to it" wait_
 stop
 ok '… so it stays for a while' [ -e "$D/x.png" ]
 
+# As a killed one's, when DIR is mounted read-only next time.
+new stale
+mkdir -m 777 "$D/.r2-sync"
+python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$D/.r2-sync/socket"
+touch -d yesterday "$D/.r2-sync/socket"
+start "$D"
+ok '--status: a socket without a daemon, in a place that cannot be used any more, does not hide the daemon' wait_until 10 idle
+stop
+t '--delete-after: an age that is none is named' 2 '' '…not 1x and /…' "$R2" sync --delete-after 1x "$D"
+
 # NFS has no rename that never replaces anything. The writer waits for the lease while the file is hidden.
 new hidden
 echo one >"$D/x.png"
