@@ -71,7 +71,7 @@ static int
 check_options(int operands, char **operand, struct err *e)
 {
 	if (operands > 1)
-		return fail(e, ERR_USAGE, "one DIR at a time; a command to start stands behind --");
+		return fail(e, ERR_USAGE, "one DIR at a time, not %s and %s; a command to start stands behind --", operand[0], operand[1]);
 	if (operands && !**operand)
 		return fail(e, ERR_USAGE, "DIR is empty: is its variable set?");
 	if (applet_command && !*applet_command)
