@@ -8,11 +8,15 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include "buf.h"
+#include "clock.h"
 #include "sync_ask.h"
 
 #define SOCKET_NAME "socket"
 
-enum { ANSWER_S = 5 };      /* a daemon that says nothing for this long is stopped or stuck */
+enum {
+	ANSWER_S = 5,           /* a daemon that says nothing for this long is stopped or stuck */
+	NO_ANSWER_MS = 100,
+};
 
 static const struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = SOCKET_NAME};
 
@@ -75,8 +79,11 @@ ask_answer(int fd, const struct ask_report *r)
 {
 	int c = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-	if (c < 0)
+	if (c < 0) {
+		/* Without a descriptor for it, poll goes on telling of who waits. */
+		clock_pause(NULL, NO_ANSWER_MS);
 		return;
+	}
 	/* The whole report fits the socket's buffer; whoever does not take it gets less. */
 	send(c, r, sizeof *r, MSG_NOSIGNAL);
 	close(c);

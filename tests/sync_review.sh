@@ -151,6 +151,14 @@ ok '--delete-after: what is written while it is taken away comes back and is upl
 pkill -TERM -P $PID
 wait $PID; PID=
 
+new crowded
+strace -f -qq -e trace=accept4 -e inject=accept4:error=EMFILE -o calls "$R2" sync --settle 0.1 --date $DAY "$D" >log 2>&1 & PID=$!
+wait_until 10 test -S "$D/.r2-sync/socket"
+timeout 1 "$R2" sync --status "$D" 2>/dev/null
+ok 'who asks while no descriptor is left keeps no processor busy' eval '[ -s calls ] && [ "$(wc -l <calls)" -lt 100 ]'
+pkill -TERM -P $PID
+wait $PID; PID=
+
 new unremoved
 echo one >"$D/x.png"
 strace -f -qq -e trace=unlinkat -e inject=unlinkat:error=EIO -o calls "$R2" sync --settle 0.1 --date $DAY --delete-after --once "$D" >log 2>&1
