@@ -209,9 +209,14 @@ download_dest_commit(struct download_dest *d, const struct download_final *f, st
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {f->modified, 0}};
 	char text[ENC_SHOW_CAP];
 	struct stat st;
+	int rc;
 
 	enc_show(text, sizeof text, d->name);
-	if (ftruncate(d->fd, (off_t)f->size) < 0 || (f->modified && futimens(d->fd, times) < 0) || fsync(d->fd) < 0)
+	/* Not every file system takes a time (FUSE), or takes it from us (CIFS mounted for another user): the content is what was asked for. */
+	rc = ftruncate(d->fd, (off_t)f->size);
+	if (rc == 0 && f->modified)
+		futimens(d->fd, times);
+	if (rc < 0 || fsync(d->fd) < 0)
 		return fail_errno(e, "%s: write", text);
 	/* What is renamed is what was written: another name for it would be somebody's trick. */
 	if (fstat(d->fd, &st) < 0 || !private_still_named(d->dir, d->temp, &st) || (uint64_t)st.st_size != f->size)

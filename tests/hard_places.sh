@@ -33,6 +33,8 @@ newer=(execveat preadv2 pwritev2 copy_file_range statx io_uring_setup pidfd_open
 put_get 'a kernel of 2014' without "${newer[@]}" --
 sync_once 'a kernel of 2014' '…1 uploaded…' without "${newer[@]}" --
 put_get 'optional calls refused' without fallocate renameat2 prctl madvise mlock sendfile --
+put_get 'a file system without times of its own' without utimensat --
+put_get '… that takes none from us' without --errno EPERM utimensat --
 sync_once 'optional calls refused' '…1 uploaded…' without fallocate renameat2 ioprio_set madvise mlock sendfile --
 sync_once 'no inotify' '…WARNING: no events…scanned every few seconds…1 uploaded…' without inotify_init inotify_init1 --
 sync_once 'a file system without sockets' '…WARNING: …/socket: Operation not permitted: no --status…1 uploaded…' without --errno EPERM bind --
