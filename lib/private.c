@@ -117,10 +117,9 @@ open_locked(int *fd, const char *path, const char *what, struct err *e)
 	do
 		held = flock(*fd, LOCK_EX | LOCK_NB);
 	while (held < 0 && errno == EINTR);
+	/* Some network file systems have no locks (Lustre as it is mounted by default): it is ours nevertheless. */
 	if (held < 0 && errno == EWOULDBLOCK)
 		return IN_USE;
-	if (held < 0)
-		return fail_errno(e, "%s %s: cannot be locked", what, enc_show(shown, sizeof shown, path));
 	/* Whoever held the lock may have removed or replaced it meanwhile. */
 	if (!private_still_named(AT_FDCWD, path, &st))
 		return GONE;
