@@ -53,6 +53,8 @@ place_make(const char *dir, const char *asked, char out[PATH_MAX], struct err *e
 		memcpy(out, all[i], PATH_MAX);
 		/* A system without /var/lib gets none from us. */
 		private_make_dirs(out, strncmp(out, "/var/lib/", 9) ? 0 : 8);
+		if (!asked)
+			private_reclaim(out);
 		if (private_dir(out, e) == 0)
 			return 0;
 		buf_fmt(&why, "%s%s", i ? "; " : "", e->msg);

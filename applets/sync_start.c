@@ -94,6 +94,7 @@ open_state(struct daemon *d, struct err *e)
 		place_take_dir(real, &d->dir_fd, e) < 0)
 		return -1;
 	snprintf(d->parts, sizeof d->parts, "%.*s/parts", PATH_MAX - 8, d->state);
+	private_reclaim(d->parts);
 	if (private_dir(d->parts, e) < 0)
 		*d->parts = '\0';
 	/* What is in one bucket says nothing of another, and one DIR nothing of another that is given the same --state: its files would

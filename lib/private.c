@@ -8,7 +8,10 @@
 #include "enc.h"
 #include "private.h"
 
-enum { OPEN_TRIES = 16 };                  /* each lost to a process that has just finished */
+enum {
+	OPEN_TRIES = 16,                   /* each lost to a process that has just finished */
+	OTHERS_WRITE = S_IWGRP | S_IWOTH,
+};
 
 const char *
 private_dir_fault(const char *dir, int *unsafe)
@@ -23,7 +26,7 @@ private_dir_fault(const char *dir, int *unsafe)
 	*unsafe = 1;
 	if ((link.st_uid != me && link.st_uid != 0) || (st.st_uid != me && st.st_uid != 0))
 		return "it belongs to another user";
-	if (st.st_mode & (S_IWGRP | S_IWOTH))
+	if (st.st_mode & OTHERS_WRITE)
 		return "others may write to it";
 	*unsafe = 0;
 	return access(dir, W_OK | X_OK) < 0 ? strerror(errno) : NULL;
@@ -38,6 +41,18 @@ private_make_dirs(char *path, size_t keep)
 		*p = '/';
 	}
 	mkdir(path, 0700);
+}
+
+void
+private_reclaim(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == geteuid() && st.st_mode & OTHERS_WRITE)
+		fchmod(fd, 0700);
+	if (fd >= 0)
+		close(fd);
 }
 
 int
@@ -63,8 +78,6 @@ file_fault(const struct stat *st)
 		return "it belongs to another user";
 	if (st->st_nlink > 1)
 		return "it has another name (a hard link)";
-	if (st->st_mode & (S_IWGRP | S_IWOTH))
-		return "others may write to it";
 	return NULL;
 }
 
@@ -112,6 +125,8 @@ open_locked(int *fd, const char *path, const char *what, struct err *e)
 	if (*fd < 0 || fstat(*fd, &st) < 0)
 		return fail_errno(e, "%s %s", what, enc_show(shown, sizeof shown, path));
 	fault = file_fault(&st);
+	if (!fault && st.st_mode & OTHERS_WRITE && fchmod(*fd, 0600) < 0)
+		fault = "others may write to it";
 	if (fault)
 		return fail(e, ERR_LOCAL, "%s %s: %s: remove it", what, enc_show(shown, sizeof shown, path), fault);
 	do

@@ -11,12 +11,16 @@ const char *private_dir_fault(const char *dir, int *unsafe);
 /* Make path and its parents (0700), but for those that its first `keep` bytes name. What fails shows when path is looked at. */
 void private_make_dirs(char *path, size_t keep);
 
+/* path is a directory that we have made: where others may write to it since (chmod -R, or a volume that the kubelet hands to a group, fsGroup),
+   they may no more. They could have written to all that lies beside it, too. */
+void private_reclaim(const char *path);
+
 /* path is a directory of ours alone, made (0700, not its parents) when missing. -1 (ERR_LOCAL) with the reason. */
 int private_dir(const char *path, struct err *e);
 
 /* Open or create (0600) the file at path and lock it (flock), where there are locks. 0: *fd is it; 1: another process has it locked;
-   -1 (ERR_LOCAL): no file of ours alone (symbolic or hard link, another owner, others may write), or not to be opened. *fd is -1 unless 0.
-   what names it in messages. */
+   -1 (ERR_LOCAL): no file of ours alone (symbolic or hard link, another owner), or not to be opened. *fd is -1 unless 0. One that others may
+   write becomes 0600. what names it in messages. */
 int private_open(int *fd, const char *path, const char *what, struct err *e);
 
 /* 1 when name, in dir, is still the file that was opened. */

@@ -160,6 +160,18 @@ mallory mkdir shared/s && mallory ln -s "$T/shared/s" watched/.r2-sync
 t "sync, a planted link for it: the same" 0 … '' say --log -
 is '… nothing is there' "$(ls shared/s)" ''
 
+# What the kubelet does to a volume at each start of a pod with fsGroup, and start scripts to a workspace.
+rm -rf watched && mkdir watched && echo x >watched/x.png
+t 'sync, before chmod -R' 0 '…1 uploaded…' '' say --log -
+for mode in g+rwX a+rwX; do
+	chmod -R $mode watched/.r2-sync
+	t "sync, after chmod -R $mode: the same ledger" 0 '…0 uploaded…' '' say --log -
+	is '… is ours alone again' "$(find watched/.r2-sync -type f -name 'ledger*' -perm /022 -o -type d -perm /022)" ''
+done
+mkdir -m 777 wide
+t 'sync --state, a directory that others write to too' 1 '…others may write to it…' '' say --log - --state wide
+is '… stays as its owner has it' "$(stat -c %a wide)" 777
+
 # Links of r2 itself.
 victim; mallory ln -s "$T/victim" open/r2-ls; mallory ln -s "$T/new" open/r2-get
 t '--install DIR, planted links: left alone' 1 '' '…r2-get: there already…' r2 --install open

@@ -442,12 +442,6 @@ test_refused_files(void)
 	check_int(link(other, target), 0);
 	check_refused("hard link");
 	rename(other, target);
-	check_int(chmod(target, 0620), 0);
-	check_refused("others may write");
-	make(data, 1);
-	check_int(chmod(target, 0602), 0);
-	check_refused("others may write");
-	make(data, 1);
 	check_int(chmod(target, 0644), 0);
 	check_int(load_only(), 1);
 	if (geteuid() == 0) {

@@ -52,12 +52,20 @@ test_dir(void)
 	check_dir_refused(below("s"), "others may write");
 	check_int(chmod(below("s"), 0702), 0);
 	check_dir_refused(below("s"), "others may write");
+	private_reclaim(below("s"));
+	check_int(mode_of(below("s")), 0700);
 	check_int(chmod(below("s"), 0755), 0);
 	check_int(private_dir(below("s"), &e), 0);
+	private_reclaim(below("s"));
+	check_int(mode_of(below("s")), 0755);
 	check_int(symlink("s", below("link")), 0);
 	check_int(private_dir(below("link"), &e), 0);
 	check_int(symlink("nowhere", below("dangling")), 0);
 	check_dir_refused(below("dangling"), "No such file");
+	check_int(mkdir(below("shared"), 0777), 0);
+	check_int(symlink("shared", below("to-shared")), 0);
+	private_reclaim(below("to-shared"));
+	check_int(mode_of(below("shared")), 0777);
 	close(open(below("file"), O_CREAT | O_WRONLY, 0600));
 	check_dir_refused(below("file"), "Not a directory");
 }
@@ -74,6 +82,9 @@ test_dir_of_others(void)
 	check_int(mkdir(below("other"), 0755), 0);
 	check_int(chown(below("other"), 12345, (gid_t)-1), 0);
 	check_dir_refused(below("other"), "another user");
+	check_int(chmod(below("other"), 0777), 0);
+	private_reclaim(below("other"));
+	check_int(mode_of(below("other")), 0777);
 	check_int(chmod(dir, 0755), 0);
 	check_int(chmod(below("s"), 0755), 0);
 	child = fork();
@@ -99,6 +110,10 @@ test_open(void)
 	check_int(private_open(&a, below("f"), "thing", &e), 0);
 	check_int(mode_of(below("f")), 0600);
 	check(fcntl(a, F_GETFD) & FD_CLOEXEC);
+	close(a);
+	check_int(chmod(below("f"), 0662), 0);
+	check_int(private_open(&a, below("f"), "thing", &e), 0);
+	check_int(mode_of(below("f")), 0600);
 	check_int(private_open(&b, below("f"), "thing", &e), 1);
 	check_int(b, -1);
 	check_int(fstat(a, &st), 0);
