@@ -77,8 +77,7 @@ takes(const struct opt *o, char *const *argv)
 	if (!o->arg || *o->arg != '[' || !o->name)
 		return o->arg ? required_argument : no_argument;
 	for (; *argv && strcmp(*argv, "--"); argv++)
-		if (argv[1] && !strncmp(*argv, "--", 2) && strstr(o->name, *argv + 2) == o->name &&
-			opt_parse_age(argv[1], &age) == 0)
+		if (argv[1] && !strncmp(*argv, "--", 2) && !strcmp(*argv + 2, o->name) && opt_parse_age(argv[1], &age) == 0)
 			return required_argument;
 	return optional_argument;
 }
@@ -192,10 +191,20 @@ one_flag(const struct parser *p, const char *word)
 	return found;
 }
 
+/* The word that named o, behind "--", when it is not its whole name, else NULL. It stands before optarg, if that is a word of its own. */
+static const char *
+shortened(const struct opt *o, char *const *argv)
+{
+	const char *word = argv[optind - 1 - (optarg == argv[optind - 1])] + 2;
+
+	return strncmp(word, o->name, strlen(o->name)) ? word : NULL;
+}
+
 int
 opt_parse(const struct opt *const *tables, int argc, char **argv, struct err *e)
 {
 	struct parser p = {0};
+	const char *word;
 	int c;
 
 	if (collect(&p, tables, argv, e) < 0)
@@ -210,6 +219,9 @@ opt_parse(const struct opt *const *tables, int argc, char **argv, struct err *e)
 			o = one_flag(&p, argv[optind - 1] + 2);
 		if (!o)
 			return refuse(&p, c, argv, e);
+		/* These delete: "sync --delete", which is something else to aws and rclone, must not become --delete-after. */
+		if (o->arg && *o->arg == '[' && (word = shortened(o, argv)))
+			return unknown_long(&p, word, e);
 		if (o->store(o, optarg, e) < 0)
 			return -1;
 	}

@@ -39,8 +39,8 @@ struct opt_words {
 /* Parse argv[1..argc-1] in GNU order against the rows of the given tables (a NULL-terminated list
    of tables, so that common rows stand once); permutes argv so that the operands come last and returns
    the index of the first one, or -1 (ERR_USAGE; an unknown option's message names the nearest known
-   one, an ambiguous abbreviation names the candidates). Long options may be abbreviated where unique;
-   rows of flags with the same store and dest are one. */
+   one, an ambiguous abbreviation names the candidates). Long options may be abbreviated where unique,
+   but for those whose value may be left out; rows of flags with the same store and dest are one. */
 int opt_parse(const struct opt *const *tables, int argc, char **argv, struct err *e);
 
 /* One aligned help line for each row, wrapped at 80 columns. */

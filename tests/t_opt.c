@@ -282,6 +282,9 @@ test_optional(void)
 	check(uploads == 3000 && quiet);
 	check_int(parse("--uploads -- 3"), 3);
 	check(uploads == 7);
+	refused("--upload a", "unknown option --upload: did you mean --uploads?");
+	refused("--upload 3", "unknown option --upload: did you mean --uploads?");
+	refused("--upload=3", "unknown option --upload=3: did you mean --uploads?");
 	refused("--uploads=x", "--uploads: x is not a time: seconds, or a number with s, m, h, d or w such as 7d");
 }
 
