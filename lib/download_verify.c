@@ -18,9 +18,8 @@ download_learn(struct download_kind *k, struct s3 *s, const char *key, const str
 		return 0;
 	if (s3_head_part(s, key, 1, &part, &parts, e) < 0)
 		return e->kind == ERR_HTTP ? 0 : -1;
-	if (strcmp(part.etag, o->etag))
-		return s3_replaced(e);
-	if (!parts && part.size == o->size)
+	/* Another object by now, as the first range will tell; or the part's own ETag (moto), and so perhaps no size of the part either. */
+	if (strcmp(part.etag, o->etag) || (!parts && part.size == o->size))
 		return 0;
 	/* Now it is known; of parts that are not equal, only by asking for each. */
 	k->by_number = parts == (int)k->etag.parts;

@@ -4,6 +4,7 @@ every time, and an ETag that is their MD5, but for:
 
   parts-SIZE-PART    the ETag is that of parts; HEAD partNumber=N tells their sizes
   quiet-SIZE-PART    the same, and partNumber is passed over
+  partial-SIZE-PART  as parts, and HEAD partNumber=N has an ETag of its own, as moto's
   uneven-SIZE        the ETag is that of three parts of different sizes; HEAD partNumber=N tells them
   chance-SIZE        the same, and as many parts as there would be of the first one's size
   gaps-SIZE          the same, and the parts' numbers are 1, 4 and 7
@@ -120,7 +121,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             wanted = self.command == "GET" and "Range" in self.headers
             if wanted and (kind in ("swaps", "ignore") or kind == "swap" and not turns.get(self.key)):
                 turns[self.key] = turns.get(self.key, 0) + 1
-        parts = parts_of(kind, numbers, size) if kind in ("parts", "quiet", "uneven", "chance", "gaps") else []
+        parts = parts_of(kind, numbers, size) if kind in ("parts", "quiet", "partial", "uneven", "chance", "gaps") else []
         etag = etag_of(data, parts)
         if kind in ("opaque", "kms"):
             etag = {"opaque": "not-an-md5", "kms": "0123456789abcdef" * 2}[kind]
@@ -135,6 +136,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                     return
                 size = parts[number // 3 if kind == "gaps" else number - 1]
                 fields.append(("x-amz-mp-parts-count", len(parts)))
+                if kind == "partial":
+                    fields[1] = ("ETag", f'"{hashlib.md5(data[:size]).hexdigest()}"')
             self.answer(200, [*fields, ("Content-Length", size)])
             return
         self.get(kind, data, fields, etag, flip)
