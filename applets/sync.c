@@ -82,7 +82,7 @@ check_options(int operands, char **operand, struct err *e)
 	if (!set.rescan_ms)
 		set.rescan_ms = (set.poll ? POLL_S : RESCAN_S) * 1000;
 	set.command = applet_command;
-	return *(set.prefix ? set.prefix : "") ? path_key_check(set.prefix, e) : 0;
+	return 0;
 }
 
 /* The operand, the variable, the default; absolute, so that messages and locks name one thing. */
@@ -170,6 +170,10 @@ watch_dir(struct daemon *d, struct err *e)
 	}
 	d->set = &set;
 	rc = client_open(&d->client, e);
+	if (rc == 0 && !set.prefix)
+		set.prefix = d->client.cfg.prefix;
+	if (rc == 0 && *set.prefix)
+		rc = path_key_check(set.prefix, e);
 	if (rc == 0)
 		rc = sync_daemon(d, e);
 	client_close(&d->client);

@@ -16,7 +16,8 @@
 struct sync_settings {
 	const char *state;           /* --state, or NULL */
 	const char *log, *metrics;
-	const char *prefix, *date;   /* NULL: the configuration's, today */
+	const char *prefix;
+	const char *date;            /* NULL: today */
 	char **command;              /* behind "--", or NULL */
 	const struct opt_words *include, *exclude;
 	int all, flat, new_only, once, poll, hide_keys;

@@ -97,7 +97,7 @@ sync_files_open(struct daemon *d)
 static int
 new_key(const struct daemon *d, const char *rel, const char *path, char key[PATH_KEY_MAX + 1], struct err *e)
 {
-	const char *prefix = d->set->prefix ? d->set->prefix : d->client.cfg.prefix, *date = d->set->date;
+	const char *date = d->set->date;
 	char day[UTC_DATE_CAP];
 	struct buf b = {key, 0, PATH_KEY_MAX + 1, 0};
 	struct stat st;
@@ -107,7 +107,7 @@ new_key(const struct daemon *d, const char *rel, const char *path, char key[PATH
 		date = day;
 	}
 	buf_reset(&b);
-	path_key_join(&b, prefix, date, d->set->flat ? path_base(rel) : rel);
+	path_key_join(&b, d->set->prefix, date, d->set->flat ? path_base(rel) : rel);
 	if (!buf_ok(&b))
 		return fail(e, ERR_USAGE, "its key would be longer than %d bytes: shorten the name", PATH_KEY_MAX);
 	return path_key_check(key, e);
@@ -120,7 +120,7 @@ below_prefix(const struct daemon *d, const char *key)
 	char start[PATH_KEY_MAX + 1];
 	struct buf b = BUF(start);
 
-	path_key_join(&b, d->set->prefix ? d->set->prefix : d->client.cfg.prefix, "", "");
+	path_key_join(&b, d->set->prefix, "", "");
 	return !strncmp(key, start, b.len);
 }
 

@@ -74,6 +74,10 @@ bad "key with .." 2 '…..…' r2 upload --key 'a/../b' a.png
 bad "key with ." 2 '…' r2 upload --key './b' a.png
 bad "empty key" 2 '…key…' r2 upload --key '' a.png
 bad "prefix with .." 2 '…..…' r2 upload --prefix 'a/../..' a.png
+mkdir -p watched
+bad "sync: R2_PREFIX with .." 2 '…..…' env R2_PREFIX=a/../.. "$R2" sync --once --log - watched
+bad "… with a bucket" 2 '…--bucket…' env R2_PREFIX=s3://runpod/a "$R2" sync --once --log - watched
+bad "… --prefix" 2 '…--bucket…' r2 sync --once --log - --prefix s3://runpod/a watched
 bad "prefix that makes the key too long" 2 '…1…024…' r2 upload --prefix "$long" a.png
 bad "--key for two files" 2 '…--key…' r2 upload --key k a.png a.png
 printf x >$'bad\xff.png'
