@@ -36,8 +36,10 @@ is_state(int fd, const struct ledger_file *f, struct stat *st)
 /* A writer that opened the file before it lost its name would write into nothing. The read lease tells: while it is held, nobody has the file open
    for writing, and who wants to breaks it. So: lease, hide, look whether it was broken; then the name comes back. */
 static int
-remove_leased(int dir, const char *name, int fd, const struct stat *st)
+remove_leased(int dir, const char *rel, int fd, const struct stat *st)
 {
+	static int told;
+	const char *name = path_base(rel);
 	char hidden[sizeof SYNC_GONE_PREFIX + 24];
 	int leased = fcntl(fd, F_SETLEASE, F_RDLCK) == 0, removed = 0;
 
@@ -54,6 +56,8 @@ remove_leased(int dir, const char *name, int fd, const struct stat *st)
 		/* A newer file may have the name by now. NFS knows this by a link only, FAT by a rename only. */
 		if (!removed && syscall(SYS_renameat2, dir, hidden, dir, name, NO_REPLACE) < 0 && linkat(dir, hidden, dir, name, 0) == 0)
 			unlinkat(dir, hidden, 0);
+	} else if (errno != ENOENT && !told++) {
+		sync_log(1, "WARNING: --delete-after: %s stays, and what else cannot be removed: %s", rel, strerror(errno));
 	}
 	if (leased)
 		fcntl(fd, F_SETLEASE, F_UNLCK);
@@ -77,7 +81,7 @@ remove_file(struct daemon *d, const char *rel)
 	if (dir >= 0)
 		fd = openat(dir, path_base(rel), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd >= 0 && is_state(fd, &r.file, &st))
-		removed = remove_leased(dir, path_base(rel), fd, &st);
+		removed = remove_leased(dir, rel, fd, &st);
 	if (fd >= 0)
 		close(fd);
 	if (dir >= 0)

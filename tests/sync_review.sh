@@ -164,6 +164,14 @@ echo one >"$D/x.png"
 strace -f -qq -e trace=unlinkat -e inject=unlinkat:error=EIO -o calls "$R2" sync --settle 0.1 --date $DAY --delete-after --once "$D" >log 2>&1
 ok 'a removal that fails leaves the file where it was' eval 'grep -q EIO calls && [ -e "$D/x.png" ]'
 
+# … nor may everybody remove what he may upload, which is said once.
+new kept
+echo one >"$D/x.png"
+echo two >"$D/y.png"
+strace -f -qq -e trace=renameat -e inject=renameat:error=EACCES -o calls "$R2" sync --settle 0.1 --date $DAY --delete-after --once "$D" >log 2>&1
+is 'a directory where nothing may be removed: one warning' "$(grep -c 'WARNING: --delete-after: ..png stays.*: Permission denied' log)" 1
+ok '… they stay' [ -e "$D/x.png" -a -e "$D/y.png" ]
+
 # A log rotation, or new keys, right after the start: the daemon's first lock takes half a second here.
 new early
 strace -qq -e trace=flock -e inject=flock:delay_enter=500000:when=1 -o /dev/null "$R2" sync --settle 0.1 --date $DAY "$D" >log 2>&1 & PID=$!
