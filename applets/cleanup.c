@@ -240,7 +240,9 @@ print_summary(const struct cleanup *c)
 	if (*c->sweep.before)
 		print_files(c);
 	if (age)
-		printf("%s %llu unfinished uploads older than %s\n", c->dry_run ? "Would abort" : "Aborted", (unsigned long long)c->aborted, age);
+		/* Who meant days reads what 7 is. */
+		printf("%s %llu unfinished uploads older than %s%s\n", c->dry_run ? "Would abort" : "Aborted", (unsigned long long)c->aborted, age,
+			age[strspn(age, "0123456789.")] ? "" : " s");
 }
 
 static int

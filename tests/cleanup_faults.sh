@@ -95,6 +95,7 @@ t '--ignore-clock' 0 'Deleted 1000 files …' '' sweep --ignore-clock
 curl -sf -X POST -o /dev/null "$R2_ENDPOINT/$B/outputs/unfinished?uploads"
 clock="uploads clock 0 seconds=$(($(date -d '2025-12-29 11:00' +%s) - $(date +%s)))"
 bad "$clock"
+t '--uploads: a number alone is seconds, and is said so' 0 'Aborted 0 unfinished uploads older than 7200 s' '' r2 cleanup --uploads 7200 --ignore-clock
 t '--uploads: younger by the clock that dated them' 0 'Aborted 0 unfinished uploads older than 2h' '' r2 cleanup --uploads 2h --ignore-clock
 t '… older' 0 'Aborted 1 unfinished uploads older than 50m' '' r2 cleanup --uploads 50m --ignore-clock
 
