@@ -1,0 +1,64 @@
+#!/bin/bash
+# What runs the tests: .ci/run adds up its parts and ends with what it has begun; tests/run lets nothing pass that has not.
+. "$(dirname "$0")/lib.sh"
+ROOT=$(dirname "$TESTS")
+unset R2_RESULTS TEST_SERVER TEST_JOBS TEST_TIMEOUT LOGS
+
+# .ci/run in a tree of its own, with a make that does what the file of its target's name says.
+mkdir -p "$T/tree/.ci" "$T/tree/tests" "$T/bin" "$T/do"
+cp "$ROOT/.ci/run" "$T/tree/.ci"
+cp "$TESTS/run" "$T/tree/tests"
+printf '#!/bin/sh\n[ ! -e "%s/do/$1" ] || . "%s/do/$1"\n' "$T" "$T" >"$T/bin/make"
+chmod +x "$T/bin/make"
+ci() { env PATH="$T/bin:$PATH" TMPDIR="$T/tmp" "$T/tree/.ci/run"; }
+mkdir "$T/tmp"
+echo 'echo 40 0 1 >>"$R2_RESULTS"; echo 2 0 0 >>"$R2_RESULTS"' >"$T/do/test"
+t '.ci/run: the last line adds it up' 0 '…== test: status 0, 42 passed, 0 failed, 1 skipped, …
+47 passed, 0 failed, 1 skipped' '' ci
+echo 'exit 1' >"$T/do/interop"
+echo 'echo "what is wrong"; echo 7 2 0 >>"$R2_RESULTS"; exit 1' >"$T/do/check"
+t '… what failed too' 1 '…what is wrong…
+52 passed, 3 failed, 1 skipped' '' ci
+
+# Whoever ends it, from a terminal too, has ended all.
+echo 'echo >"$TMPDIR/check.began"; sleep 985.'$$ >"$T/do/check"
+echo 'echo >"$TMPDIR/test.began"; sleep 985.'$$ >"$T/do/test"
+goes_on() { pgrep -fx "sleep 985.$$"; }
+for signal in INT TERM; do
+	env --default-signal=INT PATH="$T/bin:$PATH" TMPDIR="$T/tmp" "$T/tree/.ci/run" >"$T/out" 2>&1 &
+	run=$!
+	until [ -e "$T/tmp/check.began" ] && [ -e "$T/tmp/test.began" ] || ! kill -0 $run 2>/dev/null; do sleep 0.02; done
+	ok "$signal: there is something to end" goes_on
+	kill -$signal $run
+	timeout 20 tail --pid=$run -s 0.05 -f /dev/null
+	ok ".ci/run: nothing goes on after $signal" eval '! goes_on'
+	pkill -fx "sleep 985.$$"
+	wait $run
+	is '… its status' $? "$([ $signal = INT ] && echo 130 || echo 143)"
+	rm -f "$T"/tmp/*.began
+	is '… no file' "$(ls "$T/tmp")" ''
+done
+
+# tests/run: what counts.
+one() { # NAME LINES: a test of these lines
+	printf '#!/bin/sh\n%s\n' "$2" >"$T/tree/tests/$1"
+	chmod +x "$T/tree/tests/$1"
+}
+one good 'echo ok - one; echo "3 checks, 0 failed"'
+one bad 'echo ok - one; echo not ok - two; exit 1'
+one silent :
+one dies 'echo ok - one; exit 3'
+one hangs 'echo ok - one; exec sleep 60'
+tests() { (cd "$T/tree" && TEST_JOBS=1 TEST_TIMEOUT="${limit:-20}" tests/run "${@/#/tests/}"); }
+t 'tests/run: all is well' 0 'ok   good (4 checks)
+4 passed, 0 failed, 0 skipped' '' tests good
+t '… a check that failed' 1 '…FAIL bad  (2 checks, 1 failed)
+     | not ok - two
+5 passed, 1 failed, 0 skipped' '' tests good bad
+t '… no check at all' 1 '…(no check was run)
+0 passed, 1 failed, 0 skipped' '' tests silent
+t '… a test that died' 1 '…(status 3)
+1 passed, 1 failed, 0 skipped' '' tests dies
+limit=1 t '… one that does not end' 1 '…(ended after 1 s)
+1 passed, 1 failed, 0 skipped' '' tests hangs
+finish
