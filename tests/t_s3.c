@@ -698,6 +698,7 @@ test_complete(void)
 
 		check_int(complete_once(status, xml, OF_TWO, 10, &e), 0);
 		check_int(complete_once(status, xml, OF_TWO, 11, &e), -1);
+		check_str(e.code, i < 2 ? "InternalError" : "");
 		check_int(complete_once(status, xml, EMPTY_MD5, 10, &e), -1);
 		check_str(completed, "");
 	}
