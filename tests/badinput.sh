@@ -16,7 +16,7 @@ as_nobody() {
 	if [ "$(id -u)" = 0 ]; then setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all "$@"; else "$@"; fi
 }
 # A program that the unprivileged user can start, wherever the real one lies.
-cp "$R2" "$T/r2copy"
+install -m755 "$R2" "$T/r2copy"
 
 # Credentials.
 bad "no credentials: both conventions named" 1 '…R2_ACCESS_KEY_ID…' env -u R2_ACCESS_KEY_ID -u R2_SECRET_ACCESS_KEY "$R2" upload a.png

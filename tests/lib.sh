@@ -11,6 +11,7 @@
 # R2_TEST_BASE and R2_TEST_TWICE are of chroot.sh, image.sh and dist.sh.
 
 set -u
+umask 022
 TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 R2=$(realpath "${R2:-$TESTS/../r2}")
 T=$(mktemp -d "${TMPDIR:-/tmp}/r2-test.XXXXXX")

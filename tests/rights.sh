@@ -126,7 +126,7 @@ for dest in shared/d shared/d/ shared/d//; do
 	is '… nothing is behind it' "$(ls elsewhere)" ''
 done
 
-mkdir -m 755 shut && chmod 755 "$T" && cp "$R2" r2-copy
+mkdir -m 755 shut && chmod 755 "$T" && install -m755 "$R2" r2-copy
 t 'get into a directory that cannot be made: why not' 1 '' '…ERROR - shut/a/b/: Permission denied' mallory ./r2-copy get got/key shut/a/b/
 
 # sync's own files.

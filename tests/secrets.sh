@@ -51,7 +51,7 @@ undumpable() {
 	return 1
 }
 if [ "$(id -u)" = 0 ] && [ -e /proc/self/environ ]; then
-	cp "$R2" "$T/r2copy"
+	install -m755 "$R2" "$T/r2copy"
 	cp "$R2_CA_FILE" "$T/ca.pem"
 	chmod 644 ca.pem
 	mkfifo slow
