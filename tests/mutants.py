@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Seeded bugs that the tests must see: mutants.py [FILE-OR-WORD...], as `make mutants` calls it. Each row of tests/mutants.txt is put into a
-private copy of the tree, what it touches is built anew with ASan, and its tests run, fastest first, until one fails: FOUND. With words: only
-rows that have one of them in their file, bug or tests. Status 1: fewer than WANTED were found, or a row does not fit the sources any more.
-R2_TEST_SERVER_DIR (a running server) is for the end-to-end tests."""
-import os, re, shutil, signal, subprocess, sys, tempfile, time
+private copy of the tree, what it touches is built anew with ASan (for secrets.sh without), and its tests run, fastest first, until one fails:
+FOUND. With words: only rows that have one of them in their file, bug or tests. Status 1: fewer than WANTED were found, or a row does not fit
+the sources any more. R2_TEST_SERVER_DIR (a running server) is for the end-to-end tests."""
+import glob, os, re, shutil, signal, subprocess, sys, tempfile, time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TREE = ROOT + '/build/mutants'
@@ -58,16 +58,20 @@ def make(*targets, where=TREE):
 def program(test):
 	if test == 'tls.sh':
 		return 'build/asan/t_tls'
+	if test == 'secrets.sh':
+		return 'r2'      # which looks through files, calls and memory: those of ASan are none of r2's
 	return 'build/asan/r2' if test.endswith('.sh') else 'build/asan/' + test
 
 
 def copy_tree(programs):
 	shutil.rmtree(TREE, ignore_errors=True)
-	os.makedirs(TREE + '/build/musl')
+	os.makedirs(TREE + '/build')
 	for name in ('Makefile', 'lib', 'applets', 'tests', 'bench', 'doc'):
 		subprocess.run(['cp', '-a', f'{ROOT}/{name}', TREE], check=True)
-	for name in ('bearssl', 'musl-src', 'libc', 'flags-libc', 'roots.h', 'brssl', 'flags', 'flags-bearssl', 'musl/libbearssl.a', 'asan'):
+	for name in ('bearssl', 'musl-src', 'libc', 'flags-libc', 'roots.h', 'brssl', 'flags', 'flags-bearssl', 'musl', 'asan'):
 		subprocess.run(['cp', '-a', f'{ROOT}/build/{name}', f'{TREE}/build/{name}'], check=True)
+	if 'r2' in programs:
+		shutil.copy2(ROOT + '/r2', TREE)
 	stale = make('-q', *programs)
 	if stale.returncode:
 		sys.exit(f'the copy is not up to date: {stale.stdout}')
@@ -103,7 +107,7 @@ def watch(p, out, kind):
 def fails(test):
 	"""None when it passes, else how it failed. The first failure is enough."""
 	script = test.endswith('.sh')
-	env = dict(os.environ, R2=f'{TREE}/build/asan/r2', UBSAN_OPTIONS='print_stacktrace=1')
+	env = dict(os.environ, R2=f'{TREE}/r2' if program(test) == 'r2' else f'{TREE}/build/asan/r2', UBSAN_OPTIONS='print_stacktrace=1')
 	if script:
 		env['ASAN_OPTIONS'] = 'detect_leaks=0'    # which needs ptrace: r2 allows it to nobody
 	with tempfile.TemporaryFile() as out:
@@ -127,12 +131,10 @@ def plant(row):
 def restore(row, since):
 	"""As it was, times too: the next row need not build anew what this one has built."""
 	shutil.copy2(f'{ROOT}/{row.file}', f'{TREE}/{row.file}')
-	for folder, _, names in os.walk(TREE + '/build/asan'):
-		for name in names:
-			path = f'{folder}/{name}'
-			if os.stat(path).st_mtime >= since:
-				os.remove(path)      # somebody may be running it still
-				shutil.copy2(ROOT + path[len(TREE):], path)
+	for path in [TREE + '/r2', *glob.glob(TREE + '/build/asan/**', recursive=True), *glob.glob(TREE + '/build/musl/**', recursive=True)]:
+		if os.path.isfile(path) and os.stat(path).st_mtime >= since:
+			os.remove(path)      # somebody may be running it still
+			shutil.copy2(ROOT + path[len(TREE):], path)
 
 
 def judge(row):
