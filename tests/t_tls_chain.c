@@ -55,17 +55,40 @@ give(struct tls_chain *c, const struct cert *cert, size_t piece)
 	free(p);
 }
 
+/* now: 0 is that of the clock. */
 static unsigned
-verify(const struct tls_trust *trust, const char *host, size_t piece)
+verify_at(const struct tls_trust *trust, const char *host, size_t piece, int64_t now)
 {
 	static struct tls_chain c;
 
 	memset(&c, 0, offsetof(struct tls_chain, cert));
-	tls_chain_init(&c, &(struct tls_params){.trust = trust}, host);
+	tls_chain_init(&c, &(struct tls_params){.trust = trust, .now = now}, host);
 	c.vtable->start_chain(&c.vtable, c.host.addr_len ? NULL : host);
 	give(&c, &leaf, piece);
 	give(&c, &middle, piece);
 	return c.vtable->end_chain(&c.vtable);
+}
+
+static unsigned
+verify(const struct tls_trust *trust, const char *host, size_t piece)
+{
+	return verify_at(trust, host, piece, 0);
+}
+
+/* To the second: on its first day and on its last one, too. */
+static void
+test_dates(const struct tls_trust *trust)
+{
+	int64_t from, to, begin, end;
+
+	check_int(tls_cert_dates(leaf.der, leaf.len, &from, &to), 0);
+	check_int(tls_cert_dates(middle.der, middle.len, &begin, &end), 0);
+	from = from > begin ? from : begin;
+	to = to < end ? to : end;
+	check_int(verify_at(trust, "localhost", 4096, from - 1), BR_ERR_X509_EXPIRED);
+	check_int(verify_at(trust, "localhost", 4096, from), 0);
+	check_int(verify_at(trust, "localhost", 4096, to), 0);
+	check_int(verify_at(trust, "localhost", 4096, to + 1), BR_ERR_X509_EXPIRED);
 }
 
 static void
@@ -276,6 +299,7 @@ main(void)
 	check(trust != NULL);
 	if (trust) {
 		test_good(trust);
+		test_dates(trust);
 		test_looks();
 		test_names(&leaf, "intermediate", "a server");
 		test_names(&middle, "authority", "intermediate");
