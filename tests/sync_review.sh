@@ -53,7 +53,7 @@ wait_until 10 "$R2" sync --health "$D"
 echo x >"$D/x.png"
 wait_until 10 said 'Uploading: x.png'
 inner=$(cat "/proc/$PID/task/$PID/children")
-kill -TERM "$inner"; wait_until 5 said Stopping; sleep 0.3
+kill -TERM "$inner"; wait_until 5 said Stopping; sleep 0.3   # what comes sooner is the same signal, by whoever sends it to all
 kill -TERM "$inner"
 ok 'process 1 of a container: a second signal ends it at once' wait_until 5 ended
 kill -9 $PID 2>/dev/null; wait $PID 2>/dev/null
@@ -71,8 +71,9 @@ for n in {9..24}; do
 	wait_until 10 eval 'ended || said "cannot go on scanning"'
 	ended || break
 done
+ok 'with too few descriptors it waits' eval '! ended && said "cannot go on scanning" && [ ! -e "$T/started" ]'
 kill -TERM $PID
-ok 'SIGTERM before COMMAND was started' wait_until 8 ended
+ok '… SIGTERM before COMMAND was started' wait_until 8 ended
 kill -9 $PID 2>/dev/null; wait $PID; is '… its status' $? 143
 ok '… and it never is' [ ! -e started ]
 new hungry
