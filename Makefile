@@ -219,9 +219,12 @@ deps:
 deps-test:
 	@$(SOURCES) .ci/deps build server test
 
+# What several scripts make, at once: they must find it made.
+TEST_TOOLS  = $(BENCH_TOOLS) $(B)/bench/r2-allocations $(B)/mktables man
+
 # Parts that come one after the other, however many jobs there are: what is installed is seen by a new make.
 test: deps-test
-	@+$(AGAIN) r2 units fuzz-programs $(B)/asan/r2-fail
+	@+$(AGAIN) r2 units fuzz-programs $(B)/asan/r2-fail $(TEST_TOOLS)
 	@TEST_SERVER=radosgw tests/run $(UNITS) $(SCRIPTS)
 
 check: deps-test
@@ -238,7 +241,7 @@ interop: deps-test
 	@TEST_TIMEOUT=2400 tests/interop.sh $(INTEROP)
 
 coverage: deps-test
-	@+$(AGAIN) $(COV_UNITS) $(B)/cov/r2
+	@+$(AGAIN) r2 $(COV_UNITS) $(B)/cov/r2 $(TEST_TOOLS)
 	@B=$(B) tests/coverage
 
 tsan: deps-test
