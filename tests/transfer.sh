@@ -34,7 +34,8 @@ cuts_made() { proxy count | cut -d' ' -f4; }
 via() { R2_ENDPOINT=$THROUGH r2 "$@"; }
 up() { r2 upload --no-date --prefix "$P" "$@"; }
 # Unfinished uploads below PREFIX
-unfinished() { local p; p=$(url_encode "$1"); s3 GET "?uploads&prefix=${p//\//%2F}" | grep -o '<UploadId>' | wc -l; }
+# curl signs a query in the order it is given, and a server in that of its names.
+unfinished() { local p; p=$(url_encode "$1"); s3 GET "?prefix=${p//\//%2F}&uploads=" -f >uploads || echo 'no answer'; grep -o '<UploadId>' uploads | wc -l; }
 no_journals() { [ -z "$(find "$XDG_STATE_HOME" -type f 2>/dev/null)" ]; }
 between() { echo $(($1 + (RANDOM << 15 | RANDOM) % ($2 - $1 + 1))); }   # between MIN MAX: a random number
 json_of() { python3 -c 'import json, sys; print(json.load(sys.stdin).get(sys.argv[1]))' "$1"; }
