@@ -337,7 +337,8 @@ tell reset >/dev/null
 to_stdout "a large object to standard output" huge.bin "$P/huge.bin" --endpoint "$via"
 read -r _ _ several _ < <(tell count)
 ok "… is fetched by several connections ($several)" [ "$several" -ge 4 ]
-little() { ulimit -v 32000; "$R2" get "$P/huge.bin" - >"$T/stdout"; }
+# But ASan maps terabytes.
+little() { grep -aq __asan_init "$R2" || ulimit -v 32000; "$R2" get "$P/huge.bin" - >"$T/stdout"; }
 t "… with little room" 0 '' '' eval '(little)'
 ok "… the bytes" cmp "$T/stdout" huge.bin
 first_bytes() { set -o pipefail; timeout 20 "$R2" get "$P/huge.bin" - | head -c 100000; }
