@@ -230,6 +230,7 @@ if server_is radosgw; then
 fi
 # Nobody reads any more, from the first row on, and SIGPIPE is ignored, as below systemd: no folder more is asked for.
 s3_fill "$P/unread/2025-03-0[1-5]/a-key-of-some-length-[01-90]" x
+# shellcheck disable=SC2094 # a FIFO
 unread() { trap "" PIPE; mkfifo unread; exec 3<>unread 4>unread 3>&-; r2 cleanup -n -v --days 1 --prefix "$P/unread" >&4 2>unread.err; }
 (unread)
 ok "-n, and a reader that has enough: it stops asking" [ "$(grep -c "DEBUG - GET" unread.err)" -le 3 ]
