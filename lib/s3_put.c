@@ -18,7 +18,7 @@ struct sums {
 	unsigned char sha256[HASH_SHA256_LEN];
 };
 
-/* From offset from to the end of b, read through block. */
+/* From offset from to the end of b, read through block, where what fits stands whole afterwards, even if it came in pieces. */
 static int
 sum_body(struct sums *s, uint64_t from, const struct http_body *b, unsigned char block[READ_MAX], struct err *e)
 {
@@ -30,18 +30,19 @@ sum_body(struct sums *s, uint64_t from, const struct http_body *b, unsigned char
 	hash_md5_init(&md5);
 	hash_sha256_init(&sha256);
 	for (uint64_t off = from; off < b->len; off += (uint64_t)n) {
-		size_t want = b->len - off < READ_MAX ? (size_t)(b->len - off) : READ_MAX;
+		unsigned char *p = block + (off - from) % READ_MAX;
+		size_t room = (size_t)(block + READ_MAX - p), want = b->len - off < room ? (size_t)(b->len - off) : room;
 
-		if ((n = b->read(b->arg, off, block, want, e)) < 0)
+		if ((n = b->read(b->arg, off, p, want, e)) < 0)
 			return -1;
 		if (n == 0)
 			return fail(e, ERR_CHANGED, "the file became shorter while it was read");
 		if (s->want_crc32c)
-			s->crc32c = hash_crc32c(s->crc32c, block, (size_t)n);
+			s->crc32c = hash_crc32c(s->crc32c, p, (size_t)n);
 		if (s->want_md5)
-			hash_md5_update(&md5, block, (size_t)n);
+			hash_md5_update(&md5, p, (size_t)n);
 		if (s->want_sha256)
-			hash_sha256_update(&sha256, block, (size_t)n);
+			hash_sha256_update(&sha256, p, (size_t)n);
 	}
 	hash_md5_out(&md5, s->md5);
 	hash_sha256_out(&sha256, s->sha256);

@@ -742,9 +742,66 @@ test_endless_parts(void)
 	check_int(ask(play_answers, list_parts, &e), 0);
 }
 
+/* ---- a body that comes in pieces, as pread(2) may give it on some file systems */
+static uint64_t put_len, body_len;
+static unsigned body_sum;
+
+static ssize_t
+read_pieces(void *arg, uint64_t off, void *p, size_t n, struct err *e)
+{
+	return read_pattern(arg, off, p, n < 7001 ? n : 7001, e);
+}
+
+static void
+play_put(struct scene *s)
+{
+	int fd = hear(s);
+
+	if (fd >= 0 && read_request(s, fd))
+		say(fd, answers[0]);
+	body_sum = s->body_sum;
+	body_len = s->body_len;
+	hang_up(fd);
+}
+
+static int
+put_pieces(struct s3 *s, struct err *e)
+{
+	struct s3_put_result r;
+
+	return s3_put(s, &(struct s3_put){.key = "k", .body = {put_len, read_pieces, NULL}}, &r, e);
+}
+
+static void
+test_put_pieces(void)
+{
+	static unsigned char all[200000];
+	unsigned char md5[HASH_MD5_LEN];
+	char hex[2 * HASH_MD5_LEN + 1];
+	struct buf b = BUF(hex);
+	struct err e;
+
+	for (put_len = 1; put_len < sizeof all; put_len = put_len * 3 + 6000) {
+		struct http_body whole = {put_len, read_pattern, NULL};
+		unsigned sum = 0;
+
+		read_pattern(NULL, 0, all, (size_t)put_len, &e);
+		for (uint64_t i = 0; i < put_len; i++)
+			sum = sum * 31 + all[i];
+		check_int(s3_body_md5(&whole, md5, &e), 0);
+		buf_reset(&b);
+		enc_hex(&b, md5, sizeof md5);
+		snprintf(answers[0], sizeof answers[0], "HTTP/1.1 200 OK\r\nETag: \"%s\"\r\nContent-Length: 0\r\n\r\n", hex);
+		check_int(ask(play_put, put_pieces, &e), 0);
+		check_int(body_len, put_len);
+		check(body_sum == sum);
+	}
+}
+
 int
 main(void)
 {
+	test_put_pieces();
 	test_code_of_status();
 	test_complete();
 	test_endless_parts();
