@@ -35,7 +35,7 @@ load_two(const unsigned char *p)
 
 /* How many bytes it did. */
 VAES static size_t
-ctr(const unsigned char *keys, unsigned rounds, const void *iv, uint32_t counter, void *data, size_t n)
+gcm_ctr(const unsigned char *keys, unsigned rounds, const void *iv, uint32_t counter, void *data, size_t n)
 {
 	/* The counter is the last word, and the only one that is big-endian. */
 	const __m256i swap = both(_mm_set_epi8(12, 13, 14, 15, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0));
@@ -66,7 +66,7 @@ static uint32_t
 ctr_run(const br_block_ctr_class *const *ctx, const void *iv, uint32_t counter, void *data, size_t n)
 {
 	const br_aes_x86ni_ctr_keys *k = (const void *)ctx;
-	size_t done = ctr(k->skey.skni, k->num_rounds, iv, counter, data, n);
+	size_t done = gcm_ctr(k->skey.skni, k->num_rounds, iv, counter, data, n);
 
 	return br_aes_x86ni_ctr_run(k, iv, counter + (uint32_t)(done / 16), (char *)data + done, n - done);
 }
@@ -119,7 +119,7 @@ swapped_sum(__m256i x)
 
 /* Eight blocks times h^8 to h^1, summed, then folded once. Karatsuba: three products for each instead of four. How many bytes it did. */
 VAES static size_t
-eights(void *y, const void *h, const void *data, size_t n)
+ghash_eights(void *y, const void *h, const void *data, size_t n)
 {
 	const __m256i swap = both(_mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
 	const unsigned char *p = data, *end = p + n / GHASH_STEP * GHASH_STEP;
@@ -159,7 +159,7 @@ eights(void *y, const void *h, const void *data, size_t n)
 void
 tls_gcm_ghash(void *y, const void *h, const void *data, size_t n)
 {
-	size_t done = eights(y, h, data, n);
+	size_t done = ghash_eights(y, h, data, n);
 
 	br_ghash_pclmul(y, h, (const char *)data + done, n - done);
 }
