@@ -515,8 +515,7 @@ take_slowly(void *arg)
 
 	while (clock_ms() < end && recv(fd, some, sizeof some, MSG_DONTWAIT) > 0)
 		clock_pause(NULL, 100);
-	check_int(write(fd, "x", 1), 1);
-	return NULL;
+	return write(fd, "x", 1) == 1 ? arg : NULL;
 }
 
 /* What the peer takes of what was sent is progress, also while an answer is waited for. */
@@ -527,6 +526,7 @@ test_slow_line(void)
 	struct err e = {0};
 	struct net n = {.fd = -1};
 	pthread_t thread;
+	void *answered;
 	int other = pair(&n, PATIENCE_MS);
 
 	while (net_send(&n, big, sizeof big, &e) > 0)
@@ -534,7 +534,8 @@ test_slow_line(void)
 	net_limit(&n, 1);
 	pthread_create(&thread, NULL, take_slowly, &other);
 	check_int(net_wait(&n, NET_IN, &e), NET_IN);
-	pthread_join(thread, NULL);
+	pthread_join(thread, &answered);
+	check(answered == &other);
 	check(n.until_ms > clock_ms());
 	close(other);
 	net_close(&n);
