@@ -23,7 +23,7 @@ struct journal {
 int journal_dir(char out[PATH_MAX], struct err *e);
 
 /* Open or create the journal at path and lock it. 0; 1: another process is using it (j->fd is -1); -1 (ERR_LOCAL): no file
-   of ours alone (symbolic or hard link, another owner, others may write), or not to be opened; j->fd is -1 then too. */
+   of ours alone (symbolic or hard link, another owner), or not to be opened; j->fd is -1 then too. */
 int journal_open(struct journal *j, const char *path, struct err *e);
 
 /* Read it. identity and token are those of the last journal_begin ("" when there is none, or it is garbage), and part is called
