@@ -5,7 +5,7 @@
 #include "pool_brake.h"
 
 #ifndef POOL_IDLE_MS                  /* a test has its own */
-#define POOL_IDLE_MS 20000            /* without work for this long a worker hangs up */
+#define POOL_IDLE_MS 20000            /* without work for this long a worker hangs up and ends */
 #endif
 
 enum { STACK = 320 * 1024 };          /* a download that hashes takes about 210 KB of it */
@@ -51,19 +51,37 @@ merge(struct pool_job *a, struct pool_job *b)
 	return a;
 }
 
-/* With the lock held: wait for a job and take it; NULL when there will be none. After a while without work the connection
-   is closed, and from then on nothing wakes the worker but work. */
+/* With the lock held: this worker ends, and gives its stack back. Never the last one: whoever submits needs no memory for another. */
+static void
+retire(struct pool *p)
+{
+	int i = 0;
+
+	while (!pthread_equal(p->threads[i], pthread_self()))
+		i++;
+	pthread_detach(p->threads[i]);
+	p->threads[i] = p->threads[--p->started];
+	p->idle--;
+}
+
+/* With the lock held: wait for a job and take it; NULL when there will be none for this worker. After a while without work
+   it hangs up and ends; the last one stays, and from then on nothing wakes it but work. */
 static struct pool_job *
 next_job(struct pool *p, struct s3 *s)
 {
-	int64_t hang_up = clock_ns() + POOL_IDLE_MS * INT64_C(1000000);
+	int64_t idle_until = clock_ns() + POOL_IDLE_MS * INT64_C(1000000);
 	struct pool_job *j;
 
 	while (!p->first && !p->closing) {
-		if (!s->ahead_running && !s->http.open) {
+		int hung_up = !s->ahead_running && !s->http.open;
+
+		if (hung_up && p->started == 1) {
 			pthread_cond_wait(&p->work, &p->lock);
-		} else if (clock_ns() < hang_up) {
-			pool_wait_until(p, &p->work, hang_up);
+		} else if (clock_ns() < idle_until) {
+			pool_wait_until(p, &p->work, idle_until);
+		} else if (hung_up) {
+			retire(p);
+			return NULL;
 		} else {
 			pthread_mutex_unlock(&p->lock);
 			s3_close(s);
@@ -102,7 +120,7 @@ work(void *arg)
 	return NULL;
 }
 
-/* With the lock held, or before there is anybody else: 0 or an errno. A new worker counts as idle before it runs. */
+/* With the lock held: 0 or an errno. A new worker counts as idle before it runs. */
 static int
 start_worker(struct pool *p)
 {
@@ -155,7 +173,9 @@ pool_open(struct pool *p, struct s3_store *store, int workers, uint64_t rate, st
 	*p = (struct pool){.store = store, .max = workers, .rate = rate};
 	init_waits(p);
 	pool_brake_open(p);
+	pthread_mutex_lock(&p->lock);
 	errno = start_worker(p);
+	pthread_mutex_unlock(&p->lock);
 	if (errno) {
 		fail_errno(e, "cannot start a thread");
 		pool_close(p);

@@ -23,7 +23,9 @@ counted_timedwait(pthread_cond_t *c, pthread_mutex_t *m, const struct timespec *
 	return pthread_cond_timedwait(c, m, t);
 }
 
-#define POOL_IDLE_MS 10
+static int idle_ms = 60000;
+
+#define POOL_IDLE_MS idle_ms
 #define pthread_create stubborn_create
 #define pthread_cond_timedwait counted_timedwait
 #include "../lib/pool_brake.c"
@@ -762,10 +764,18 @@ run_connect(struct pool_job *j, struct s3 *s)
 }
 
 static void
+run_connect_slow(struct pool_job *j, struct s3 *s)
+{
+	run_connect(j, s);
+	run_slow(j, s);
+}
+
+static void
 test_idle_hangs_up(void)
 {
 	char c;
 
+	idle_ms = 10;
 	start(1, 0);
 	for (int i = 0; i < 2; i++) {
 		struct pool_job connect = {.run = run_connect}, after = {.run = run_count};
@@ -787,6 +797,52 @@ test_idle_hangs_up(void)
 		close(ends[1]);
 	}
 	pool_close(&pool);
+	idle_ms = 60000;
+}
+
+/* Three that wait for each other, so that three workers are there; one of them leaves a connection. */
+static void
+burst_of_three(void)
+{
+	static struct pool_job j[3];
+
+	check_int(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	door_set(0);
+	for (int i = 0; i < 3; i++) {
+		j[i] = (struct pool_job){.run = i ? run_slow : run_connect_slow};
+		pool_submit(&pool, &j[i]);
+	}
+	door_wait(3);
+	check_int(pool_started(), 3);
+	door_set(1);
+	pool_wait(&pool, 0);
+}
+
+static void
+test_idle_workers_end(void)
+{
+	struct pool_job after = {.run = run_count};
+	char c;
+
+	idle_ms = 10;
+	start(3, 0);
+	for (int i = 0; i < 2; i++) {
+		burst_of_three();
+		check_int(read(ends[1], &c, 1), 0);
+		/* The others give their stacks back; the last one is there for what comes, without memory for another. */
+		while (pool_started() > 1)
+			sched_yield();
+		check_int(pool_started(), 1);
+		check_int(pool.idle, 1);
+		runs = 0;
+		pool_submit(&pool, &after);
+		pool_wait(&pool, 0);
+		check_int(runs, 1);
+		check_int(pool_started(), 1);
+		close(ends[1]);
+	}
+	pool_close(&pool);
+	idle_ms = 60000;
 }
 
 /* What a job of the stress does next: its own dice, and how often each is run. */
@@ -858,6 +914,8 @@ test_storm(void)
 		for (int i = 0; i < 2 * STORM_JOBS; i++)
 			jobs[i / STORM_JOBS][i % STORM_JOBS] = (struct storm_job){.dice = roll(&dice, 1 << 15)};
 		workers = 1 + (int)roll(&dice, 12);
+		/* In every second one a worker that finds nothing to do ends at once. */
+		idle_ms = round & 1 ? 0 : 60000;
 		start(workers, roll(&dice, 2) ? 0 : 1 << 30);
 		check_int(pthread_create(&t, NULL, submit_storm, jobs[0]), 0);
 		submit_storm(jobs[1]);
@@ -870,7 +928,7 @@ test_storm(void)
 		pthread_join(t, NULL);
 		pool_wait(&pool, 0);
 		check_int(pool.under_way, 0);
-		check(pool.window_q8 >= 256 && pool.window_q8 <= 256U * (unsigned)workers && pool.started <= workers);
+		check(pool.window_q8 >= 256 && pool.window_q8 <= 256U * (unsigned)workers && pool_started() <= workers);
 		pool_close(&pool);
 		for (int i = 0; i < 2 * STORM_JOBS; i++)
 			wrong += jobs[i / STORM_JOBS][i % STORM_JOBS].ran != 1;
@@ -902,6 +960,7 @@ main(void)
 	stop_all(1);
 	test_stop_full_window();
 	test_idle_hangs_up();
+	test_idle_workers_end();
 	test_storm();
 	check_int(faults, 0);
 	return test_end();
