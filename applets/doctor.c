@@ -12,10 +12,10 @@
 #include "retry.h"
 
 /* The steps in the order in which a request meets them. */
-enum step { STEP_CONFIG, STEP_NAME, STEP_CONNECT, STEP_TLS, STEP_CLOCK, STEP_SIGNATURE, STEP_BUCKET, STEP_RIGHTS, STEP_DONE };
+enum step { STEP_CONFIG, STEP_NAME, STEP_CONNECT, STEP_TLS, STEP_ANSWER, STEP_CLOCK, STEP_SIGNATURE, STEP_BUCKET, STEP_RIGHTS, STEP_DONE };
 
 static const char *const step_names[] = {
-	"configuration", "name", "connection", "TLS", "clock", "signature", "bucket", "rights",
+	"configuration", "name", "connection", "TLS", "answer", "clock", "signature", "bucket", "rights",
 };
 
 static enum step
@@ -35,9 +35,9 @@ failed_step(const struct client *c, const struct err *e)
 			return STEP_BUCKET;
 		if (err_code_in(e, "RequestTimeTooSkewed\0"))
 			return STEP_CLOCK;
-		return STEP_SIGNATURE;
+		return e->status >= 500 || !*e->code ? STEP_ANSWER : STEP_SIGNATURE;
 	default:
-		return c->s3.http.connects ? STEP_SIGNATURE : STEP_CONNECT;
+		return c->s3.http.connects ? STEP_ANSWER : STEP_CONNECT;
 	}
 }
 
@@ -101,7 +101,7 @@ report(const struct client *c, enum step bad, const char *tls)
 		char text[512];
 		struct buf b = BUF(text);
 
-		if (s == STEP_TLS && !c->cfg.tls)
+		if ((s == STEP_TLS && !c->cfg.tls) || (s == STEP_ANSWER && s != bad))
 			continue;
 		if (s != bad)
 			show(c, s, tls, &b);

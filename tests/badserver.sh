@@ -569,6 +569,15 @@ t 'keys that may not delete' 1 '…ok   multipart
 FAIL delete …DeleteObject, which only cleanup needs' '…bytes stays: s3://runpod/outputs/.r2-probe-…Connection failed: delete: …' may
 bad 'create status 0 code=403 s3=AccessDenied' 'delete status 0 code=403 s3=AccessDenied'
 t '… nor write in parts' 1 '…FAIL multipart…FAIL delete…' '…bytes stays: s3://runpod/outputs/.r2-probe-…Connection failed: multipart: …' may
+# No wrong signature is looked for where the server is ill, or is none for S3.
+bad 'list status 0 code=503'
+t 'a server that is overloaded' 1 '…ok   connection…FAIL answer' '…Connection failed: answer: …503…' may
+bad 'list lost 0'
+t 'a server that does not answer' 1 '…FAIL answer' '…Connection failed: answer: …' may
+bad 'list body 0 text=<html>It%20works!</html>'
+t 'a server that is none for S3' 1 '…FAIL answer' '…Connection failed: answer: …' may
+bad 'list status 0 code=403 s3=SignatureDoesNotMatch'
+t 'keys that are wrong' 1 '…ok   clock…FAIL signature' '…Connection failed: signature: …' may
 bad
 t '--test --write --prefix: below that one' 0 … '…PUT runpod/team/a/.r2-probe-…Connection OK…' r2 upload --test --write -v --prefix team/a/
 bad
