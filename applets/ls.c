@@ -7,8 +7,15 @@
 #include "path.h"
 #include "pool.h"
 
-static int sort = -1;
+static int sort = -1, priced;
 static long jobs = 1;
+
+static int
+price(const struct opt *o, const char *val, struct err *e)
+{
+	priced = 1;
+	return cost_price(o, val, e);
+}
 
 static const struct opt opts[] = {
 	{'r', "recursive", NULL, "everything below PREFIX, with whole keys", opt_flag, &ls.recursive, 0, 0},
@@ -20,7 +27,7 @@ static const struct opt opts[] = {
 	{0, "top", "N", "the first N of that order [the largest]", opt_number, &ls.top, 1, LS_SORT_MAX},
 	{0, "by-date", NULL, "files and bytes of each date folder below PREFIX [$R2_PREFIX]", opt_flag, &ls.by_date, 0, 0},
 	{0, "cost", NULL, "what storing it costs a month", opt_flag, &ls.cost, 0, 0},
-	{0, "price", "KEY=VALUE", "another price: storage=0.015", cost_price, NULL, 0, 0},
+	{0, "price", "KEY=VALUE", "another price: storage=0.015", price, NULL, 0, 0},
 	{'j', "jobs", "N", "date folders listed side by side, for buckets far away [1]", opt_number, &jobs, 1, POOL_WORKERS_MAX},
 	{0, "uploads", NULL, "unfinished multipart uploads: started, bytes so far, key, id", opt_flag, &ls.uploads, 0, 0},
 	{0},
@@ -154,6 +161,8 @@ check_options(int argc, char **argv, struct err *e)
 {
 	if (argc > 1)
 		return fail(e, ERR_USAGE, "one PREFIX at a time: %s (a pattern must be quoted, or the shell expands it)", argv[1]);
+	if (priced && !ls.cost)
+		return fail(e, ERR_USAGE, "--price goes with --cost");
 	if (ls.uploads && (ls.by_date || ls.cost))
 		return fail(e, ERR_USAGE, "--uploads is a listing of its own: without --by-date and --cost");
 	if ((ls.uploads || ls.by_date || ls.cost) && (ls.top || sort >= 0))

@@ -161,6 +161,7 @@ t "--top 0" 2 '' '…--top…' r2 ls -r --top 0 a
 t "--top with --by-date" 2 '' '…--sort and --top order objects…' r2 ls --by-date --top 1 a
 t "--sort with --cost" 2 '' '…--sort and --top order objects…' r2 ls --cost --sort size a
 t "--uploads with --by-date" 2 '' '…--uploads…' r2 ls --uploads --by-date a
+t "--price without --cost" 2 '' '…--price goes with --cost' r2 ls --price storage=1 a
 t "--sort by what?" 2 '' '…--sort…' r2 ls --sort colour a
 t "a PREFIX longer than any key" 2 '' '…longer than any key…' r2 ls "$(printf %01025d 0)"
 t "… as long as one" 1 '' '' r2 ls "$(printf %01024d 0)"
