@@ -280,11 +280,12 @@ int
 s3_same_content(const struct s3_object_info *o, const struct http_body *body, uint64_t part_size, struct err *e)
 {
 	const char *dash = strchr(o->etag, '-');
+	unsigned long long n = dash ? strtoull(dash + 1, NULL, 10) : 0;
 	unsigned char md5[HASH_MD5_LEN];
 
 	if (o->size != body->len)
 		return 0;
-	if (dash && strtoull(dash + 1, NULL, 10) != (body->len + part_size - 1) / part_size)
+	if (dash && (n > S3_PARTS_MAX || n != (body->len + part_size - 1) / part_size))
 		return 0;
 	if (dash)
 		return same_parts(o->etag, body, part_size, e);

@@ -48,8 +48,8 @@ put(struct upload *u, struct s3 *s, struct err *e)
 static int
 look(struct upload *u, struct s3 *s, struct err *e)
 {
-	struct s3_object_info o;
-	int same, ours;
+	struct s3_object_info o, part = {0};
+	int same, ours, parts = 0;
 
 	if (s3_head(s, u->r.key, &o, e) < 0)
 		return -1;
@@ -61,8 +61,14 @@ look(struct upload *u, struct s3 *s, struct err *e)
 	if (ours && !u->tag && u->o->if_exists != UPLOAD_REPLACE)
 		return 2;
 	same = s3_same_content(&o, &u->src.body, upload_part_size(u->src.body.len, u->o->part_size), e);
-	if (!same && !u->o->part_size)
-		same = s3_same_content(&o, &u->src.body, upload_part_size(u->src.body.len, UPLOAD_PART_SMALL), e);
+	/* In parts of another size: of another --part-size, another program, or a run that was cut off before its first part. */
+	if (!same && o.size == u->src.body.len && strchr(o.etag, '-')) {
+		if (s3_head_part(s, u->r.key, 1, &part, &parts, e) < 0 && e->kind != ERR_HTTP)
+			return -1;
+		if (!part.size || (!parts && part.size == o.size))
+			part.size = upload_part_size(o.size, UPLOAD_PART_SMALL);
+		same = s3_same_content(&o, &u->src.body, part.size, e);
+	}
 	u->r.ours = same == 1 && ours;
 	if (same == 1)
 		memcpy(u->r.etag, o.etag, sizeof u->r.etag);

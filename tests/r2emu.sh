@@ -143,6 +143,10 @@ print(*sorted((int(dict(r["headers"])["content-length"]) >> 20 for r in rows if 
 is '… in parts of one size' "$(parts_sent)" '32 32 6'
 r2 get -q "$P/stream" got
 ok '… and back' cmp got stream
+# What is there in parts of 32 MiB is the same content, whatever parts it would be sent in now.
+t '--if-exists rename: the same content, in parts of another size' 0 "…\"status\":\"same\"…/stream\"…" … \
+	r2 upload --json --if-exists rename --part-size 40M --multipart-threshold 5M --key "$P/stream" stream
+is '… one object' "$(r2 ls -1 "$P/stream")" stream
 t '--test --write, which writes to a key twice' 0 '…ok   condition…' '…Connection OK…' r2 upload --test --write --retries 1
 r2 upload -q --key "$P/again" one
 set_ rate 600000
