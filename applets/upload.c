@@ -120,6 +120,9 @@ check_options(int nfiles, struct err *e)
 		return fail(e, ERR_USAGE, "--key names one object: give exactly one FILE, or -, and no -r");
 	if ((include.n || exclude.n) && !uploads.recursive)
 		return fail(e, ERR_USAGE, "--include and --exclude choose among what is below a directory: they need -r");
+	/* "$TYPE" that nobody set; R2 takes no empty field. */
+	if (uo.content_type && !*uo.content_type)
+		uo.content_type = NULL;
 	if (uo.content_type && !plain_ascii(uo.content_type))
 		return fail(e, ERR_USAGE, "--content-type: only printable ASCII characters");
 	if (uo.cache_control && !plain_ascii(uo.cache_control))

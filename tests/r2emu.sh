@@ -159,6 +159,9 @@ times = [r["time"] for r in rows if r["op"] == "PutObject" and r["key"] == sys.a
 print(len(times), *("far" if b - a >= 1.4 else "near" for a, b in zip(times[1:], times[2:])))' "$R2_REQUESTS" "$P/again"; }
 is '… a second and a half later' "$(writes)" '3 far'
 t 'never over what is there' 1 '' '…there is this content at…' r2 upload --key "$P/again" --if-exists fail one
+cp one unsaid.png
+t 'an option that is empty is none' 0 '' '…Complete: 1/1' r2 upload --content-type '' --cache-control '' --key "$P/unsaid" unsaid.png
+is '… so the name says the type' "$(r2 get --stat "$P/unsaid" | grep type)" 'type: image/png'
 set_ clock 5000
 t 'a wrong clock is set right' 0 '' '…Complete: 1/1' r2 upload --key "$P/clock" one
 set_ clock 0
