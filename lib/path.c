@@ -51,7 +51,7 @@ path_key_check(const char *key, struct err *e)
 	if (n > PATH_KEY_MAX)
 		return fail(e, ERR_USAGE, "key %s: %zu bytes: a key has at most %d", text, n, PATH_KEY_MAX);
 	if (!enc_utf8_valid(key, n))
-		return fail(e, ERR_USAGE, "key %s: not valid UTF-8: rename the file, or name the key with --key", text);
+		return fail(e, ERR_USAGE, "key %s: not valid UTF-8: rename the file, or name its key with r2 upload --key", text);
 	if (path_has_dots(key))
 		return fail(e, ERR_USAGE, "key %s: has a \".\" or \"..\" segment: "
 			"no file could be read back under that name", text);

@@ -56,7 +56,7 @@ test_key_bad(void)
 	}
 	bad_key("s3://b/k", "key s3://b/k: begins with s3://: the bucket belongs into --bucket");
 	bad_key("R2://b/k", "key R2://b/k: begins with R2://: the bucket belongs into --bucket");
-	bad_key("a\xff\nz", "key a\\xff\\nz: not valid UTF-8: rename the file, or name the key with --key");
+	bad_key("a\xff\nz", "key a\\xff\\nz: not valid UTF-8: rename the file, or name its key with r2 upload --key");
 	memset(key, 'k', sizeof key);
 	key[PATH_KEY_MAX + 1] = '\0';
 	check_int(path_key_check(key, &e), -1);
