@@ -10,6 +10,7 @@ enum { EMPTY_MAX = 1000 };   /* pages one after the other without a row, but wit
 /* What tells an endless listing from a long one. */
 struct trail {
 	char last[PATH_KEY_MAX + 1];   /* the greatest ASCII key so far */
+	char told[PATH_KEY_MAX + 1];   /* the prefix that was told last: once is enough */
 	uint64_t mark;                 /* of a page some way back: Brent's way to find any cycle */
 	unsigned pages, empty;
 };
@@ -125,7 +126,7 @@ gets_on(struct trail *t, const struct s3_page *pg, const struct s3_cursor *at, s
 }
 
 static int
-report_rows(const struct s3_page *pg, const struct s3_list *l, int prefixes, struct err *e)
+report_rows(struct trail *t, const struct s3_page *pg, const struct s3_list *l, int prefixes, struct err *e)
 {
 	int rc = 0;
 
@@ -136,8 +137,11 @@ report_rows(const struct s3_page *pg, const struct s3_list *l, int prefixes, str
 			pg->text + r->etag, pg->text + r->storage_class, pg->text + r->upload_id,
 		};
 
-		if (r->is_prefix == prefixes)
-			rc = l->entry(l->arg, &x, e);
+		if (r->is_prefix != prefixes || (prefixes && !strcmp(x.key, t->told)))
+			continue;
+		if (prefixes)
+			strcpy(t->told, x.key);
+		rc = l->entry(l->arg, &x, e);
 	}
 	return rc;
 }
@@ -154,8 +158,8 @@ list(struct s3 *s, const struct s3_list *l, int uploads, struct err *e)
 		if ((rc = get_page(s, l, &at, &pg, e)) < 0 || (rc = gets_on(&trail, &pg, &at, e)) < 0)
 			break;
 		at = pg.next;
-		if ((rc = report_rows(&pg, l, 1, e)) == 0)
-			rc = report_rows(&pg, l, 0, e);
+		if ((rc = report_rows(&trail, &pg, l, 1, e)) == 0)
+			rc = report_rows(&trail, &pg, l, 0, e);
 	} while (rc == 0 && pg.truncated);
 	free(pg.rows);
 	free(pg.text);
