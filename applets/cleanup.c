@@ -3,6 +3,7 @@
 #include <time.h>
 #include "applet.h"
 #include "cleanup.h"
+#include "clock.h"
 #include "enc.h"
 #include "json.h"
 #include "log.h"
@@ -187,6 +188,8 @@ set_cutoff(struct err *e)
 	cleanup.sweep.keep = keep.v;
 	cleanup.sweep.nkeep = keep.n;
 	cleanup.max_delete = max_delete;
+	cleanup.begun_s = now;
+	cleanup.begun_ms = clock_ms();
 	cleanup.uploads_before_s = now - age_ms / 1000;
 	return 0;
 }

@@ -13,6 +13,7 @@ struct cleanup {
 	struct opt_words prefixes;
 	int dry_run, ignore_clock;
 	long max_delete;                 /* -1: no limit */
+	int64_t begun_s, begun_ms;       /* what our clock said when it said what is old, and clock_ms() then */
 	int64_t uploads_before_s;        /* unfinished uploads that began before go, by our clock; 0: they are left alone */
 	/* Out, and between threads: */
 	int counting;                    /* the pass before the deletes, for max_delete */
@@ -27,7 +28,7 @@ struct cleanup {
 	int batches;
 };
 
-/* -1 (ERR_LOCAL) when the server's clock is more than a day from ours: what is old by ours may be young. */
+/* -1 (ERR_LOCAL) when the server's clock is more than a day from ours as it was at the start: what is old by that may be young. */
 int cleanup_clock(const struct cleanup *c, struct err *e);
 
 /* list q's prefix. What fails there and may do elsewhere is told and counted in unlisted: 0. -1, with the prefix named in *e: it would fail

@@ -1,7 +1,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "cleanup.h"
+#include "clock.h"
 #include "enc.h"
 #include "json.h"
 #include "log.h"
@@ -36,8 +38,11 @@ int
 cleanup_clock(const struct cleanup *c, struct err *e)
 {
 	/* A server that tells no time has compared ours with its own when it took the signature. */
-	int64_t ahead = __atomic_load_n(&c->client->store.ahead_s, __ATOMIC_RELAXED), off = ahead < 0 ? -ahead : ahead;
+	int64_t ahead = __atomic_load_n(&c->client->store.ahead_s, __ATOMIC_RELAXED), off;
 
+	/* At boot ours may have been set right only after the cutoff was made. */
+	ahead += time(NULL) - c->begun_s - (clock_ms() - c->begun_ms) / 1000;
+	off = ahead < 0 ? -ahead : ahead;
 	if (off <= 86400 || c->ignore_clock)
 		return 0;
 	return fail(e, ERR_LOCAL, "this machine's clock is %lld hours %s the server's, so nothing is deleted: set it, or say --ignore-clock if "

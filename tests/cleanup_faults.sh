@@ -83,7 +83,7 @@ fill 1 'list clock 0 seconds=90000'
 t 'a clock a day behind deletes nothing' 1 'Deleted 0 files older than 30 days' \
 	"…ERROR - this machine's clock is 25 hours behind the server's, so nothing is deleted: …--ignore-clock…" sweep
 t '… with -n says so too' 1 'Would delete 0 files …' '…clock…' sweep -n
-bad 'list clock 0 seconds=-90000'
+bad 'list clock 0 seconds=-90060'
 t '… or ahead' 1 'Deleted 0 files …' "…25 hours ahead of…" sweep
 is '… indeed' "$(there)" 1003
 bad 'list clock 0 seconds=82800'
