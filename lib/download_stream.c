@@ -223,6 +223,7 @@ download_stream(struct s3 *s, struct pool *pool, struct download_stream *d, stru
 	struct stream x = {.store = s->store, .d = d};
 	struct s3_get g = {.key = d->key, .data = pass_on, .arg = &x, .attempts = &d->attempts};
 	struct download_kind k;
+	uint64_t size;
 	int rc;
 
 	if (s3_head(s, d->key, &d->object, e) < 0 || download_learn(&k, s, d->key, &d->object, e) < 0)
@@ -230,6 +231,7 @@ download_stream(struct s3 *s, struct pool *pool, struct download_stream *d, stru
 	if (d->started)
 		d->started(d);
 	begin_sums(&x, &k);
+	size = d->object.size;
 	g.coded = d->object.coded;
 	g.if_match = *d->object.etag ? d->object.etag : NULL;
 	/* Without an ETag nothing would keep two versions apart. */
@@ -237,6 +239,9 @@ download_stream(struct s3 *s, struct pool *pool, struct download_stream *d, stru
 		rc = get_ahead(pool, d, &x, e);
 	else
 		rc = s3_get(s, &g, &d->object, e);
+	/* An answer without a length may end anywhere. */
+	if (rc == 0 && d->object.size != size)
+		rc = s3_replaced(e);
 	if (rc < 0)
 		return -1;
 	rc = prove(&x, &k, &d->proof) < 0 ? unequal(s, d, &k, e) : 1;

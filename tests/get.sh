@@ -417,6 +417,8 @@ bad "… the very last one" flipend-$SIZE "$corrupt"
 bad "… in a part" flip-parts-$SIZE-6000000 "$corrupt"
 bad "… in parts of different sizes" flip-uneven-$SIZE "$corrupt"
 t "… to standard output" 1 … '…sent other bytes…' got flip-5000 - 2>/dev/null
+t "fewer bytes to standard output than there are, without a length" 1 … '…was replaced…' got open-5000 -
+bad "… to a file" open-5000 '…and again…'
 to_nowhere() { got "$1" - >"$T/stdout"; }
 t "… a large one to standard output" 1 '' '…sent other bytes…' to_nowhere flip-$SIZE
 t "… of equal parts" 1 '' '…sent other bytes…' to_nowhere flip-parts-$SIZE-6000000

@@ -21,6 +21,7 @@ every time, and an ETag that is their MD5, but for:
   swap-SIZE          replaced by other bytes after the first request for a range
   swaps-SIZE         replaced after every request
   ignore-SIZE        as swaps, and If-Match is passed over
+  open-SIZE          an ETag that is no MD5, no Content-Length, and the connection ends before the last byte
   cut-SIZE           every answer ends after 100,000 bytes
   stall-SIZE         sends nothing beyond its first 1,000,000 bytes, and waits
   long, negative     Content-Length: 99999999999999999999, -5
@@ -123,8 +124,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 turns[self.key] = turns.get(self.key, 0) + 1
         parts = parts_of(kind, numbers, size) if kind in ("parts", "quiet", "partial", "uneven", "chance", "gaps") else []
         etag = etag_of(data, parts)
-        if kind in ("opaque", "kms"):
-            etag = {"opaque": "not-an-md5", "kms": "0123456789abcdef" * 2}[kind]
+        if kind in ("opaque", "open", "kms"):
+            etag = {"opaque": "not-an-md5", "open": "not-an-md5", "kms": "0123456789abcdef" * 2}[kind]
         fields = [("Last-Modified", DAY)] + ([("ETag", f'"{etag}"')] if kind != "noetag" else [])
         if kind == "kms":
             fields.append(("x-amz-server-side-encryption-aws-kms-key-id", "k"))
@@ -165,6 +166,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = data[first:last + 1]
         if kind == "chunked":
             self.answer(status, [*fields, ("Transfer-Encoding", "chunked")], b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))
+        elif kind == "open":
+            self.answer(status, [*fields, ("Connection", "close")], body[:-1])
+            self.close_connection = True
         elif kind == "cut":
             self.answer(status, [*fields, ("Content-Length", len(body))], body[:100000])
             self.close_connection = True
