@@ -13,6 +13,7 @@
 #include "json.h"
 #include "log.h"
 #include "private.h"
+#include "retry.h"
 #include "transfer.h"
 #include "utc.h"
 
@@ -219,22 +220,24 @@ get_tree(const char *key, const char *dest, struct err *e)
 	return rc;
 }
 
-/* A key may have such characters itself: then it is meant. */
+/* A key may have such characters itself: then it is meant. 1, 0; -1 when nobody said whether there is one: other objects are not what it
+   means. */
 static int
-is_pattern(struct client *c, const char *key)
+is_pattern(struct client *c, const char *key, struct err *e)
 {
 	struct s3_object_info o;
-	struct err ignored;
 
-	return strpbrk(key, "*?[") && s3_head(&c->s3, key, &o, &ignored) < 0;
+	if (!strpbrk(key, "*?[") || s3_head(&c->s3, key, &o, e) == 0)
+		return 0;
+	return e->status / 100 == 4 && !retry_worthwhile(e) ? 1 : -1;
 }
 
 static int
 get(struct client *c, const char *key, const char *dest, struct err *e)
 {
-	int fd, tree = recursive || is_pattern(c, key), rc;
+	int fd, tree = recursive ? 1 : is_pattern(c, key, e), rc;
 
-	if (dest && check_link(dest, e) < 0)
+	if (tree < 0 || (dest && check_link(dest, e) < 0))
 		return -1;
 	if (dest && takes_stream(dest, &fd))
 		return tree ? fail(e, ERR_USAGE, "%s takes one object: give a directory", dest) : get_bytes(key, dest, fd, e);

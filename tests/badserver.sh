@@ -557,6 +557,10 @@ bad 'head replace'
 t 'get -r: an object of parts is replaced behind its listing' 0 '' '[R2] TS - INFO - Downloading: a …Complete: 1/1' r2 get -r tree/ tree
 ok '… and is the new one' is_object tree/a tree/a
 rm tree/a
+# Only a server that has no such object makes a pattern of it.
+bad 'head status 2 code=503'
+t 'get KEY that looks like a pattern, and nobody says whether it is there' 1 '' '…ERROR - ServiceUnavailable…' r2 get --retries 2 '[t]ree/a' tree
+is '… fetches no other' "$(requests get) $(ls -A tree)" '0 '
 # The doctor says which right is missing.
 may() { r2 upload --test --write --retries 1; }
 bad 'put status 0 code=403 s3=AccessDenied'
