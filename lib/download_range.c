@@ -158,7 +158,7 @@ download_ranges_free(struct download_state *st)
 struct piece {
 	struct download_state *st;
 	unsigned i;
-	uint64_t from, at;
+	uint64_t from, at, end;
 	uint64_t recorded;               /* st->progress[i] as the file has it */
 	char *room;
 };
@@ -184,6 +184,9 @@ arrived(void *arg, const void *p, size_t n, struct err *e)
 
 	if (__atomic_load_n(&st->failed, __ATOMIC_RELAXED))
 		return fail(e, ERR_STOPPED, "stopped");
+	/* Without a length it could go on until the disk is full. */
+	if (n > x->end - x->at)
+		return s3_replaced(e);
 	/* The kernel lets one at a time write to a file, and has the others spin. */
 	pthread_mutex_lock(&st->pen);
 	rc = write_at(st->dest.fd, p, n, x->at, e);
@@ -200,14 +203,14 @@ arrived(void *arg, const void *p, size_t n, struct err *e)
 }
 
 static int
-fetch(struct piece *x, struct s3 *s, uint64_t len, struct err *e)
+fetch(struct piece *x, struct s3 *s, struct err *e)
 {
 	struct download_state *st = x->st;
 	struct download *d = st->d;
 	struct s3_object_info o;
 	struct err ignored;
 	int attempts = 0, rc;
-	struct s3_get g = {.key = d->key, .from = x->at, .len = st->lay.nranges > 1 ? x->from + len - x->at : 0,
+	struct s3_get g = {.key = d->key, .from = x->at, .len = st->lay.nranges > 1 ? x->end - x->at : 0,
 		.coded = __atomic_load_n(&d->object.coded, __ATOMIC_RELAXED), .if_match = *d->object.etag ? d->object.etag : NULL, .data = arrived, .arg = x,
 		.room = x->room, .room_size = DOWNLOAD_ROOM, .attempts = &attempts};
 
@@ -223,11 +226,11 @@ fetch(struct piece *x, struct s3 *s, uint64_t len, struct err *e)
 	if (rc == 0)
 		__atomic_store_n(&d->object.coded, o.coded, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&st->lock);
-	if (rc == 0 && (o.size != st->lay.size || x->at != x->from + len))
+	if (rc == 0 && (o.size != st->lay.size || x->at != x->end))
 		return s3_replaced(e);
 	/* The disk works while the network does, so that the sync at the end has little left. */
 	if (rc == 0 && st->lay.nranges > 1)
-		sync_file_range(st->dest.fd, (off_t)x->from, (off_t)len, SYNC_FILE_RANGE_WRITE);
+		sync_file_range(st->dest.fd, (off_t)x->from, (off_t)(x->end - x->from), SYNC_FILE_RANGE_WRITE);
 	return rc;
 }
 
@@ -238,8 +241,9 @@ download_range(struct download_state *st, struct s3 *s, unsigned i, char *room, 
 	uint64_t len = download_layout_range(&st->lay, i, &x.from);
 
 	x.at = x.from + st->progress[i];
+	x.end = x.from + len;
 	/* An empty object is asked for too: only its reply says that it is there. */
 	if (st->progress[i] == len && st->lay.size)
 		return 0;
-	return fetch(&x, s, len, e);
+	return fetch(&x, s, e);
 }

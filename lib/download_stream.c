@@ -13,6 +13,7 @@ enum {
 struct stream {
 	const struct s3_store *store;
 	struct download_stream *d;
+	uint64_t left;         /* bytes of the object that are to come */
 	unsigned nsums;
 	struct download_sum sums[SUMS_MAX];
 };
@@ -24,6 +25,9 @@ pass_on(void *arg, const void *p, size_t n, struct err *e)
 	const char *q = p;
 	ssize_t put;
 
+	if (n > x->left)
+		return s3_replaced(e);
+	x->left -= n;
 	for (unsigned i = 0; i < x->nsums; i++)
 		download_sum_update(&x->sums[i], p, n);
 	for (; n; q += put, n -= (size_t)put) {
@@ -223,7 +227,6 @@ download_stream(struct s3 *s, struct pool *pool, struct download_stream *d, stru
 	struct stream x = {.store = s->store, .d = d};
 	struct s3_get g = {.key = d->key, .data = pass_on, .arg = &x, .attempts = &d->attempts};
 	struct download_kind k;
-	uint64_t size;
 	int rc;
 
 	if (s3_head(s, d->key, &d->object, e) < 0 || download_learn(&k, s, d->key, &d->object, e) < 0)
@@ -231,7 +234,7 @@ download_stream(struct s3 *s, struct pool *pool, struct download_stream *d, stru
 	if (d->started)
 		d->started(d);
 	begin_sums(&x, &k);
-	size = d->object.size;
+	x.left = d->object.size;
 	g.coded = d->object.coded;
 	g.if_match = *d->object.etag ? d->object.etag : NULL;
 	/* Without an ETag nothing would keep two versions apart. */
@@ -240,7 +243,7 @@ download_stream(struct s3 *s, struct pool *pool, struct download_stream *d, stru
 	else
 		rc = s3_get(s, &g, &d->object, e);
 	/* An answer without a length may end anywhere. */
-	if (rc == 0 && d->object.size != size)
+	if (rc == 0 && x.left)
 		rc = s3_replaced(e);
 	if (rc < 0)
 		return -1;

@@ -419,6 +419,9 @@ bad "… in parts of different sizes" flip-uneven-$SIZE "$corrupt"
 t "… to standard output" 1 … '…sent other bytes…' got flip-5000 - 2>/dev/null
 t "fewer bytes to standard output than there are, without a length" 1 … '…was replaced…' got open-5000 -
 bad "… to a file" open-5000 '…and again…'
+small_file() { (ulimit -f 10000; got "$@"); }
+t "far more bytes than there are: the disk does not fill" 1 '' '…was replaced…Complete: 0/1' small_file endless-5000 x
+t "… to standard output" 1 '' '…was replaced…' small_file endless-5000 -
 to_nowhere() { got "$1" - >"$T/stdout"; }
 t "… a large one to standard output" 1 '' '…sent other bytes…' to_nowhere flip-$SIZE
 t "… of equal parts" 1 '' '…sent other bytes…' to_nowhere flip-parts-$SIZE-6000000

@@ -22,6 +22,7 @@ every time, and an ETag that is their MD5, but for:
   swaps-SIZE         replaced after every request
   ignore-SIZE        as swaps, and If-Match is passed over
   open-SIZE          an ETag that is no MD5, no Content-Length, and the connection ends before the last byte
+  endless-SIZE       without Content-Length, and 64 MiB more
   cut-SIZE           every answer ends after 100,000 bytes
   stall-SIZE         sends nothing beyond its first 1,000,000 bytes, and waits
   long, negative     Content-Length: 99999999999999999999, -5
@@ -166,6 +167,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = data[first:last + 1]
         if kind == "chunked":
             self.answer(status, [*fields, ("Transfer-Encoding", "chunked")], b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))
+        elif kind == "endless":
+            self.answer(status, [*fields, ("Transfer-Encoding", "chunked")])
+            for _ in range(64):
+                self.wfile.write(b"100000\r\n%s\r\n" % bytes(1 << 20))
+            self.wfile.write(b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))
         elif kind == "open":
             self.answer(status, [*fields, ("Connection", "close")], body[:-1])
             self.close_connection = True
