@@ -107,5 +107,7 @@ is '… that are there' "$(tests_named | while read -r n; do [ -e "tests/$n" ] |
 files_named() { grep -ohE '\$TESTS"?/[A-Za-z0-9_/.-]+\.(py|sh|tsv|supp)' tests/*.sh | sed 's|.*\$TESTS"*/||' | sort -u; }
 ok 'the scripts of tests/ name files' [ "$(files_named | wc -l)" -ge 10 ]
 is '… that are there' "$(files_named | while read -r n; do [ -e "tests/$n" ] || echo "$n"; done)" ''
+# One row that does not fit has make mutants try none.
+is 'each seeded bug of tests/mutants.txt has its place in the sources' "$(python3 tests/mutants.py --check 2>&1)" ''
 ok 'README: under 250 lines' [ "$(wc -l <README.md)" -lt 250 ]
 finish

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Seeded bugs that the tests must see: mutants.py [FILE-OR-WORD...], as `make mutants` calls it. Each row of tests/mutants.txt is put into a
 private copy of the tree, what it touches is built anew with ASan (for secrets.sh without), and its tests run, fastest first, until one fails:
-FOUND. With words: only rows that have one of them in their file, bug or tests. With --fits none is run. Status 1: fewer than WANTED were found,
-or a row does not fit the sources any more. R2_TEST_SERVER_DIR (a running server) is for the end-to-end tests."""
+FOUND. With words: only rows that have one of them in their file, bug or tests. Status 1: fewer than WANTED were found, or a row does not fit
+the sources any more; --check only says which. R2_TEST_SERVER_DIR (a running server) is for the end-to-end tests."""
 import glob, os, re, shutil, signal, subprocess, sys, tempfile, time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -161,10 +161,12 @@ def main():
 	if wrong:
 		sys.exit('\n'.join(wrong))
 	words = sys.argv[1:]
-	if words == ['--fits']:
+	if words == ['--check']:
 		return 0
 	if words:
 		rows = [r for r in rows if any(w in f'{r.file} {r.bug} {" ".join(r.tests)}' for w in words)]
+		if not rows:
+			sys.exit(f'no row has one of these words: {" ".join(words)}')
 	programs = sorted({program(t) for r in rows for t in r.tests})
 	built = make(*programs, where=ROOT)
 	if built.returncode:
