@@ -550,6 +550,8 @@ def run_all(failures_of, one):
         at = args.index("-j")
         jobs = int(args[at + 1])
         del args[at:at + 2]
+    if unknown := set(args) - {s().name for s in SCENARIOS}:
+        sys.exit(f"no such scenario: {' '.join(sorted(unknown))}")
     ENV = server_env()
     STORE = Plain(ENV)
     failed = 0

@@ -265,10 +265,13 @@ def main(cases, args=None):
         at = args.index("-j")
         jobs = int(args[at + 1])
         del args[at:at + 2]
-    chosen = [c for c in cases if not args or c.__name__.rstrip("_").replace("_", "-") in args]
+    named = {c.__name__.rstrip("_").replace("_", "-"): c for c in cases}
+    if unknown := [a for a in args if a not in named]:
+        sys.exit(f"no such case: {' '.join(unknown)}")
+    chosen = [c for name, c in named.items() if not args or name in args]
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         failed = sum(pool.map(run, chosen))
-    return 1 if failed or not chosen else 0
+    return 1 if failed else 0
 
 
 def soak():
