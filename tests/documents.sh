@@ -93,7 +93,8 @@ is 'make targets are such' "$(grep -ohE '`make [a-z-]+' "${PAGES[@]}" | cut -d' 
 # What the binary is: word for word, but for its size, which may be a few pages off, and for dates of what it was built from.
 ok 'make r2' make -s --no-print-directory r2
 facts() { R2=./r2 bench/facts | grep '^| [a-z]' | grep -v '^| \(bytes\|it says\)'; }
-is 'make facts: README has the rows' "$(facts | grep -vxFf README.md)" ''
+ok 'make facts: some rows' [ "$(facts | wc -l)" -ge 5 ]
+is '… README has each' "$(facts | grep -vxFf README.md)" ''
 size=$(sed -n 's/^| bytes, .* | \([0-9]*\) |$/\1/p' README.md)
 ok '… and its size, within 2.5 %' [ $((($(stat -c %s r2) * 20 + ${size:-0} / 2) / ${size:-1})) = 20 ]
 is "… and those of the Makefile's head stand in README or CONTRIBUTING" "$(sed -n '/^VERSION/q; s/^#//p' Makefile | grep -oE 'make [a-z-]{3,}' | cut -d' ' -f2 |
