@@ -59,7 +59,7 @@ offer_options(struct query *q, const struct opt *rows)
 		offer(q, "--", rows->name, rows->help);
 }
 
-/* A value: one of those the row names, "a|b|c". */
+/* A value: one of those the row names, "a|b|c"; not YYYY-MM-DD, which nobody wants as it stands. */
 static void
 offer_values(struct query *q, const struct opt *o)
 {
@@ -69,7 +69,8 @@ offer_values(struct query *q, const struct opt *o)
 		size_t n = strcspn(p, "|");
 
 		snprintf(word, sizeof word, "%.*s", (int)n, p);
-		offer(q, "", word, o->help);
+		if (*word != 'Y')
+			offer(q, "", word, o->help);
 		p += n;
 	}
 }

@@ -28,6 +28,7 @@ is 'the values of an option' "$(asks r2 upload --if-exists '')" 'overwrite skip 
 is '… begun' "$(asks r2 ls -r --sort t)" time
 is '… behind =, which bash cuts off' "$(asks r2 upload --if-exists = r)" rename
 is '… right behind it' "$(asks r2 ls --sort =)" 'name size time'
+is '… no form that is to be filled in' "$(asks r2 sync --date '')" mtime
 t 'a value that can be anything: a file' 1 '' '' r2 --completion bash r2 upload --env-file ''
 t '… of a letter' 1 '' '' r2 --completion bash r2 upload -j --
 is 'an optional value need not follow' "$(asks r2 cleanup --uploads --bef)" --before
