@@ -55,7 +55,7 @@ resumed(struct upload *u)
 	log_r2(LOG_INFO, "%s: goes on: %.2f MB are there already", path_base(u->plan.path), (double)u->r.resumed / 1048576);
 }
 
-/* In a worker: hand it over and wake the loop. */
+/* In a worker, mostly: hand it over and wake the loop. */
 static void
 finished(struct upload *u, const struct err *e)
 {
@@ -213,10 +213,8 @@ sync_begin(struct daemon *d, struct sync_entry *x)
 	if (!x->told)
 		sync_log(0, "New file: %s", f->path);
 	x->told = 1;
-	if (plan(f, &e) < 0) {
-		sync_failed_at(d, x, &e);
-		free(f);
-		return;
-	}
-	upload_submit(&d->pool, f->u.replaces ? &d->replacing : &d->fresh, &f->u);
+	if (plan(f, &e) < 0)
+		finished(&f->u, &e);
+	else
+		upload_submit(&d->pool, f->u.replaces ? &d->replacing : &d->fresh, &f->u);
 }

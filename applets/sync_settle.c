@@ -67,6 +67,7 @@ sync_failed_at(struct daemon *d, struct sync_entry *x, const struct err *e)
 static void
 print_json(const struct file *f)
 {
+	static const char *const outcomes[] = {[UPLOAD_STORED] = "uploaded", [UPLOAD_SAME] = "same", [UPLOAD_SKIPPED] = "skipped"};
 	static int lost;
 	struct json j;
 
@@ -80,7 +81,7 @@ print_json(const struct file *f)
 	lost = 0;
 	json_begin(&j);
 	json_string(&j, "file", f->path);
-	json_string(&j, "status", f->failed ? "failed" : "uploaded");
+	json_string(&j, "status", f->failed ? "failed" : outcomes[f->u.r.outcome]);
 	json_string(&j, "bucket", f->d->client.cfg.bucket);
 	json_string(&j, "key", *f->u.r.key ? f->u.r.key : f->u.plan.key);
 	json_number(&j, "size", f->u.r.size);

@@ -54,6 +54,23 @@ r2 cleanup -q --lifecycle set --days 3 --prefix "$P"
 fits "cleanup --lifecycle show" cleanup cleanup_rule -- --lifecycle show
 r2 cleanup -q --lifecycle remove --prefix "$P"
 
+mkdir watched
+cp a.png watched/a.png
+cp a.png $'watched/bad\377.png'
+fits "sync" sync sync_file -- --once --settle 0 --drain 1 --log - --prefix "$P/sync" watched
+is "… one uploaded, one failed" "$(grep -c '"status":"uploaded".*"etag":' lines) $(grep -c '"status":"failed".*"error":' lines)" "1 1"
+s3_put "$P/skip/$(date +%F)/there.png" big
+mkdir skipped
+cp a.png skipped/there.png
+fits "sync --if-exists skip" sync sync_file -- --once --settle 0 --log - --prefix "$P/skip" --if-exists skip skipped
+is "… says so" "$(grep -c '"status":"skipped"' lines)" 1
+"$R2" sync -q --settle 0 --log - --prefix "$P/sync" watched &
+until r2 sync --status watched 2>/dev/null | grep -q 'bad'; do kill -0 $! || break; sleep 0.05; done
+fits "sync --status" sync sync_status -- --status watched
+is "… and why one fails" "$(grep -c '"last_error":"bad' lines)" 1
+kill -TERM $!
+wait $! 2>/dev/null
+
 # The test would notice.
 refused() { ok "refused: $2" sh -c '! echo "$2" | python3 "$0/schema.py" "$1"' "$TESTS" "$1" "$2" >/dev/null 2>&1; }
 refused ls '{"key":"a","size":-1,"modified":"2025-12-29T10:00:00Z","etag":"","storage_class":"STANDARD"}'
