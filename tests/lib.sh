@@ -157,11 +157,11 @@ s3_fill() {
 }
 # s3_is KEY FILE: the object has exactly the file's bytes.
 s3_is() { s3_get "$1" | cmp - "$2"; }
-# The keys below PREFIX, at most 1,000.
+# The keys below PREFIX, at most 1,000. Without an answer there is one: nobody may take it for nothing.
 s3_keys() {
 	local prefix
 	prefix=$(url_encode "$1")
-	s3 GET "?list-type=2&prefix=${prefix//\//%2F}" | grep -o '<Key>[^<]*' | cut -c6-
+	{ s3 GET "?list-type=2&prefix=${prefix//\//%2F}" -f || echo '<Key>no answer'; } | grep -o '<Key>[^<]*' | cut -c6-
 }
 s3_count() { s3_keys "$1" | wc -l; }
 # s3_has_header KEY 'name: value'

@@ -288,7 +288,7 @@ is '--include by path, repeated' "$(globs x --include 'a/*.png' --include .dot)"
 is '--exclude' "$(globs x --exclude '*.tmp' --exclude 'dirlink/*' --exclude '.*' --exclude 'a/*')" 'top.txt with space/five six'
 is '… a directory, and all below it' "$(globs x --exclude '*.tmp' --exclude dirlink/ --exclude '.*' --exclude /a)" 'top.txt with space/five six'
 is '--include and --exclude' "$(globs x --include '*.png' --exclude 'a/*')" ''
-t '--include that matches nothing' 1 '' '…nothing to upload…' up -r --include '*.nope' tree
+t '--include that matches nothing' 1 '' '…nothing to upload…' up -r --prefix "$P/nope" --include '*.nope' tree
 is '… sends nothing' "$(s3_count "$P/nope")" 0
 
 # Two files, one key: both are named, nothing is replaced.

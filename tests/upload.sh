@@ -305,7 +305,7 @@ if [ -n "$R2_HTTP_ENDPOINT" ]; then
 	t "upload by http, which is signed whole" 0 … '…Complete: 1/1' r2 upload --endpoint "$R2_HTTP_ENDPOINT" --key "$P/http.png" file1.png
 	ok "… and the object" s3_is "$P/http.png" file1.png
 fi
-# What the keys may do: badserver.py would let anybody; the store's own words are tests/doctor.sh's business.
+# What the keys may do: badserver.py would let anybody; the store's own words are tests/badserver.sh's business.
 t "--test --write" 0 "…
 ok   put
 ok   condition
