@@ -183,7 +183,7 @@ install(int argc, char **argv)
 {
 	int behind = argc == 2 && is_hard(argv[1]), hard = behind || (argc > 0 && is_hard(argv[0]));
 
-	if (argc != hard + 1) {
+	if (argc != hard + 1 || !*argv[hard && !behind]) {
 		fputs("r2: --install [--hard] DIR: the directory for the links is missing\n", stderr);
 		return 2;
 	}

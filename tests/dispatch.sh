@@ -49,6 +49,7 @@ t "--install leaves a foreign link alone" 1 … '…r2-upload…' bin/r2 --insta
 is "the foreign link" "$(readlink foreign/r2-upload)" /bin/true
 t "--install into no directory" 1 '' '…nowhere…' bin/r2 --install nowhere
 t "--install without DIR" 2 '' '…' bin/r2 --install
+for hard in '' --hard; do t "--install $hard, DIR empty: not the root directory" 2 '' '…DIR…missing' bin/r2 --install ${hard:+"$hard"} ''; done
 
 # Version and help.
 t "--version: program, BearSSL, libc, architecture, date of the roots" 0 "r2 …BearSSL 0.6…musl…$(uname -m)…20…" '' r2 --version
