@@ -376,7 +376,7 @@ install: r2 man
 	$(foreach f,$(LINKED),ln -sf r2$(suffix $f) '$(SHARE)/$f' &&) :
 
 uninstall: r2
-	for l in $$(./r2 --list); do rm -f '$(BIN)'/$$l; done
+	for l in $$(./r2 --list); do [ -e '$(BIN)'/$$l ] && [ ! '$(BIN)'/$$l -ef '$(BIN)/r2' ] || rm -f '$(BIN)'/$$l; done
 	rm -f '$(BIN)/r2' $(PAGES:%='$(SHARE)/man/man1/%') $(COMPLETION:%='$(SHARE)/%') $(LINKED:%='$(SHARE)/%')
 endif
 

@@ -106,8 +106,10 @@ is '… for each link' "$(fresh_fish 'r2-ls --by-d' | cut -f 1) $(cd "$T/dest/op
 absolute_links() { find "$T/dest" -lname '*/*' | grep .; }
 is 'no link names the staging directory' "$(absolute_links)" ''
 ok 'installs again over itself' m install DESTDIR="$T/dest" PREFIX=/opt/it
+ln -sf /bin/true "$T/dest/opt/it/bin/r2-ls"
 ok 'uninstall' m uninstall DESTDIR="$T/dest" PREFIX=/opt/it
-is 'leaves nothing behind' "$(find "$T/dest" ! -type d)" ''
+is 'leaves nothing behind but what is another program'"'"'s' "$(find "$T/dest" ! -type d)" "$T/dest/opt/it/bin/r2-ls"
+rm "$T/dest/opt/it/bin/r2-ls"
 install_and_remove() { m install "$@" && [ -x "$T/my pkg/opt/a  b/bin/r2" ] && m uninstall "$@"; }
 touch "$T/my" "$T/pkg"
 ok 'spaces in DESTDIR and PREFIX' install_and_remove DESTDIR="$T/my pkg" PREFIX='/opt/a  b'
