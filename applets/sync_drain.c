@@ -1,7 +1,10 @@
 #include "sync_daemon.h"
 #include "sync_report.h"
 
-enum { HURRY_MS = 2000 };        /* between two attempts of a drain that an outage holds up */
+enum {
+	HURRY_MS = 2000,         /* between two attempts of a drain that an outage holds up */
+	SETTLES = 2,             /* quiet times that a file takes where the kernel cannot say whether somebody writes */
+};
 
 void
 sync_drain_begin(struct daemon *d, int64_t until, int scan)
@@ -50,14 +53,16 @@ sync_drain_over(struct daemon *d)
 		return 0;
 	if (sync_paused(d->sync))
 		return 1;
-	if (c.n[SYNC_QUIET] + c.n[SYNC_LOOKING] + c.n[SYNC_READY] || outlasts(d, &c))
+	if (c.n[SYNC_LOOKING] + c.n[SYNC_READY] || outlasts(d, &c))
 		return 0;
-	if (!d->set->once || !c.n[SYNC_HELD])
+	if (!c.n[SYNC_QUIET] && !(d->set->once && c.n[SYNC_HELD]))
 		return 1;
+	if (d->drain_until >= 0)
+		return 0;
 	/* --once waits for writers too, but not for ever. What they then leave behind is uploaded, however long that takes. */
 	if (!d->writers_until)
-		d->hurry_at = d->writers_until = d->now + d->set->drain_ms;
-	return d->drain_until < 0 && d->now >= d->writers_until;
+		d->hurry_at = d->writers_until = d->now + d->set->drain_ms + SETTLES * d->set->settle_ms;
+	return d->now >= d->writers_until;
 }
 
 int

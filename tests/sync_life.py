@@ -303,6 +303,15 @@ def once(s):
         d = s.daemon("--once", "--drain", "0.5")
         s.check("a writer that goes on: status 1", d.end(5) == 1 and b"still open for writing" in d.log(), *s.tail())
     os.remove(s.root / "film.mp4")
+    # Nor is what never comes to rest.
+    writer = subprocess.Popen(["sh", "-c", "while echo >>log.mp3; do sleep 0.05; done"], cwd=s.root)
+    s.closers.append(writer.kill)
+    wait("it is written", (s.root / "log.mp3").exists)
+    d = s.daemon("--once", "--settle", "1", "--drain", "0.5", settle=None)
+    s.check("a file that is written all the time: status 1", d.end(30) == 1 and b"NOT UPLOADED: log.mp3" in d.log(), *s.tail())
+    writer.kill()
+    writer.wait()
+    os.remove(s.root / "log.mp3")
     # What cannot be looked at may hold files; root can look at everything.
     under = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.getuid() == 0 else []
     s.root.chmod(0o777)
