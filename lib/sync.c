@@ -34,6 +34,7 @@ static void
 leave(struct sync *s, struct sync_node *x)
 {
 	s->n[x->x.state]--;
+	s->outage -= x->x.state == SYNC_RETRY && x->fault != SYNC_FILE;
 	s->forward -= x->forward;
 	x->forward = 0;
 	if (is_waiting(x->x.state))
@@ -49,6 +50,7 @@ enter(struct sync *s, struct sync_node *x, enum sync_state state)
 {
 	x->x.state = state;
 	s->n[state]++;
+	s->outage += state == SYNC_RETRY && x->fault != SYNC_FILE;
 	if (is_waiting(state))
 		sync_queue_push(&s->q, SYNC_WAIT, x);
 	if (state == SYNC_READY) {

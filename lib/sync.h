@@ -93,7 +93,7 @@ int64_t sync_wake_ms(const struct sync *s, int64_t now);
 
 struct sync_counts {
 	size_t n[SYNC_STATES], all;
-	size_t outage;               /* RETRY for the network's sake, or the account's: the next success brings them forward */
+	size_t outage;               /* RETRY for the network's sake, or the account's */
 	uint64_t bytes;              /* of those whose size is known */
 };
 void sync_count(const struct sync *s, struct sync_counts *c);

@@ -61,7 +61,8 @@ struct sync {
 	unsigned jobs, starts;
 	size_t n[SYNC_STATES];
 	uint64_t bytes;
-	size_t forward;              /* entries that the next success brings forward */
+	size_t outage;               /* RETRY, and not for their own sake */
+	size_t forward;              /* those of them that the next success brings forward */
 	int paused;
 	struct sync_node *probe;     /* under way, or NULL */
 	int64_t probe_ms;            /* while paused: when the next one may go */

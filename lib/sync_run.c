@@ -201,7 +201,7 @@ sync_wake_ms(const struct sync *s, int64_t now)
 void
 sync_count(const struct sync *s, struct sync_counts *c)
 {
-	*c = (struct sync_counts){.all = s->q.all, .outage = s->forward, .bytes = s->bytes};
+	*c = (struct sync_counts){.all = s->q.all, .outage = s->outage, .bytes = s->bytes};
 	for (int i = 0; i < SYNC_STATES; i++)
 		c->n[i] = s->n[i];
 }

@@ -431,6 +431,7 @@ static void
 test_success_brings_forward(void)
 {
 	struct sync_entry *x, *y;
+	struct sync_counts c;
 	int64_t at;
 
 	begin(0, 2);
@@ -475,6 +476,8 @@ test_success_brings_forward(void)
 		check_str(y->rel, "good");
 		sync_done(s, y, now);
 		check_int(x->at_ms - now, want < 300000 ? want : 300000);
+		sync_count(s, &c);
+		check_int((long long)c.outage, 1);       /* a drain waits for it */
 	}
 	end();
 }
