@@ -51,7 +51,8 @@ sync_drain_over(struct daemon *d)
 	sync_count(d->sync, &c);
 	if (w.scanning || c.n[SYNC_RUNNING] || sync_files_ended(d))
 		return 0;
-	if (sync_paused(d->sync))
+	/* Somebody was refused. A pause may have outlived all who were: then the next one tries whether it still holds. */
+	if (sync_paused(d->sync) && c.outage)
 		return 1;
 	if (c.n[SYNC_LOOKING] + c.n[SYNC_READY] || outlasts(d, &c))
 		return 0;

@@ -508,6 +508,24 @@ def refused(s):
     s.check("stopping does not take long, and names what is left", status == 1 and d.log().count(b"NOT UPLOADED") == 20, status)
 
 
+def pause_outlived(s):
+    """Who was refused is gone when the keys are mended: a drain tries the next one, and does not take the pause for granted."""
+    secret = s.dir / "secret"
+    secret.write_text("0" * 64)
+    secret.chmod(0o600)
+    d = s.daemon("--settle", "1", settle=None, env={"R2_SECRET_ACCESS_KEY": None, "R2_SECRET_ACCESS_KEY_FILE": str(secret)})
+    refused = s.write("refused.png")
+    d.says("Uploads pause")
+    os.remove(refused)
+    wait("it is forgotten", lambda: s.status().get("pending") == 0)
+    secret.write_text(s.env["R2_SECRET_ACCESS_KEY"])
+    d.send(signal.SIGHUP)
+    d.says("Keys have been read again")
+    s.write("a.png")
+    s.check("status 0", d.stop() == 0, *s.tail())
+    s.equal("what came in the pause", limit=1)
+
+
 def nobody_reads(s):
     """Standard output is a pipe that is full, and stays so: its lines are lost, not our time."""
     for args, log in ((), s.dir / "log"), (("--json",), s.dir / "log"), (("--flat",), "/dev/full"):
@@ -816,7 +834,7 @@ def old_start(s):
 
 CASES = [ledger_damaged, no_etag, killed, safe_to_delete, server_away, slow_server, cut_connections, killed_in_parts, stopped_under_load, second_signal, second_signal_with_command,
          drain_takes_what_settles, delete_after_careful, delete_after_together, root_made_again, once, once_without, drain_outlasts,
-         new_only, new_only_killed, settle_zero, midnight, asked, asked_without, refused, nobody_reads, rotated, second_daemon,
+         new_only, new_only_killed, settle_zero, midnight, asked, asked_without, refused, pause_outlived, nobody_reads, rotated, second_daemon,
          bad_input, few_descriptors, command, command_odd_start, terminal, command_keys, priority, notified, old_start]
 
 if __name__ == "__main__":
