@@ -33,7 +33,7 @@ sync_vanished(void *daemon, const char *rel, enum watch_gone how)
 	struct err e;
 
 	if (how == WATCH_GONE_FILE) {
-		sync_seen(d->sync, rel, d->now, &e);
+		sync_removed(d->sync, rel, d->now, &e);
 		return;
 	}
 	sync_gone(d->sync, rel, how & WATCH_GONE_DIR, d->now);

@@ -112,6 +112,9 @@ sync_close(struct sync *s)
 static void
 see_again(struct sync *s, struct sync_node *x, int64_t now)
 {
+	/* It was away for the quiet time: this is another file. */
+	if (x->again == SYNC_REMOVED && now > x->x.at_ms)
+		x->x.gone = 1;
 	x->x.at_ms = now + s->settle_ms;
 	x->again = 1;
 }
@@ -154,6 +157,20 @@ sync_seen(struct sync *s, const char *rel, int64_t now, struct err *e)
 		wait_at_least(s, x, now + s->settle_ms);
 	else
 		sync_be_quiet(s, x, now + s->settle_ms);
+	return 0;
+}
+
+int
+sync_removed(struct sync *s, const char *rel, int64_t now, struct err *e)
+{
+	struct sync_node *x = sync_queue_find(&s->q, rel);
+
+	if (x && x->x.state == SYNC_RETRY)
+		sync_be_quiet(s, x, now);
+	if (sync_seen(s, rel, now, e) < 0)
+		return -1;
+	if (x && is_busy(x))
+		x->again = SYNC_REMOVED;
 	return 0;
 }
 

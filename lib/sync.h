@@ -48,6 +48,9 @@ void sync_close(struct sync *s);
 /* rel is new or may have changed: its quiet time begins (again). While RUNNING: it will be looked at again afterwards. A path waiting for a retry
    of a failure of its own (its name, its permissions, its size) is looked at after its quiet time too. -1 (ERR_LOCAL): out of memory. */
 int sync_seen(struct sync *s, const char *rel, int64_t now, struct err *e);
+/* rel was removed. As sync_seen, since programs replace a file by removing it first; but one that comes later than the quiet time is another one: the
+   caller is to look before that even if it waits for the network, and what is RUNNING is told as gone. */
+int sync_removed(struct sync *s, const char *rel, int64_t now, struct err *e);
 /* A scan found rel, and the ledger does not have it so; print is a fingerprint of size and times, as sync_unsure's. As sync_seen for a path that is
    not known yet, is RUNNING, or has another print than at the last scan or look; else one that waits goes on waiting: scans that come more often
    than the quiet time would put it off for ever. */

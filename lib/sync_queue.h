@@ -12,7 +12,7 @@ struct sync_node {
 	uint32_t at[2];              /* where it stands: in WAIT or RANK (it is never in both), in AGE */
 	uint32_t due_ms;             /* after first_ms, 49 days at most: when nobody was known to write to it any more; RETRY does not change that */
 	uint8_t fault;               /* enum sync_fault of the last failure */
-	uint8_t again;               /* LOOKING, RUNNING: seen meanwhile, x.at_ms says when it will have been quiet */
+	uint8_t again;               /* LOOKING, RUNNING: seen meanwhile (SYNC_REMOVED: last told as removed), x.at_ms says when it will have been quiet */
 	uint8_t printed;
 	uint8_t held;                /* looks in a row that found it held open */
 	uint8_t forward;             /* RETRY: the next success brings it forward */
@@ -21,8 +21,10 @@ struct sync_node {
 	char rel[];
 };
 
-/* Doublings that are above every cap. */
-enum { SYNC_SHIFT_MAX = 20 };
+enum {
+	SYNC_SHIFT_MAX = 20,         /* doublings that are above every cap */
+	SYNC_REMOVED = 2,
+};
 
 enum sync_heap {
 	SYNC_WAIT,                   /* QUIET, HELD, RETRY: by at_ms */

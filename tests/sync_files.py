@@ -210,6 +210,18 @@ def removed_under_way(s):
     s.check("their parts were sent once", b"sends it again" not in d.log() and d.log().count(b": 100%") == 2, *s.tail())
 
 
+def removed_under_way_another_later(s):
+    """What comes at its name when it has been away for a while is another file, though the first is still being sent."""
+    d = s.daemon("--limit-rate", "100K")
+    s.write("a.png", os.urandom(300000))
+    d.says("Uploading: a.png")
+    old = contents(s.files())
+    os.remove(s.root / "a.png")
+    time.sleep(1)
+    s.write("a.png", b"another")
+    s.equal("removed, another in its place later", want=lambda: old | contents(s.files()), got=lambda: contents(s.objects()))
+
+
 def moved_out_a_while_ago(s):
     """The same when the others come later, but within the settle time after the look for what has gone."""
     d = s.daemon(settle="1.5")
@@ -518,7 +530,8 @@ def somebody_elses(s):
     s.check("both are there", len(found) == 2 and found[b"a.png"][0] == 15, found)
 
 
-CASES = [overflow, burst, nested, moved_in, moved_about, slow_writers, temp_then_rename, rewritten, gone_and_back, moved_out, moved_out_under_way, removed_under_way, moved_out_a_while_ago, moved_out_while_it_fails,
+CASES = [overflow, burst, nested, moved_in, moved_about, slow_writers, temp_then_rename, rewritten, gone_and_back, moved_out, moved_out_under_way, removed_under_way,
+         removed_under_way_another_later, moved_out_a_while_ago, moved_out_while_it_fails,
          root_moved_out, links, odd_names, other_files, too_large, unreadable, catches_up, root_comes_and_goes, watch_limit, polling, unmounted, patterns, all_files, flat, flat_shared, two_daemons, somebody_elses]
 
 if __name__ == "__main__":

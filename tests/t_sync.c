@@ -483,6 +483,40 @@ test_success_brings_forward(void)
 }
 
 static void
+test_removed(void)
+{
+	struct sync_entry *x;
+
+	begin(SETTLE, 1);
+	offer("a", 1);
+	for (int away = SETTLE; away <= SETTLE + 1; away++) {
+		start(&x);
+		check_int(sync_removed(s, "a", now, &e), 0);
+		now += away;
+		see("a");
+		check_int(x->gone, away > SETTLE);   /* replaced; another one */
+		sync_done(s, x, now);
+		now += SETTLE;
+		ready_all(1);
+	}
+	start(&x);
+	check_int(x->gone, 0);
+	for (int i = 0; i < 10; i++) {
+		sync_failed(s, x, SYNC_NETWORK, 0, now);
+		now = x->at_ms;
+		ready_all(1);
+		start(&x);
+	}
+	sync_failed(s, x, SYNC_NETWORK, 0, now);
+	check(x->at_ms > now + SETTLE);
+	check_int(sync_removed(s, "a", now, &e), 0);
+	now += SETTLE;
+	check_str(look(&x), "a");                /* whatever the network does: is it still away? */
+	sync_drop(s, x);
+	end();
+}
+
+static void
 test_seen_while_retry(void)
 {
 	struct sync_entry *x;
@@ -919,6 +953,7 @@ main(void)
 	test_large_has_its_turn();
 	test_retry_waits();
 	test_success_brings_forward();
+	test_removed();
 	test_seen_while_retry();
 	test_pause();
 	test_probe_fails_otherwise();
