@@ -220,6 +220,10 @@ loop(struct daemon *d)
 		/* Where no event tells what goes, the scans do. */
 		if (d->sweep_at < 0 && (d->set->poll || w.polled) && w.scans > d->swept_scans + SWEEP_SCANS)
 			d->sweep_at = d->now;
+		/* What was removed may have been told by what was lost. */
+		if (w.overflows != d->overflows)
+			sync_sweep_soon(d);
+		d->overflows = w.overflows;
 		if (d->sweep_at >= 0 && d->now >= d->sweep_at)
 			sync_sweep(d);
 		if (d->delete_at >= 0 && d->now >= d->delete_at) {

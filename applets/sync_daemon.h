@@ -69,6 +69,7 @@ struct daemon {
 	int64_t sweep_at;            /* when sync_sweep is due; -1: nothing calls for it */
 	int64_t sweep_not_before;
 	uint64_t swept_scans;        /* scans that were done then */
+	uint64_t overflows;          /* of the kernel's queue, as last seen */
 	int64_t delete_at;           /* a file will be old enough then for --delete-after; -1 */
 	int64_t synced_at;           /* the ledger's last fsync */
 	int ledger_failing;          /* said so */
@@ -118,6 +119,7 @@ int sync_was_moved(const struct daemon *d, const char *rel);
 /* Whatever the ledger has and is not there any more is looked at, as if an event had told of it: deleted while nobody watched, moved away with its
    directory. What comes at such a path later is another file; one that has come already is so from now on. */
 void sync_sweep(struct daemon *d);
+void sync_sweep_soon(struct daemon *d);
 /* -1: out of memory. */
 int sync_rels_add(struct rels **list, const char *rel);
 

@@ -24,6 +24,13 @@ sync_rels_add(struct rels **list, const char *rel)
 	return 0;
 }
 
+void
+sync_sweep_soon(struct daemon *d)
+{
+	if (d->sweep_at < 0)
+		d->sweep_at = d->now + SWEEP_MS > d->sweep_not_before ? d->now + SWEEP_MS : d->sweep_not_before;
+}
+
 /* A single file is looked at once more when it has been away for the settle time: programs replace files by removing them first. One that was
    moved is somewhere still, and may be all there is of it beside its object: what takes its name does not replace that. */
 void
@@ -41,8 +48,8 @@ sync_vanished(void *daemon, const char *rel, enum watch_gone how)
 		ledger_forget(d->ledger, rel, &e);
 	if (how == WATCH_GONE_MOVED_DIR)
 		sync_rels_add(&d->moved, rel);
-	if (how & WATCH_GONE_DIR && d->sweep_at < 0)
-		d->sweep_at = d->now + SWEEP_MS > d->sweep_not_before ? d->now + SWEEP_MS : d->sweep_not_before;
+	if (how & WATCH_GONE_DIR)
+		sync_sweep_soon(d);
 }
 
 int

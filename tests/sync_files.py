@@ -63,6 +63,7 @@ def overflow(s):
     d = s.daemon("-j", "16", "--metrics", metrics)
     for i in range(300):
         s.write(f"noise{i}.png")
+    s.write("away.png")
     s.equal("before")
     d.send(signal.SIGSTOP)
     if not soak():
@@ -72,9 +73,12 @@ def overflow(s):
                 s.write(f"noise{i}.png", b"%d" % turn)
     for i in range(20000 if soak() else 1000):
         s.write(f"d{i % 7}/{i}.png", b"%d" % i)
+    away = s.files()[b"away.png"]
+    os.remove(s.root / "away.png")
     d.send(signal.SIGCONT)
-    s.equal("the reader stood still", limit=600)
+    s.equal("the reader stood still", limit=600, want=lambda: s.files() | {b"away.png": away})
     wait("the overflow is counted", lambda: re.search(rb"\nr2_sync_overflows_total [1-9]", metrics.read_bytes()), 10)
+    wait("the ledger forgets what was removed meanwhile", lambda: s.status().get("known") == len(s.files()))
 
 
 def slow_writers(s):
