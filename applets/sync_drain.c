@@ -3,6 +3,7 @@
 
 enum {
 	HURRY_MS = 2000,         /* between two attempts of a drain that an outage holds up */
+	SETTLE_SHARE = 4,        /* of a drain's time at most one quiet time takes */
 	SETTLES = 2,             /* quiet times that a file takes where the kernel cannot say whether somebody writes */
 };
 
@@ -13,6 +14,9 @@ sync_drain_begin(struct daemon *d, int64_t until, int scan)
 	d->drain_until = until;
 	notify_send("STOPPING=1");
 	sync_hurry(d->sync, d->now);
+	/* A longer quiet time would be all there is. */
+	if (until >= 0)
+		sync_settle_within(d->sync, (until - d->now) / SETTLE_SHARE, d->now);
 	d->hurry_at = d->now + HURRY_MS;
 	if (scan)
 		watch_rescan(d->watch);

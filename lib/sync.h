@@ -107,5 +107,7 @@ struct sync_oldest {
 void sync_oldest(const struct sync *s, struct sync_oldest *o);   /* looks at every entry: not for every turn of a loop */
 /* Every entry, in no order, for naming what is left over; the callback must not change anything. */
 void sync_each(const struct sync *s, void (*each)(void *arg, const struct sync_entry *x), void *arg);
+/* The quiet time is at most ms from now on. */
+void sync_settle_within(struct sync *s, int64_t ms, int64_t now);
 /* From now on nothing waits for a later time but quiet ones: every RETRY entry is due (a drain begins, or keys were reloaded). */
 void sync_hurry(struct sync *s, int64_t now);

@@ -181,6 +181,19 @@ sync_hurry(struct sync *s, int64_t now)
 	s->probe_wait_ms = SYNC_RETRY_BASE_MS;
 }
 
+void
+sync_settle_within(struct sync *s, int64_t ms, int64_t now)
+{
+	if (s->settle_ms <= ms)
+		return;
+	s->settle_ms = ms;
+	for (uint32_t i = 0; i < s->q.buckets; i++)
+		for (struct sync_node *x = s->q.bucket[i]; x; x = x->next)
+			if ((x->x.state == SYNC_QUIET || x->again) && x->x.at_ms > now + ms)
+				x->x.at_ms = now + ms;
+	sync_queue_order(&s->q, SYNC_WAIT);
+}
+
 int
 sync_paused(const struct sync *s)
 {

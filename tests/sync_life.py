@@ -152,6 +152,10 @@ def drain_takes_what_settles(s):
     time.sleep(0.3)
     s.check("status 0", d.stop() == 0, *s.tail())
     s.equal("what was still settling", limit=1)
+    # Who lets files settle for long has no longer drain for it.
+    d = s.daemon("--settle", "60", "--drain", "8", settle=None, command=["sh", "-c", f"echo x >{s.root}/last.png"])
+    s.check("status 0, after less than the settle time", d.end() == 0, *s.tail())
+    s.equal("what settles for longer than a drain takes", limit=1)
 
 
 def ledger_damaged(s):

@@ -771,6 +771,36 @@ test_one_denied_stops_nobody(void)
 }
 
 static void
+test_settle_within(void)
+{
+	struct sync_entry *x;
+
+	begin(60000, 1);
+	see("running");
+	now += 60000;
+	ready_all(1);
+	start(&x);
+	see("running");
+	see("a");
+	see("b");
+	now += 100;
+	sync_settle_within(s, 60001, now);       /* it is shorter as it is */
+	check_int(sync_wake_ms(s, now), now - 100 + 60000);
+	sync_settle_within(s, 5000, now);
+	see("c");
+	sync_done(s, x, now);
+	now += 4999;
+	check_str(look(&x), "");
+	now++;
+	ready_all(1);
+	for (const char *const *want = (const char *const[]){"a", "b", "c", "running", NULL}; *want; want++) {
+		check_str(start(&x), *want);
+		sync_done(s, x, now);
+	}
+	end();
+}
+
+static void
 test_hurry(void)
 {
 	struct sync_entry *x;
@@ -960,6 +990,7 @@ main(void)
 	test_probe_gone();
 	test_failure_of_looking();
 	test_one_denied_stops_nobody();
+	test_settle_within();
 	test_hurry();
 	test_counts();
 	test_waits_for_us();
