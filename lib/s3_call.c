@@ -219,15 +219,17 @@ report(const struct s3 *s, const struct s3_call *c, struct s3_attempt *a, const 
 }
 
 /* A store that has answered before and cannot be reached now is an outage, not a mistake in the configuration: it is waited out
-   as long as a stalled connection would be; not where one attempt is all that was wanted. */
+   as long as a stalled connection would be, what it says when it comes back included; not where one attempt is all that was wanted. */
 static int
-wait_out(const struct s3_store *st, const struct err *e, int64_t since_ms)
+wait_out(const struct s3_store *st, const struct tries *t, const struct err *e, int least_ms)
 {
-	int lost = e->kind == ERR_NET || e->kind == ERR_CONNECT || e->kind == ERR_NAME;
+	int lost = e->kind == ERR_NET || e->kind == ERR_CONNECT || e->kind == ERR_NAME, wait;
 
-	if (!lost || st->cfg->retries == 1 || !__atomic_load_n(&st->answered, __ATOMIC_RELAXED) || clock_ms() - since_ms >= st->cfg->timeout_ms)
+	if ((!lost && t->n <= st->cfg->retries) || st->cfg->retries == 1 || !__atomic_load_n(&st->answered, __ATOMIC_RELAXED) ||
+	    clock_ms() - t->lost_ms >= st->cfg->timeout_ms)
 		return -1;
-	return OUTAGE_LOOK_MS / 2 + (int)(random32() % OUTAGE_LOOK_MS);
+	wait = OUTAGE_LOOK_MS / 2 + (int)(random32() % OUTAGE_LOOK_MS);
+	return wait < least_ms ? least_ms : wait;
 }
 
 /* Milliseconds until the next attempt, -1 when this was the last. */
@@ -246,11 +248,11 @@ next_wait(struct s3 *s, const struct s3_call *c, struct tries *t, struct err *e)
 		t->clock = 1;
 		wait = 0;
 	} else {
-		if (e->kind == ERR_HTTP || !t->lost_ms)
+		if ((e->kind == ERR_HTTP && t->n <= s->store->cfg->retries) || !t->lost_ms)
 			t->lost_ms = clock_ms();
 		wait = retry_wait_ms(e, t->n + 1, s->store->cfg->retries, c->is_write, random32());
 		if (wait < 0 && retry_worthwhile(e))
-			wait = wait_out(s->store, e, t->lost_ms);
+			wait = wait_out(s->store, t, e, retry_wait_ms(e, 2, 2, c->is_write, 0));
 	}
 	if (wait >= 0 && c->changed && c->changed(c->changed_arg))
 		return fail(e, ERR_CHANGED, "the file changed while it was being sent");
