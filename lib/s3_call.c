@@ -184,6 +184,11 @@ attempt(struct s3 *s, struct s3_call *c, struct http_reply *rp, struct err *e)
 		http_finish(&s->http);
 		return attempt(s, c, rp, e);
 	}
+	/* The refusal of a HEAD has no body that says why; that of a GET has. */
+	if ((rp->status == 400 || rp->status == 403) && !rp->has_body) {
+		c->method = "GET";
+		return attempt(s, c, rp, e);
+	}
 	if (rp->status / 100 == 2)
 		return c->reply ? c->reply(s, c, rp, e) : 0;
 	return refused(s, c, rp, e);
@@ -242,9 +247,7 @@ next_wait(struct s3 *s, const struct s3_call *c, struct tries *t, struct err *e)
 		t->n = 1;
 		t->lost_ms = 0;
 	}
-	/* The refusal of a HEAD has no body that says why. */
-	if (!t->clock && (!strcmp(e->code, "RequestTimeTooSkewed") || (e->status == 403 && !strcmp(c->method, "HEAD"))) &&
-	    correct_clock(s->store)) {
+	if (!t->clock && !strcmp(e->code, "RequestTimeTooSkewed") && correct_clock(s->store)) {
 		t->clock = 1;
 		wait = 0;
 	} else {

@@ -164,6 +164,7 @@ t 'an option that is empty is none' 0 '' '…Complete: 1/1' r2 upload --content-
 is '… so the name says the type' "$(r2 get --stat "$P/unsaid" | grep type)" 'type: image/png'
 set_ clock 5000
 t 'a wrong clock is set right' 0 '' '…Complete: 1/1' r2 upload --key "$P/clock" one
+t '… for what begins with a HEAD, too' 0 '' '…Complete: 1/1' r2 get "$P/clock" clock
 set_ clock 0
 set_ page 2
 for name in a b c 'd e' e$'\u0301' f; do r2 upload -q --key "$P/list/2020-01-01/$name" one; done
@@ -176,6 +177,11 @@ t '… get -r' 0 '' '…Complete: 1/1' r2 get -r "$P/"$'\u00e9'/ spelled
 ok '… the file' cmp one spelled/2020-01-01/x
 t '… cleanup' 0 'Deleted 1 files…' '' r2 cleanup --days 30 --prefix "$P/"$'\u00e9'
 is '… it is gone' "$(s3_count "$P/e"$'\u0301'/)" 0
+# The refusal of a HEAD says nothing of why.
+t 'get with a wrong secret' 1 '' '…SignatureDoesNotMatch: …the secret does not belong to the access key…' \
+	env R2_SECRET_ACCESS_KEY=another "$R2" get "$P/clock"
+t '… --stat, with the key of another store' 1 '' '…the server does not know this access key…' \
+	env R2_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE "$R2" get --stat "$P/clock"
 t 'a presigned URL' 0 one '' curl -s --cacert "$R2_CA_FILE" "$(r2 get --presign 60 "$P/clock")"
 
 # Its edge decodes what is stored with a Content-Encoding for whoever does not accept it, and compresses what is not for whoever does:
