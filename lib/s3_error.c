@@ -142,6 +142,9 @@ s3_refused(struct err *e, const struct s3_refusal *r, const struct s3_error *x)
 
 	if (r->of_upload && !strcmp(code, "NoSuchKey"))
 		code = "NoSuchUpload";
+	/* What R2 says of a key id that is none: "InvalidArgument: Credential access key has length 20, should be 32" (grafana/loki#9224). */
+	if (strstr(x->message, "access key has length"))
+		code = "InvalidAccessKeyId";
 	buf_fmt(&b, "%s", *code ? code : "the server refused");
 	if (*x->message)
 		buf_fmt(&b, ": %s", x->message);
@@ -157,8 +160,7 @@ s3_refused(struct err *e, const struct s3_refusal *r, const struct s3_error *x)
 	if (*x->request_id)
 		buf_fmt(&b, ", request %s", x->request_id);
 	buf_char(&b, ')');
-	/* What R2 says of a key id that is none: "InvalidArgument: Credential access key has length 20, should be 32" (grafana/loki#9224). */
-	if (s3_cure_find(strstr(x->message, "access key has length") ? "InvalidAccessKeyId" : code, &cure))
+	if (s3_cure_find(code, &cure))
 		buf_fmt(&b, ": %s: %s", cure.cause, cure.cure);
 	fail(e, ERR_HTTP, "%s", text);
 	e->status = r->status;

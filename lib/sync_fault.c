@@ -2,8 +2,8 @@
 #include "sync.h"
 
 /* What the code says where the status does not. Sources: R2's error codes; docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html. */
-static const char of_account[] = "AccessDenied\0AuthorizationHeaderMalformed\0ExpiredToken\0InvalidBucketName\0InvalidRegionName\0"
-	"InvalidToken\0NoSuchBucket\0TokenRefreshRequired\0";
+static const char of_account[] = "AccessDenied\0AuthorizationHeaderMalformed\0ExpiredToken\0InvalidAccessKeyId\0InvalidBucketName\0"
+	"InvalidRegionName\0InvalidToken\0NoSuchBucket\0TokenRefreshRequired\0";
 static const char of_file[] = "InvalidObjectState\0ObjectLockedByBucketPolicy\0";
 
 static enum sync_fault

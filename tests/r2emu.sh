@@ -182,6 +182,9 @@ t 'get with a wrong secret' 1 '' '…SignatureDoesNotMatch: …the secret does n
 	env R2_SECRET_ACCESS_KEY=another "$R2" get "$P/clock"
 t '… --stat, with the key of another store' 1 '' '…the server does not know this access key…' \
 	env R2_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE "$R2" get --stat "$P/clock"
+mkdir strange && cp one strange/one.png
+t '… sync pauses, as it is not the file' 1 '…FAILED: one.png: InvalidAccessKeyId: …Uploads pause until this is mended…' … \
+	env R2_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE "$R2" sync --once --settle 0 --drain 1 --log - strange
 t 'a presigned URL' 0 one '' curl -s --cacert "$R2_CA_FILE" "$(r2 get --presign 60 "$P/clock")"
 
 # Its edge decodes what is stored with a Content-Encoding for whoever does not accept it, and compresses what is not for whoever does:

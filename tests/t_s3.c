@@ -159,7 +159,7 @@ test_refused(void)
 	strcpy(x.code, "InvalidArgument");
 	strcpy(x.message, "Credential access key has length 20, should be 32");
 	s3_refused(&e, &r, &x);
-	check_str(e.code, "InvalidArgument");
+	check_str(e.code, "InvalidAccessKeyId");
 	check(strstr(e.msg, ": the server does not know this access key: check R2_ACCESS_KEY_ID") != NULL);
 	/* HEAD has no body: the status stands for the code. */
 	r.status = 404;

@@ -944,7 +944,7 @@ test_faults(void)
 		{ERR_HTTP, 403, "InvalidAccessKeyId", SYNC_ACCOUNT}, {ERR_HTTP, 403, "SignatureDoesNotMatch", SYNC_ACCOUNT},
 		{ERR_HTTP, 403, "RequestTimeTooSkewed", SYNC_ACCOUNT}, {ERR_HTTP, 403, "NotEntitled", SYNC_ACCOUNT},
 		{ERR_HTTP, 403, "AccountProblem", SYNC_ACCOUNT}, {ERR_HTTP, 403, "", SYNC_ACCOUNT},
-		{ERR_HTTP, 404, "NoSuchBucket", SYNC_ACCOUNT}, {ERR_HTTP, 400, "ExpiredToken", SYNC_ACCOUNT},
+		{ERR_HTTP, 404, "NoSuchBucket", SYNC_ACCOUNT}, {ERR_HTTP, 400, "ExpiredToken", SYNC_ACCOUNT}, {ERR_HTTP, 400, "InvalidAccessKeyId", SYNC_ACCOUNT},
 		{ERR_HTTP, 400, "InvalidToken", SYNC_ACCOUNT}, {ERR_HTTP, 400, "InvalidBucketName", SYNC_ACCOUNT},
 		{ERR_HTTP, 400, "InvalidRegionName", SYNC_ACCOUNT}, {ERR_HTTP, 400, "AuthorizationHeaderMalformed", SYNC_ACCOUNT},
 		{ERR_HTTP, 301, "PermanentRedirect", SYNC_ACCOUNT}, {ERR_HTTP, 405, "MethodNotAllowed", SYNC_ACCOUNT},
