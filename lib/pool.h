@@ -12,7 +12,7 @@ enum { POOL_WORKERS_MAX = 256 };
 /* A piece of work, embedded in the caller's own struct and the caller's again once run() is called (which may free it). */
 struct pool_job {
 	void (*run)(struct pool_job *j, struct s3 *s);
-	unsigned rank;          /* lower first; equal ranks in the order they came. 0: whole small files; n: nth part */
+	unsigned rank;          /* lower first; equal ranks in the order they came. 0: whole small files */
 	uint64_t seq;           /* this and the rest: pool.c's */
 	struct pool_job *left, *right;
 	int depth;

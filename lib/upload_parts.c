@@ -222,6 +222,7 @@ static int
 cut_into_parts(struct parts *ps, struct err *e)
 {
 	int n = (int)((ps->u->src.body.len + ps->part_size - 1) / ps->part_size);
+	unsigned rank = upload_rank(ps->u->src.body.len);
 
 	ps->parts = calloc((size_t)n, sizeof *ps->parts);
 	ps->jobs = calloc((size_t)n, sizeof *ps->jobs);
@@ -230,7 +231,7 @@ cut_into_parts(struct parts *ps, struct err *e)
 	ps->n = n;
 	for (int i = 0; i < n; i++) {
 		ps->parts[i] = (struct s3_part){.number = i + 1, .size = part_len(ps, i)};
-		ps->jobs[i] = (struct part_job){{.run = run_part, .rank = (unsigned)i + 1}, ps, i};
+		ps->jobs[i] = (struct part_job){{.run = run_part, .rank = rank}, ps, i};
 	}
 	return 0;
 }

@@ -40,7 +40,7 @@ static struct object {
 	uint64_t size;
 } objects[OBJECTS_MAX];
 static struct s3_part parts[PARTS_MAX + 1];     /* of the one unfinished upload, by their numbers */
-static int nobjects, unfinished, no_head, created, heads;
+static int nobjects, unfinished, most_unfinished, no_head, created, heads;
 static int parts_left = -1;                     /* then the network is gone; -1: never */
 static int parts_sent;
 /* Once, each: the answer to what stores an object is lost; what happens behind our back after a HEAD, and after an object is stored. */
@@ -225,6 +225,8 @@ fake_create(struct s3 *s, const struct s3_put *put, char id[S3_UPLOAD_ID_CAP], s
 	snprintf(created_tag, sizeof created_tag, "%s", put->tag ? put->tag : "");
 	memset(parts, 0, sizeof parts);
 	unfinished++;
+	if (unfinished > most_unfinished)
+		most_unfinished = unfinished;
 	created++;
 	return 0;
 }
@@ -851,6 +853,47 @@ test_resume(void)
 	check(!strstr(result.msg, "go on"));
 }
 
+static pthread_mutex_t held = PTHREAD_MUTEX_INITIALIZER;
+
+static void
+run_held(struct pool_job *j, struct s3 *s)
+{
+	(void)j, (void)s;
+	pthread_mutex_lock(&held);
+	pthread_mutex_unlock(&held);
+}
+
+/* Many large files: what is begun is finished first, so that whoever is stopped half way has stored half of them. */
+static void
+test_in_turn(void)
+{
+	struct upload u[3];
+	struct upload_options o = {.threshold = MIB, .part_size = 40 * MIB, .finished = finished};
+	struct pool_job first = {.run = run_held};
+	struct pool one;
+	struct err e;
+
+	begin_with(NULL);
+	most_unfinished = 0;
+	check_int(truncate(path, 400 * MIB), 0);
+	check_int(pool_open(&one, &store, 1, 0, &e), 0);
+	pthread_mutex_lock(&held);
+	pool_submit(&one, &first);
+	for (int i = 0; i < 3; i++) {
+		u[i] = (struct upload){.plan = {.path = path, .size = 400 * MIB}};
+		snprintf(u[i].plan.key, sizeof u[i].plan.key, "%d", i);
+		upload_submit(&one, &o, &u[i]);
+	}
+	pthread_mutex_unlock(&held);
+	pool_close(&one);
+	check_int(result.kind, ERR_NONE);
+	check_int(nobjects, 3);
+	check_int(most_unfinished, 1);
+	/* Small before large. */
+	check(upload_rank(60 * MIB) < upload_rank(600 * MIB) && upload_rank(600 * MIB) < upload_rank(UINT64_MAX));
+	check(upload_rank(0) == 0 && upload_rank(60 * MIB) + 1 < upload_rank(600 * MIB));
+}
+
 /* A file system has another number when it is mounted again, and its files are what they were. */
 static void
 test_identity(void)
@@ -970,6 +1013,7 @@ main(void)
 	test_smaller_parts();
 	test_identity();
 	test_resume();
+	test_in_turn();
 	test_kept();
 	check_int(rmdir(journals), 0);
 	pool_close(&pool);
