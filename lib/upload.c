@@ -243,6 +243,7 @@ begin(struct upload *u, struct s3 *s)
 
 	u->sends++;
 	u->r.attempts = 0;
+	u->r.resumed = 0;
 	u->r.size = u->src.body.len;
 	u->src.by_path = u->o->by_path;
 	if (!may_send(u, s))

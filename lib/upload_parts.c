@@ -265,8 +265,10 @@ parts_begin(struct upload *u, struct s3 *s, upload_sent *tell)
 		return;
 	}
 	rc = begin_or_resume(ps, s, &e);
-	if (rc == 2)
+	if (rc == 2) {
 		ps->done = ps->n;
+		u->r.resumed = u->src.body.len;
+	}
 	if (rc < 0) {
 		ps->failed = 1;
 		ps->e = e;

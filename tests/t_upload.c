@@ -815,12 +815,19 @@ test_smaller_parts(void)
 	check_int(unfinished, 0);
 }
 
+static void
+touch(void)
+{
+	check_int(utimensat(AT_FDCWD, path, NULL, 0), 0);
+}
+
 /* What was cut off is gone on with only as far as file, journal and server agree. */
 static void
 test_resume(void)
 {
 	struct upload u = {.plan = {.path = path, .key = "k.png"}};
 	struct upload_options o = {.threshold = 0, .part_size = 40 * MIB, .finished = finished};
+	char etag[S3_ETAG_CAP];
 	int through[3], n = 0;
 
 	begin_with(NULL);
@@ -843,6 +850,22 @@ test_resume(void)
 	check(strstr(noted, "changed since"));
 	check_int(created, 2);
 	check_int(unfinished, 0);
+	/* Changed after all: what was there already has been sent once more. */
+	begin_with(NULL);
+	check_int(run_of(5, 40 * MIB), 0);
+	after_store = touch;
+	check_int(run_of(-1, 40 * MIB), 0);
+	check_int(parts_sent, 15);
+	/* All was there, and the answer to Complete was lost with the run that asked. */
+	begin_with(NULL);
+	answers.complete.kind = ERR_NET;
+	check_int(run_of(11, 40 * MIB), 0);
+	s3_parts_etag(parts + 1, 10, etag);
+	set("k.png", etag, 400 * MIB);
+	answers.list = answers.complete = (struct err){.kind = ERR_HTTP, .status = 404, .code = "NoSuchUpload"};
+	check_int(run_of(-1, 40 * MIB), 10);
+	check_int(parts_sent, 0);
+	memset(&answers, 0, sizeof answers);
 	/* Without a journal nobody could go on: what was sent is taken back. */
 	begin_with(NULL);
 	parts_left = 5;
