@@ -21,6 +21,7 @@ struct stream {
 	struct s3_part *parts;
 	int n;
 	uint64_t size;
+	int ended;                        /* the input: nothing is read behind its first end */
 	pthread_mutex_t lock;             /* of what follows */
 	int failed;
 	struct err e;
@@ -183,7 +184,7 @@ read_piece(const struct s3_store *st, char *p, size_t n, struct err *e)
 static struct piece *
 next_piece(struct stream *st, struct err *e)
 {
-	size_t want = piece_size(st->u, st->n);
+	size_t want = st->ended ? 0 : piece_size(st->u, st->n);
 	struct piece *p = calloc(1, sizeof *p);
 	ssize_t got;
 
@@ -197,6 +198,7 @@ next_piece(struct stream *st, struct err *e)
 		free(p);
 		return NULL;
 	}
+	st->ended |= (size_t)got < want;
 	p->st = st;
 	p->job.run = run_piece;
 	source_memory(&p->src, p->mem, (size_t)got);

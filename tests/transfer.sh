@@ -406,6 +406,16 @@ mkfifo fifo
 t 'standard input that cannot be read to its end' 1 '' '…read standard input: …Complete: 0/1' broken_input
 is '… no object' "$(s3_status "$P/sick")" 404
 is '… no unfinished upload is left' "$(unfinished "$P/s")" 0
+# A FIFO may have another writer later, a terminal more lines: what was read up to the end is the input.
+ended_input() {
+	cat stream >fifo &
+	strace -f -qq -o /dev/null -P "$T/fifo" -e trace=read -e inject=read:retval=0:when=200 "$R2" upload --key "$P/ended" --part-size 5M - <fifo
+}
+t 'standard input that ends is not read on' 0 '' '…Complete: 1/1' ended_input
+s3_get "$P/ended" >got
+ok '… the object' cmp -n "$(wc -c <got)" got stream
+ok '… is what came before the end' [ -s got ]
+rm got
 
 # Limits.
 for size in 0 4M 5242879 6G; do t "--part-size $size" 2 '' '…--part-size…5…' up --part-size $size kept.bin; done
