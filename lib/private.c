@@ -205,7 +205,7 @@ static int
 descend(int dir, const char *rel, int (*step)(int, const char *), int all)
 {
 	char part[NAME_MAX + 1];
-	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), next, more = 1;
+	int fd = openat(dir, ".", O_PATH | O_DIRECTORY | O_CLOEXEC), next, more = 1;
 
 	while (fd >= 0 && more && (all || strchr(rel, '/'))) {
 		more = segment(&rel, part);

@@ -27,6 +27,7 @@ echo treasure >treasure
 chmod 600 treasure
 mkdir -m 1777 shared
 mkdir -m 777 open
+install -m755 "$R2" r2-copy
 
 # --move: what a link leads to stays, whenever the link came.
 mkdir -p tree/sub outside
@@ -37,6 +38,13 @@ t '--move -r, a directory behind a link: uploaded' 1 '' '…b.png: uploaded, but
 	r2 upload -r --move --no-date --prefix move tree
 is '… what is behind it is there, and here' "$(object move/link/b.png) $(cat outside/b.png)" '2 2'
 ok '… the other file is gone' [ ! -e tree/sub/a.png ]
+mkdir drop
+echo 3 >drop/c.png
+chown -R 65534 drop
+chmod 300 drop
+t '--move from a directory that may be written, but not be read' 0 '' '…Complete: 1/1' \
+	mallory env XDG_STATE_HOME= HOME= ./r2-copy upload --move --no-date --prefix move drop/c.png
+ok '… the file is gone' [ ! -e drop/c.png ]
 
 swapped() { # NAME STDERR COMMAND…: COMMAND, while the answer to `upload --move` of tree/sub/a.png is waited for
 	rm -rf tree outside && mkdir -p tree/sub outside
@@ -126,7 +134,7 @@ for dest in shared/d shared/d/ shared/d//; do
 	is '… nothing is behind it' "$(ls elsewhere)" ''
 done
 
-mkdir -m 755 shut && chmod 755 "$T" && install -m755 "$R2" r2-copy
+mkdir -m 755 shut && chmod 755 "$T"
 t 'get into a directory that cannot be made: why not' 1 '' '…ERROR - shut/a/b/: Permission denied' mallory ./r2-copy get got/key shut/a/b/
 
 # sync's own files.
