@@ -250,7 +250,11 @@ begin_or_resume(struct parts *ps, struct s3 *s, struct err *e)
 		return -1;
 	if (rc)
 		rc = parts_resume(ps, s, e);
-	return rc ? rc : create(ps, s, id, e);
+	if (rc)
+		return rc;
+	/* With the key that it has now. */
+	parts_identity(ps, s->store, id);
+	return create(ps, s, id, e);
 }
 
 void

@@ -59,7 +59,8 @@ unsigned upload_rank(uint64_t size);
 void parts_identity(const struct parts *ps, const struct s3_store *st, char text[JOURNAL_TEXT_MAX]);
 /* Open the journal, where there can be one. */
 void parts_journal(struct parts *ps, struct s3 *s);
-/* Is there an upload to go on with? 1, and ps says which and how large its parts are; 0, and what was there is taken back. */
+/* Is there an upload to go on with? 1, and ps says which and how large its parts are, u->r.key in which date folder; 0, and what was there is
+   taken back. */
 int parts_recall(struct parts *ps, struct s3 *s, const char *id);
 /* After the cutting into parts. 1: it is gone on with, and ps says what is there; 2: it was complete; 0: begin one; -1. */
 int parts_resume(struct parts *ps, struct s3 *s, struct err *e);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "hash.h"
 #include "upload_parts.h"
+#include "utc.h"
 
 static void
 note(const struct parts *ps, const char *text)
@@ -16,7 +17,7 @@ note(const struct parts *ps, const char *text)
 static uint32_t
 settings_sum(const struct upload_options *o)
 {
-	const char *const one[] = {o->content_type, o->cache_control, o->storage_class};
+	const char *const one[] = {o->content_type, o->cache_control, o->storage_class, o->date};
 	uint32_t sum = 0;
 
 	for (size_t i = 0; i < sizeof one / sizeof *one; i++)
@@ -171,18 +172,51 @@ take_token(struct before *b)
 	return *end == ' ' && b->part_size && *b->upload_id && strlen(b->upload_id) < S3_UPLOAD_ID_CAP ? 0 : -1;
 }
 
+/* The key of what was cut off, cut out of its identity; NULL: it names none. */
+static char *
+take_key(struct before *b)
+{
+	char *key = strchr(b->t.identity, ' '), *end = key ? strchr(key + 1, ' ') : NULL;
+
+	if (!end)
+		return NULL;
+	*key++ = '\0';
+	*end = '\0';
+	return enc_unpercent(key, strlen(key), 0) < 0 ? NULL : key;
+}
+
+/* Begun on another day by the same command: it goes on in that day's folder. 1: u->r.key is there now. */
+static int
+other_day(struct parts *ps, struct before *b, const char *id)
+{
+	const struct upload_options *o = ps->u->o;
+	char today[UTC_DATE_CAP];
+	const size_t len = sizeof today - 1;
+	const char *key;
+
+	if (o->key || o->no_date || o->date || strlen(b->t.identity) != strlen(id))
+		return 0;
+	utc_local_date(o->now, today);
+	for (const char *at = id; (at = strstr(at, today)); at++) {
+		const char *then = b->t.identity + (at - id);
+
+		if (memcmp(b->t.identity, id, (size_t)(at - id)) != 0 || strspn(then, "0123456789-") != len ||
+		    strcmp(then + len, at + len) != 0 || !(key = take_key(b)))
+			continue;
+		snprintf(ps->u->r.key, sizeof ps->u->r.key, "%s", key);
+		return 1;
+	}
+	return 0;
+}
+
 /* What was cut off was another upload of this file. Best effort: what cannot be aborted now the server drops after 7 days. */
 static void
 abort_stale(struct parts *ps, struct s3 *s, struct before *b)
 {
-	char *key = strchr(b->t.identity, ' '), *end = key ? strchr(key + 1, ' ') : NULL;
+	char *key = take_key(b);
 	struct err ignored;
 
-	if (!end)
-		return;
-	*key++ = '\0';
-	*end = '\0';
-	if (enc_unpercent(key, strlen(key), 0) < 0)
+	if (!key)
 		return;
 	if (strcmp(b->t.identity, s->store->cfg->bucket))
 		note(ps, "an upload of this file to another bucket was cut off and is taken back: starts again");
@@ -219,7 +253,7 @@ parts_recall(struct parts *ps, struct s3 *s, const char *id)
 
 	if (!b || journal_load(&ps->journal, &b->t, count_part, b, &ignored) < 0 || take_token(b) < 0) {
 		;   /* none, or garbage */
-	} else if (strcmp(b->t.identity, id)) {
+	} else if (strcmp(b->t.identity, id) && !other_day(ps, b, id)) {
 		abort_stale(ps, s, b);
 	} else if (smaller_parts(ps, s, b)) {
 		ps->cuts = 1;

@@ -6,6 +6,7 @@
 #include "hash.h"
 #include "s3.h"
 #include "test.h"
+#include "utc.h"
 
 static int fake_head(struct s3 *s, const char *key, struct s3_object_info *o, struct err *e);
 static int fake_put(struct s3 *s, const struct s3_put *put, struct s3_put_result *r, struct err *e);
@@ -876,6 +877,60 @@ test_resume(void)
 	check(!strstr(result.msg, "go on"));
 }
 
+/* A run of an upload of the large file on that day, which ends after so many parts. */
+static struct upload
+run_on(int64_t now, const char *date, int until)
+{
+	struct upload u = {.plan = {.path = path}};
+	struct upload_options o = {.prefix = "o", .now = now, .date = date, .part_size = 40 * MIB, .journal_dir = journals,
+		.finished = finished};
+	char today[UTC_DATE_CAP];
+
+	utc_local_date(now, today);
+	snprintf(u.plan.key, sizeof u.plan.key, "o/%s/x %s.bin", date ? date : today, "2027-01-15");
+	parts_left = until;
+	parts_sent = 0;
+	upload_submit(&pool, &o, &u);
+	pool_wait(&pool, 0);
+	return u;
+}
+
+/* The same command after midnight: what was begun goes on in the folder that it was begun in, and is there if it begins anew. */
+static void
+test_midnight(void)
+{
+	const int64_t evening = 1800000000, morning = evening + 86400;   /* 2027-01-15 */
+	char first[PATH_KEY_MAX + 1];
+	struct upload u;
+
+	begin_with(NULL);
+	u = run_on(evening, NULL, 5);
+	memcpy(first, u.r.key, sizeof first);
+	check_int(result.kind, ERR_NET);
+	u = run_on(morning, NULL, 2);
+	check_int(result.kind, ERR_NET);
+	check_str(u.r.key, first);
+	answers.list = (struct err){.kind = ERR_HTTP, .status = 404, .code = "NoSuchUpload"};
+	run_on(morning, NULL, 5);
+	memset(&answers, 0, sizeof answers);
+	check_int(created, 2);
+	unfinished--;
+	u = run_on(morning + 86400, NULL, -1);
+	check_int(result.kind, ERR_NONE);
+	check_str(u.r.key, first);
+	check_int(parts_sent, 5);
+	check_int(created, 2);
+	check_int(unfinished, 0);
+	/* A folder that was asked for is another one. */
+	begin_with(NULL);
+	run_on(evening, NULL, 5);
+	u = run_on(morning, "2020-02-02", -1);
+	check_str(u.r.key, "o/2020-02-02/x 2027-01-15.bin");
+	check_int(parts_sent, 10);
+	check_int(created, 2);
+	check_int(unfinished, 0);
+}
+
 static pthread_mutex_t held = PTHREAD_MUTEX_INITIALIZER;
 
 static void
@@ -1036,6 +1091,7 @@ main(void)
 	test_smaller_parts();
 	test_identity();
 	test_resume();
+	test_midnight();
 	test_in_turn();
 	test_kept();
 	check_int(rmdir(journals), 0);
