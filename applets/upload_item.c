@@ -54,7 +54,11 @@ started(struct upload *u)
 	struct upload_item *it = item_of(u);
 
 	it->started_ms = clock_ms();
-	say(it, LOG_INFO, "Uploading: %s (%.2f MB)", shown_name(u->plan.path), size_mib(u->plan.size));
+	/* How long standard input will be, nobody knows. */
+	if (!strcmp(u->plan.path, "-") && !u->plan.size && !u->src.mem)
+		say(it, LOG_INFO, "Uploading: standard input");
+	else
+		say(it, LOG_INFO, "Uploading: %s (%.2f MB)", shown_name(u->plan.path), size_mib(u->plan.size));
 }
 
 static void

@@ -291,6 +291,7 @@ upload_stream(struct pool *pool, const struct upload_options *o, struct upload *
 		o->finished(u, &e);
 	} else if (first->src.body.len < piece_size(u, 0)) {
 		source_memory(&u->src, first->mem, (size_t)first->src.body.len);
+		u->plan.size = first->src.body.len;
 		upload_submit(pool, o, u);
 		pool_wait(pool, 0);
 		drop_piece(first);

@@ -387,6 +387,9 @@ for size in 0 1 $((5 * M - 1)) $((5 * M)) $((5 * M + 1)) $((10 * M)) $((20 * M +
 	ok '… the object' s3_is "$P/stream" <(head -c $size stream)
 done
 is '… five parts' "$(etag_of "$P/stream" | cut -d- -f2)" 5
+t 'standard input: its size is said, once it is known' 0 '' '…Uploading: standard input (3.00 MB)…' from_pipe $((3 * M))
+t '… and else not' 0 '' '…Uploading: standard input
+…' from_pipe $((6 * M)) --part-size 5M
 t 'standard input: by default' 0 '' '…Complete: 1/1' from_pipe $((20 * M + 1))
 ok '… the object' s3_is "$P/stream" <(head -c $((20 * M + 1)) stream)
 from_long_pipe() { cat stream stream stream | r2 upload --key "$P/long" --part-size 50M -; }
