@@ -72,7 +72,7 @@ remove_file(struct daemon *d, const char *rel)
 	struct stat st;
 	int dir, fd = -1, removed = 0;
 
-	if (!ledger_find(d->ledger, rel, &r) || r.state != LEDGER_DONE || !*r.key)
+	if (ledger_find(d->ledger, rel, &r) <= 0 || r.state != LEDGER_DONE || !*r.key)
 		return 0;
 	/* Another file's object, that happens to be the same: when that file is rewritten, so is the object. */
 	if (d->set->flat && !*r.etag)

@@ -11,6 +11,8 @@
 #include "sync_log.h"
 #include "utc.h"
 
+enum { UNREAD_MAX = 3 };   /* failures in a row for which a ledger that cannot be read is waited for */
+
 /* In a worker: an outage is waited out within one upload, but --health and --status say at once what is wrong. */
 static void
 observe(void *daemon, const struct s3_attempt *a)
@@ -173,11 +175,15 @@ static int
 plan(struct file *f, struct err *e)
 {
 	struct daemon *d = f->d;
-	int begun;
+	int begun, found;
 
 	if (f->x->size > S3_OBJECT_MAX)
 		return fail(e, ERR_USAGE, "%" PRIu64 " bytes are more than the 5 TiB that fit one object: split it", f->x->size);
-	if (!ledger_find(d->ledger, f->x->rel, &f->r) || !below_prefix(d, f->r.key))
+	/* Its own object would stay as it is, and this one get another name, for ever. Better that than never, though. */
+	found = ledger_find(d->ledger, f->x->rel, &f->r);
+	if (found < 0 && f->x->failures < UNREAD_MAX)
+		return fail_errno(e, "ledger");
+	if (found <= 0 || !below_prefix(d, f->r.key))
 		f->r = (struct ledger_record){0};
 	begun = *f->r.key && f->r.state == LEDGER_BEGUN;
 	if (!*f->r.key && new_key(d, f->x->rel, f->path, f->r.key, e) < 0)

@@ -144,7 +144,7 @@ note_first_start(struct daemon *d)
 	d->old_ones = d->set->new_only && !ledger_find(d->ledger, SYNC_SCANNED, &r);
 	if (!d->old_ones)
 		return;
-	if (ledger_find(d->ledger, SYNC_STARTED, &r)) {
+	if (ledger_find(d->ledger, SYNC_STARTED, &r) > 0) {
 		d->started.tv_sec = (time_t)(r.file.mtime_ns / 1000000000);
 		d->started.tv_nsec = (long)(r.file.mtime_ns % 1000000000);
 		return;

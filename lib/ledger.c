@@ -39,7 +39,7 @@ ledger_has(const struct ledger *l, const char *rel, const struct ledger_file *f)
 	return s && (s->where & 1) && s->print == ledger_print(l, f);
 }
 
-/* The record of s, from the tail or into block: 1; 0 when there is none where it should be. */
+/* The record of s, from the tail or into block: 1; 0 when there is none where it should be; -1 (errno). */
 static int
 view(const struct ledger *l, const struct ledger_slot *s, unsigned char block[LEDGER_RECORD_MAX], struct ledger_view *v)
 {
@@ -55,7 +55,7 @@ view(const struct ledger *l, const struct ledger_slot *s, unsigned char block[LE
 			n = pread(l->fd, block, LEDGER_RECORD_MAX, (off_t)at);
 		while (n < 0 && errno == EINTR);
 	}
-	return n > 0 && ledger_record_read(p, (size_t)n, v) && v->kind != LEDGER_KIND_FORGOTTEN;
+	return n < 0 ? -1 : ledger_record_read(p, (size_t)n, v) && v->kind != LEDGER_KIND_FORGOTTEN;
 }
 
 int
@@ -64,9 +64,10 @@ ledger_find(struct ledger *l, const char *rel, struct ledger_record *r)
 	unsigned char block[LEDGER_RECORD_MAX];
 	const struct ledger_slot *s = find(l, rel);
 	struct ledger_view v;
+	int found = s ? view(l, s, block, &v) : 0;
 
-	if (!s || !view(l, s, block, &v) || v.path_len != strlen(rel) || memcmp(v.path, rel, v.path_len))
-		return 0;
+	if (found <= 0 || v.path_len != strlen(rel) || memcmp(v.path, rel, v.path_len))
+		return found < 0 ? -1 : 0;
 	ledger_record_take(r, &v);
 	return 1;
 }
@@ -82,7 +83,7 @@ ledger_each(struct ledger *l, void (*each)(void *arg, const char *rel, const str
 	for (size_t i = 0; i < l->index.cap; i++) {
 		const struct ledger_slot *s = &l->index.slots[i];
 
-		if (!s->where || !view(l, s, block, &v))
+		if (!s->where || view(l, s, block, &v) <= 0)
 			continue;
 		memcpy(rel, v.path, v.path_len);
 		rel[v.path_len] = '\0';

@@ -36,7 +36,8 @@ const char *ledger_warning(const struct ledger *l);
 /* 1: the verified object of rel (path below the watched directory) has exactly this state. Memory only, no I/O. */
 int ledger_has(const struct ledger *l, const char *rel, const struct ledger_file *f);
 
-/* 1: *r is rel's record; 0: there is none (or what stands there does not prove to be rel's). One pread, unless it is not written yet. */
+/* 1: *r is rel's record; 0: there is none (or what stands there does not prove to be rel's); -1 (errno): it cannot be read now. One pread,
+   unless it is not written yet. */
 int ledger_find(struct ledger *l, const char *rel, struct ledger_record *r);
 
 /* Every path and its record, in no order; each may not call anything here. One pread for each. */

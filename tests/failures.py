@@ -5,7 +5,7 @@ callers; then there is a run for each of them in which that call fails. Whatever
 asked for; else a message; nothing lost, nothing half under a final name.
 Without --full each place in the sources fails once, in one of the scenarios that come there, once for a moment and once for good; with it each
 chain of callers with each error, the first time, the second and the last."""
-import collections, concurrent.futures, errno, os, pathlib, re, resource, shutil, signal, subprocess, sys, tempfile, threading, time
+import collections, concurrent.futures, errno, os, pathlib, re, resource, shutil, signal, subprocess, sys, tempfile, threading, time, urllib.request
 
 TESTS = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(TESTS.parent / "bench"))
@@ -161,6 +161,7 @@ SMALL, OTHER, LARGE = noise(100_001, 1), noise(3_001, 2), noise(11 * MIB + 5, 3)
 class Scenario:
     input = None
     logs_on_stdout = may_wait = False
+    every_chain = ()         # calls that fail once for each chain of callers, not only each place
     other = ()               # statuses besides 0, 1, 2
     names = r"ERROR - (\.|in|out):|Left out: in/|a\.bin|b\.bin|big\.bin|fail/|127\.0\.0\.1|memory|state|ledger|journal|random|thread|standard|descriptor|poll|socket"
 
@@ -425,6 +426,26 @@ class SyncDelete(Sync):
             yield "removed although the ledger could not be synced"
 
 
+class SyncRewritten(Sync):
+    """A file that an earlier run has uploaded: its own object is the one that is replaced, whatever failed in between."""
+    NEW = noise(70_001, 4)
+    every_chain = ("pread",)
+
+    def prepare(self, run):
+        super().prepare(run)
+        run.go({})
+        run.file("in/a.png", self.NEW)
+
+    def check(self, run, fine):
+        found = {k.split("/", 3)[3]: k for k in run.store.list(run.prefix + "/")}
+        if run.error in GONE:
+            return
+        if found.keys() != self.data.keys():
+            yield f"the bucket has {', '.join(sorted(found))}"
+        elif run.store.get(found["a.png"]) not in ([self.NEW] if fine else [self.NEW, SMALL]):
+            yield "status 0, but the object is the old one" if fine else "the object is neither"
+
+
 class SyncCommand(Sync):
     """The daemon, while a program writes. It waits for a directory that is away, and for descriptors."""
     may_wait = True
@@ -446,7 +467,7 @@ class SyncCommand(Sync):
 
 
 # The quick ones first: a short run tries a place where it comes by first.
-SCENARIOS = [Ls, LsDates, LsUploads, UploadMove, UploadInput, UploadTree, Upload, Get, GetTree, Cleanup, SyncDelete, SyncCommand, Sync, GetRanges,
+SCENARIOS = [Ls, LsDates, LsUploads, UploadMove, UploadInput, UploadTree, Upload, Get, GetTree, Cleanup, SyncDelete, SyncRewritten, SyncCommand, Sync, GetRanges,
              GetOutput, UploadParts, UploadInputParts]
 
 
@@ -491,7 +512,7 @@ def sites(scenario):
         run.close()
 
 
-def plans(found, full, seen):
+def plans(found, full, seen, every_chain):
     """(site, which call, how many, which error)."""
     for site in found:
         errors = ERRORS[site.call]
@@ -502,7 +523,7 @@ def plans(found, full, seen):
                 if error not in PASSING:
                     yield site, 1, 0, error
             continue
-        place = (site.call, *site.chain[:2])
+        place = (site.call, *site.chain[:None if site.call in every_chain else 2])
         if place in seen:
             continue
         seen.add(place)
@@ -536,7 +557,7 @@ def one(scenario, plan):
 
 
 def failures_of(scenario, full, seen=set()):
-    todo = list(plans(sites(scenario), full, seen))
+    todo = list(plans(sites(scenario), full, seen, scenario.every_chain))
     return todo + [(every(call), 1, 0, ERRORS[call][0]) for call in ("fdatasync", "pwrite", "malloc", "calloc", "open", "socket")]
 
 
@@ -554,6 +575,7 @@ def run_all(failures_of, one):
         sys.exit(f"no such scenario: {' '.join(sorted(unknown))}")
     ENV = server_env()
     STORE = Plain(ENV)
+    urllib.request.urlopen(ENV["R2_ENDPOINT"] + "/-/set", b"rate 0").close()    # what was uploaded is uploaded again at once
     failed = 0
     for key, data in {"a.bin": SMALL, "big.bin": LARGE, "tree/x/a.bin": SMALL, "tree/b.bin": OTHER}.items():
         STORE.put("fail/-/" + key, data)

@@ -200,6 +200,7 @@ test_round(void)
 	struct ledger_record r = record_of(1), got;
 	struct stat st;
 	uint64_t key = l->index.key[0];
+	int readable;
 
 	check_str(ledger_warning(l), "");
 	check_int(ledger_count(l), 0);
@@ -244,6 +245,14 @@ test_round(void)
 	check_int(ledger_has(l, "a/b", &r.file), 1);
 	check_int(ledger_find(l, "a/b", &got), 1);
 	check_str(got.key, "outputs/2025-12-29/f2");
+	/* What cannot be read is not gone. */
+	readable = l->fd;
+	l->fd = open(target, O_WRONLY | O_CLOEXEC);
+	check_int(ledger_find(l, "a/b", &got), -1);
+	check_int(ledger_find(l, "nothing", &got), 0);
+	close(l->fd);
+	l->fd = readable;
+	check_int(ledger_find(l, "a/b", &got), 1);
 	check_int(ledger_forget(l, "nothing", &e), 0);
 	check_int(ledger_forget(l, "a/b", &e), 0);
 	check_int(ledger_count(l), 0);
