@@ -188,7 +188,7 @@ next_piece(struct stream *st, struct err *e)
 	struct piece *p = calloc(1, sizeof *p);
 	ssize_t got;
 
-	if (!p || !(p->mem = malloc(want))) {
+	if (!p || !(p->mem = malloc(want ? want : 1))) {
 		free(p);
 		fail(e, ERR_LOCAL, "out of memory: standard input is read %zu MiB at a time: give a smaller --part-size", want >> 20);
 		return NULL;
