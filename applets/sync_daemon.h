@@ -76,7 +76,8 @@ struct daemon {
 	enum { SYNC_RUNS, SYNC_DRAINS } phase;
 	int64_t drain_until;
 	int64_t hurry_at;            /* in a drain: when what waits for the network is tried again */
-	int64_t writers_until;       /* --once: how long writers are waited for when nothing else is left; 0: not yet */
+	int64_t writers_until;       /* --once: how long what has not settled is waited for when nothing else is left; 0: not yet */
+	int64_t busy_at;             /* sync_drain_over saw an upload or a scan under way; 0: it saw none */
 
 	int64_t metrics_at;          /* when they were written last */
 	uint64_t metrics_sum;        /* of the counters then */
@@ -119,6 +120,7 @@ int sync_was_moved(const struct daemon *d, const char *rel);
 /* Whatever the ledger has and is not there any more is looked at, as if an event had told of it: deleted while nobody watched, moved away with its
    directory. What comes at such a path later is another file; one that has come already is so from now on. */
 void sync_sweep(struct daemon *d);
+/* Have that done in a moment, once for all that calls for it meanwhile. */
 void sync_sweep_soon(struct daemon *d);
 /* -1: out of memory. */
 int sync_rels_add(struct rels **list, const char *rel);

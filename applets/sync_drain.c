@@ -46,6 +46,7 @@ sync_drain_over(struct daemon *d)
 {
 	struct watch_state w;
 	struct sync_counts c;
+	int64_t busy_since = d->busy_at;
 
 	if (d->phase != SYNC_DRAINS)
 		return 0;
@@ -53,7 +54,11 @@ sync_drain_over(struct daemon *d)
 		return 1;
 	watch_look(d->watch, &w);
 	sync_count(d->sync, &c);
-	if (w.scanning || c.n[SYNC_RUNNING] || sync_files_ended(d))
+	/* What is spent on uploading is not waited for what has not settled. */
+	if (d->writers_until && busy_since)
+		d->hurry_at = d->writers_until += d->now - busy_since;
+	d->busy_at = w.scanning || c.n[SYNC_RUNNING] || sync_files_ended(d) ? d->now : 0;
+	if (d->busy_at)
 		return 0;
 	/* Somebody was refused. A pause may have outlived all who were: then the next one tries whether it still holds. */
 	if (sync_paused(d->sync) && c.outage)

@@ -316,6 +316,13 @@ def once(s):
     writer.kill()
     writer.wait()
     os.remove(s.root / "log.mp3")
+    # That is time without an upload: what comes during a long one has its quiet time all the same.
+    s.write("long.mp4", os.urandom(1 << 20))
+    d = s.daemon("--once", "--settle", "1", "--drain", "0.1", "--limit-rate", "200K", settle=None)
+    while b"Uploaded: long.mp4" not in d.log() and d.process.poll() is None:
+        s.write("late.png", os.urandom(10))
+        time.sleep(0.1)
+    s.check("what came while another was sent", d.end(30) == 0 and b"Uploaded: late.png" in d.log(), *s.tail())
     # What cannot be looked at may hold files; root can look at everything.
     under = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.getuid() == 0 else []
     s.root.chmod(0o777)
