@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "clock.h"
 #include "download_state.h"
 #include "enc.h"
 
@@ -184,8 +185,6 @@ help(struct pool_job *j, struct s3 *s)
 	if (next_range(st, &i)) {
 		if (download_range(st, s, i, room, &e) < 0)
 			failed(st, &e);
-		/* Behind the others' ranges of this number, so that a large object does not hold up the rest. */
-		j->rank = i + 1;
 		pool_submit(st->pool, j);
 	} else if (go(st, room)) {
 		conclude(st, s);
@@ -197,6 +196,7 @@ static int
 start(struct download_state *st, struct s3 *s, struct err *e)
 {
 	unsigned n = st->lay.nranges < (unsigned)st->pool->max ? st->lay.nranges : (unsigned)st->pool->max;
+	unsigned rank = st->plan.rank ? st->plan.rank - 1 : pool_rank(st->lay.size, clock_ms());
 
 	st->next = 0;
 	if (st->lay.nranges == 1) {
@@ -210,7 +210,7 @@ start(struct download_state *st, struct s3 *s, struct err *e)
 		return fail_memory(e);
 	st->helping = n;
 	for (unsigned i = 0; i < n; i++) {
-		st->helpers[i] = (struct download_helper){.job = {.run = help, .rank = i + 1}, .st = st};
+		st->helpers[i] = (struct download_helper){.job = {.run = help, .rank = rank}, .st = st};
 		pool_submit(st->pool, &st->helpers[i].job);
 	}
 	return 0;
@@ -368,5 +368,7 @@ download_submit(struct pool *p, const struct download_options *o, struct downloa
 	*st = (struct download_state){.d = d, .o = o, .pool = p, .plan = {.run = plan}, .dest = {.dir = -1, .fd = -1}};
 	pthread_mutex_init(&st->lock, NULL);
 	pthread_mutex_init(&st->pen, NULL);
+	if (d->known && d->object.size > DOWNLOAD_PART)
+		st->plan.rank = pool_rank(d->object.size, clock_ms()) + 1;
 	pool_submit(p, &st->plan);
 }

@@ -184,6 +184,12 @@ pool_open(struct pool *p, struct s3_store *store, int workers, uint64_t rate, st
 	return 0;
 }
 
+unsigned
+pool_rank(uint64_t size, int64_t now_ms)
+{
+	return (unsigned)(now_ms / 1000 + (int64_t)(size >> 26)) + 1;
+}
+
 void
 pool_submit(struct pool *p, struct pool_job *j)
 {

@@ -12,7 +12,7 @@ enum { POOL_WORKERS_MAX = 256 };
 /* A piece of work, embedded in the caller's own struct and the caller's again once run() is called (which may free it). */
 struct pool_job {
 	void (*run)(struct pool_job *j, struct s3 *s);
-	unsigned rank;          /* lower first; equal ranks in the order they came. 0: whole small files */
+	unsigned rank;          /* lower first; equal ranks in the order they came. 0: whole small files; for parts of large ones see pool_rank */
 	uint64_t seq;           /* this and the rest: pool.c's */
 	struct pool_job *left, *right;
 	int depth;
@@ -50,6 +50,11 @@ struct pool {
    the brake may have stopped that one. Starts the first worker, so that a machine without threads is told here: ERR_LOCAL;
    ERR_USAGE for another number of workers. What a thread inherits (Landlock, no_new_privs) has to be set before. */
 int pool_open(struct pool *p, struct s3_store *store, int workers, uint64_t rate, struct err *e);
+
+/* The rank of the parts of something of size bytes that is submitted at now_ms (clock_ms): when it would be done at 64 MiB a second, so that small comes
+   before large, but a large one waits for no more than so many that come later. One more is the rank of its beginning: it is begun when no part
+   of such a one waits, so that whoever is stopped half way has half of them whole. Never 0. */
+unsigned pool_rank(uint64_t size, int64_t now_ms);
 
 /* Queue j. Never blocks and needs no memory, so it cannot fail and a job may submit others. */
 void pool_submit(struct pool *p, struct pool_job *j);

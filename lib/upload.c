@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include <string.h>
+#include "clock.h"
 #include "hash.h"
 #include "upload_parts.h"
 
@@ -281,6 +282,6 @@ upload_submit(struct pool *pool, const struct upload_options *o, struct upload *
 	u->bare_match = pool->store->bare_match;
 	u->sends = 0;
 	u->job.run = run;
-	u->job.rank = u->plan.size > o->threshold ? upload_rank(u->plan.size) + 1 : 0;
+	u->job.rank = u->plan.size > o->threshold ? pool_rank(u->plan.size, clock_ms()) + 1 : 0;
 	pool_submit(pool, &u->job);
 }

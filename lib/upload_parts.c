@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "clock.h"
 #include "retry.h"
 #include "upload_parts.h"
 
@@ -222,7 +223,8 @@ static int
 cut_into_parts(struct parts *ps, struct err *e)
 {
 	int n = (int)((ps->u->src.body.len + ps->part_size - 1) / ps->part_size);
-	unsigned rank = upload_rank(ps->u->src.body.len);
+	/* One that has grown large since it was submitted goes with those that come now. */
+	unsigned rank = ps->u->job.rank ? ps->u->job.rank - 1 : pool_rank(ps->u->src.body.len, clock_ms());
 
 	ps->parts = calloc((size_t)n, sizeof *ps->parts);
 	ps->jobs = calloc((size_t)n, sizeof *ps->jobs);

@@ -48,10 +48,6 @@ int parts_complete(struct s3 *s, const struct parts_complete *c, char etag[S3_ET
    that is ours is replaced, or none. */
 struct s3_put upload_request(const struct upload *u);
 
-/* The rank (pool.h) of the parts of a file so large: small before large, in classes of powers of 16. One more is that of the file's beginning: a
-   large file is begun when no part of such a one waits, so that whoever is stopped half way has stored half of them. */
-unsigned upload_rank(uint64_t size);
-
 /* What is upload_resume.c's, in this order: */
 
 /* What this upload is: bucket and key first, then all that must be as it was. Another file, or the same one changed, is another

@@ -71,16 +71,6 @@ upload_part_size(uint64_t size, uint64_t asked)
 	return (least + mib - 1) / mib * mib;
 }
 
-unsigned
-upload_rank(uint64_t size)
-{
-	unsigned rank = 0;
-
-	for (size >>= 20; size; size >>= 4)
-		rank += 2;
-	return rank;
-}
-
 struct s3_put
 upload_request(const struct upload *u)
 {

@@ -262,6 +262,20 @@ test_wait_most(void)
 	pool_close(&pool);
 }
 
+/* Small before large, but nothing waits for ever. */
+static void
+test_pool_rank(void)
+{
+	const uint64_t mib = 1 << 20;
+
+	check(pool_rank(0, 0) > 0);
+	check_int(pool_rank(200 * mib, 5000), pool_rank(200 * mib, 5000));
+	check(pool_rank(200 * mib, 5000) + 1 < pool_rank(5000 * mib, 5000));
+	check(pool_rank(200 * mib, 5000) < pool_rank(200 * mib, 6000));
+	check(pool_rank(5000 * mib, 5000) < pool_rank(200 * mib, 5000 + 100 * 1000));
+	check(pool_rank(UINT64_C(5) << 40, 0) < pool_rank(200 * mib, 24 * 3600 * 1000));
+}
+
 /* A job that lives on the heap and begets two until its rank is used up. */
 static void
 run_beget(struct pool_job *j, struct s3 *s)
@@ -944,6 +958,7 @@ main(void)
 	alarm(LIMIT_S + (getenv("STRESS") ? (unsigned)atoi(getenv("STRESS")) : 0));
 	test_on_demand();
 	test_order();
+	test_pool_rank();
 	test_wait_most();
 	test_many_threads();
 	test_thread();
