@@ -84,7 +84,7 @@ sync_files_open(struct daemon *d)
 
 	d->fresh = (struct upload_options){
 		.if_exists = modes[set->if_exists], .threshold = set->threshold, .part_size = set->part_size,
-		.storage_class = set->storage_class, .journal_dir = *d->parts ? d->parts : NULL,
+		.storage_class = set->storage_class, .journal_dir = *d->parts ? d->parts : NULL, .old_journals = *d->parts != '\0',
 		.started = started, .part = part, .note = note, .resumed = resumed, .finished = finished,
 	};
 	d->replacing = d->fresh;

@@ -152,8 +152,10 @@ choose_journals(char dir[PATH_MAX])
 	struct err why = {0};
 	int rc = journal_dir(dir, &why);
 
-	if (rc == 0)
+	if (rc == 0) {
 		uo.journal_dir = dir;
+		uo.old_journals = journal_any(dir);
+	}
 	if (rc == 0 && why.kind)
 		log_r2(LOG_WARNING, "%s", why.msg);
 	else if (rc < 0)

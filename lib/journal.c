@@ -1,3 +1,4 @@
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,6 +71,19 @@ journal_dir(char out[PATH_MAX], struct err *e)
 	}
 	return fail(e, ERR_LOCAL, "no directory for journals, so that what is cut off would start again from nothing (%s): "
 		"set XDG_STATE_HOME to a directory of your own", text);
+}
+
+int
+journal_any(const char *dir)
+{
+	DIR *d = opendir(dir);
+	int n = 0;
+
+	while (d && n < 3 && readdir(d))
+		n++;
+	if (d)
+		closedir(d);
+	return n == 3;      /* besides . and .. */
 }
 
 int

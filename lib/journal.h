@@ -22,6 +22,9 @@ struct journal {
    stands in *e although 0 is returned (else e->kind is ERR_NONE). -1 (ERR_LOCAL): none, with the reasons. */
 int journal_dir(char out[PATH_MAX], struct err *e);
 
+/* 1 when there is any in dir. */
+int journal_any(const char *dir);
+
 /* Open or create the journal at path and lock it. 0; 1: another process is using it (j->fd is -1); -1 (ERR_LOCAL): no file
    of ours alone (symbolic or hard link, another owner), or not to be opened; j->fd is -1 then too. */
 int journal_open(struct journal *j, const char *path, struct err *e);

@@ -85,11 +85,12 @@ finish(struct upload *u, const struct err *e)
 
 /* The content is at the key: --move. */
 static void
-proved(struct upload *u)
+proved(struct upload *u, struct s3 *s)
 {
 	struct err e = {0};
 	int rc = 0;
 
+	parts_forget(u, s);
 	if (u->o->move && u->src.fd >= 0 && strcmp(u->plan.path, "-"))
 		rc = source_remove(&u->src, u->plan.path, u->plan.named, &e);
 	finish(u, rc < 0 ? &e : NULL);
@@ -110,7 +111,7 @@ taken(struct upload *u, struct s3 *s, int same)
 	case UPLOAD_REPLACE:
 		if (same) {
 			u->r.outcome = UPLOAD_SAME;
-			proved(u);
+			proved(u, s);
 		} else if (renamed(other, u->plan.key, &u->src.body, &e) < 0) {
 			finish(u, &e);
 		} else if (!strcmp(other, u->r.key)) {
@@ -123,6 +124,7 @@ taken(struct upload *u, struct s3 *s, int same)
 		break;
 	case UPLOAD_SKIP:
 		u->r.outcome = UPLOAD_SKIPPED;
+		parts_forget(u, s);
 		finish(u, NULL);
 		break;
 	default:
@@ -205,7 +207,7 @@ sent(struct upload *u, struct s3 *s, int rc, struct err *e)
 		return;
 	}
 	if (rc == 0)
-		proved(u);
+		proved(u, s);
 	else
 		finish(u, e);
 }

@@ -35,6 +35,7 @@ struct upload_options {
 	int move;                    /* remove the file once its object is proved */
 	int by_path;                 /* what took the place of the file while it was sent is sent in its stead; 0: the same file, wherever it is now */
 	const char *journal_dir;     /* NULL: nothing can be gone on with */
+	int old_journals;            /* it may hold some of earlier runs */
 	/* In a worker; lines of the log come from here. note: something the user should know ("starts again: …"). */
 	void (*started)(struct upload *u);
 	void (*part)(struct upload *u, int number, int percent);

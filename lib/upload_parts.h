@@ -62,3 +62,5 @@ int parts_recall(struct parts *ps, struct s3 *s, const char *id);
 int parts_resume(struct parts *ps, struct s3 *s, struct err *e);
 /* Write it down as begun. When that fails it cannot be gone on with, which is noted. */
 void parts_begun(struct parts *ps, const char *id);
+/* u's file is done, perhaps without parts: what an earlier run began to send of it, nobody goes on with. It is taken back. */
+void parts_forget(struct upload *u, struct s3 *s);

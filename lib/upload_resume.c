@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "hash.h"
 #include "upload_parts.h"
 #include "utc.h"
@@ -44,9 +45,10 @@ parts_identity(const struct parts *ps, const struct s3_store *st, char text[JOUR
 		(unsigned long long)ps->u->o->part_size, settings_sum(ps->u->o));
 }
 
-/* One journal for each name of a file and server, found again by the same command: two symbolic links to a file are two objects. */
+/* One journal for each name of a file and server, found again by the same command: two symbolic links to a file are two objects.
+   make: also when there is none yet. */
 static int
-open_journal(struct parts *ps, const struct s3_store *st, struct err *e)
+open_journal(struct parts *ps, const struct s3_store *st, int make, struct err *e)
 {
 	const struct upload *u = ps->u;
 	const char *base = path_base(u->plan.path);
@@ -62,6 +64,8 @@ open_journal(struct parts *ps, const struct s3_store *st, struct err *e)
 	enc_hex(&h, sum, 16);
 	if (snprintf(path, sizeof path, "%s/%s.upload", u->o->journal_dir, name) >= (int)sizeof path)
 		return fail(e, ERR_LOCAL, "the state directory's name is too long");
+	if (!make && access(path, F_OK) < 0)
+		return fail_errno(e, "%s", path);
 	return journal_open(&ps->journal, path, e);
 }
 
@@ -303,7 +307,7 @@ parts_journal(struct parts *ps, struct s3 *s)
 
 	if (!ps->u->o->journal_dir || !strcmp(ps->u->plan.path, "-"))
 		return;
-	rc = open_journal(ps, s->store, &why);
+	rc = open_journal(ps, s->store, 1, &why);
 	if (rc == 1)
 		note(ps, "another process is uploading this file: what this one sends cannot be gone on with");
 	else if (rc < 0)
@@ -321,4 +325,23 @@ parts_begun(struct parts *ps, const char *id)
 		note(ps, why.msg);
 		journal_remove(&ps->journal);
 	}
+}
+
+void
+parts_forget(struct upload *u, struct s3 *s)
+{
+	struct parts ps = {.u = u};
+	struct before *b;
+	struct err ignored;
+	const char *key;
+
+	if (!u->o->old_journals || !strcmp(u->plan.path, "-") || open_journal(&ps, s->store, 0, &ignored) != 0)
+		return;
+	b = calloc(1, sizeof *b);
+	/* What cannot be aborted now stays for the next time. */
+	if (b && journal_load(&ps.journal, &b->t, NULL, NULL, &ignored) == 0 && (take_token(b) < 0 || !(key = take_key(b)) ||
+	    s3_abort(s, b->t.identity, key, b->upload_id, &ignored) == 0))
+		journal_remove(&ps.journal);
+	journal_close(&ps.journal);
+	free(b);
 }

@@ -369,6 +369,45 @@ t '… and then the first again' 0 … "$stored" parts
 is '… nothing is left' "$(unfinished)" 0
 ok '… no journal is left' no_journals
 
+# What is left of it when the file needs no parts any more.
+unparted() { # NAME COMMAND…
+	t "$1" 0 … "$stored" "${@:2}"
+	is '… the old upload is aborted' "$(unfinished)" 0
+	ok '… no journal is left' no_journals
+}
+cut_off_as() { # OPTION…: of a file that big is at first
+	cp big file
+	drop k
+	bad "${three[@]}"
+	cut_off 4 part-wait "${direct[@]}" -j 1 "$@" file
+	bad
+}
+one() { r2 upload --key k --multipart-threshold 6M "$@" file; }
+cut_off_as
+cp small file
+unparted 'kill -9, then the file is small' one
+cut_off_as
+cp small file
+unparted '… and goes away as soon as it is stored' one --move
+cut_off_as
+unparted '… or the threshold is above it' one --multipart-threshold 30M
+cut_off_as --if-exists rename
+put_raw k file
+unparted '… or somebody else has stored it' one --if-exists rename
+cut_off_as
+cp small file
+bad 'abort status code=403 s3=AccessDenied'
+t '… or it may not be aborted' 0 … "$stored" one
+is '… then it stays' "$(unfinished)" 1
+unparted '… until it may' one
+drop k
+bad 'complete wait 0 seconds=60 done=1'
+cut_off 1 complete-wait "${direct[@]}" --if-exists rename big
+bad
+unparted 'kill -9 when the server has joined the parts' parts --if-exists rename
+is '… no part is sent again' "$(requests part)" 0
+ok '… the object' is_object k big
+
 # A damaged or forged journal is never trusted.
 journal() { find "$XDG_STATE_HOME" -type f; }
 damage() { # NAME COMMAND…: a journal of an unfinished upload, COMMAND on it, then the upload again

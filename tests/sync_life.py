@@ -95,6 +95,21 @@ def killed_in_parts(s):
     d.stop()
 
 
+def killed_in_parts_then_small(s):
+    """Nothing is left of the parts, here or there, when the file needs none any more."""
+    journals = s.root / ".r2-sync/parts"
+    s.write("film.mp4", os.urandom(12 << 20))
+    d = s.daemon("--limit-rate", "1M", "--part-size", "5M", "--multipart-threshold", "6M")
+    wait("parts are under way", lambda: any(p.stat().st_size for p in journals.glob("*")))
+    d.kill()
+    s.write("film.mp4")
+    d = s.daemon("--part-size", "5M", "--multipart-threshold", "6M")
+    s.equal("a film, killed, then small")
+    s.check("exit status 0", d.stop() == 0, *s.tail())
+    uploads = s.bucket.request("GET", "", {"uploads": "", "prefix": s.prefix + "/"}).read()
+    s.check("no upload and no journal is left", b"<UploadId>" not in uploads and not list(journals.iterdir()), uploads, list(journals.iterdir()))
+
+
 def stopped_under_load(s):
     proxy = s.proxy()
     proxy("delay", 200)
@@ -843,7 +858,7 @@ def old_start(s):
             wait("it ends", lambda: not pathlib.Path(f"/proc/{pids[0]}/cmdline").exists() or not pathlib.Path(f"/proc/{pids[0]}/cmdline").read_bytes(), 30)
 
 
-CASES = [ledger_damaged, no_etag, killed, safe_to_delete, server_away, slow_server, cut_connections, killed_in_parts, stopped_under_load, second_signal, second_signal_with_command,
+CASES = [ledger_damaged, no_etag, killed, safe_to_delete, server_away, slow_server, cut_connections, killed_in_parts, killed_in_parts_then_small, stopped_under_load, second_signal, second_signal_with_command,
          drain_takes_what_settles, delete_after_careful, delete_after_together, root_made_again, once, once_without, drain_outlasts,
          new_only, new_only_killed, settle_zero, midnight, asked, asked_without, refused, pause_outlived, nobody_reads, rotated, second_daemon,
          bad_input, few_descriptors, command, command_odd_start, terminal, command_keys, priority, notified, old_start]
