@@ -151,13 +151,17 @@ static int
 open_locked(struct download_dest *d)
 {
 	struct stat ours;
+	int locked;
 
 	d->fd = openat(d->dir, d->temp, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
 	if (d->fd < 0)
 		return 0;
 	/* A file system without locks is taken as it is. */
-	if ((flock(d->fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) && fstat(d->fd, &ours) == 0 &&
-	    S_ISREG(ours.st_mode) && ours.st_nlink == 1 && is_own(d, ours.st_uid) && private_still_named(d->dir, d->temp, &ours))
+	locked = flock(d->fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
+	if (locked && fstat(d->fd, &ours) < 0)
+		unlinkat(d->dir, d->temp, 0);      /* nobody would come back to it */
+	else if (locked && S_ISREG(ours.st_mode) && ours.st_nlink == 1 && is_own(d, ours.st_uid) &&
+	    private_still_named(d->dir, d->temp, &ours))
 		return 1;
 	close(d->fd);
 	d->fd = -1;

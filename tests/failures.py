@@ -98,7 +98,7 @@ class Run:
         self.scenario = scenario
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="r2-fail-", dir=WORK))
         self.prefix = f"fail/{self.dir.name[-8:]}"
-        self.error = self.everywhere = None
+        self.call = self.error = self.everywhere = None
         self.store = STORE
         self.command = [PROGRAM]
 
@@ -291,6 +291,8 @@ class Get(Scenario):
         if not path.exists():
             yield "what stood there is lost"
         yield from file_is(run, "out/a.bin", SMALL, fine)
+        if fine and run.call == "fstat" and (left := list(path.parent.glob(".*"))):
+            yield f"status 0, but {left[0].name} is left"
 
 
 class GetRanges(Scenario):
@@ -540,7 +542,7 @@ def one(scenario, plan):
     try:
         scenario.prepare(run)
         begun = time.monotonic()
-        run.error, run.everywhere = error, None if site.chain else site.call
+        run.call, run.error, run.everywhere = site.call, error, None if site.chain else site.call
         run.go({"FAIL_SITE": site.hash, "FAIL_WHEN": str(when), "FAIL_TIMES": str(times), "FAIL_ERRNO": str(number(error))})
         took = time.monotonic() - begun
         wrong = list(run.complaints())

@@ -75,7 +75,7 @@ def one(scenario, plan):
     run = Run(scenario)
     try:
         scenario.prepare(run)
-        run.error, begun = error, time.monotonic()
+        run.call, run.error, begun = call, error, time.monotonic()
         answer = "retval=0" if error == "EOF" else f"error={error}"
         go(run, "-o", "/dev/null", "--seccomp-bpf", "-e", f"trace={call}", "-e", f"inject={call}:{answer}:when={when}")
         wrong = list(run.complaints())
