@@ -123,13 +123,13 @@ read_clock(struct s3_store *st, const struct http_reply *rp)
 		__atomic_store_n(&st->ahead_s, t - time(NULL), __ATOMIC_RELAXED);
 }
 
-/* The server's clock is the one that counts: 1 when ours was corrected by its Date, so that a new signature may pass. */
+/* The server's clock is the one that counts: 1 when by its Date it is another than the one signed with, so that a new signature may pass. */
 static int
-correct_clock(struct s3_store *st)
+correct_clock(struct s3_store *st, int64_t signed_s)
 {
-	int64_t skew = __atomic_load_n(&st->ahead_s, __ATOMIC_RELAXED), old = __atomic_load_n(&st->skew_s, __ATOMIC_RELAXED);
+	int64_t skew = __atomic_load_n(&st->ahead_s, __ATOMIC_RELAXED);
 
-	if (skew - old < SKEW_WORTH_S && old - skew < SKEW_WORTH_S)
+	if (skew - signed_s < SKEW_WORTH_S && signed_s - skew < SKEW_WORTH_S)
 		return 0;
 	__atomic_store_n(&st->skew_s, skew, __ATOMIC_RELAXED);
 	return 1;
@@ -207,6 +207,7 @@ unclear(const struct err *e)
 struct tries {
 	int n, clock;
 	int64_t start_ms;
+	int64_t skew_s;      /* the store's, when this one began: others may correct it meanwhile */
 	int64_t lost_ms;     /* since when there has been no answer, 0: not so far */
 };
 
@@ -247,7 +248,7 @@ next_wait(struct s3 *s, const struct s3_call *c, struct tries *t, struct err *e)
 		t->n = 1;
 		t->lost_ms = 0;
 	}
-	if (!t->clock && !strcmp(e->code, "RequestTimeTooSkewed") && correct_clock(s->store)) {
+	if (!t->clock && !strcmp(e->code, "RequestTimeTooSkewed") && correct_clock(s->store, t->skew_s)) {
 		t->clock = 1;
 		wait = 0;
 	} else {
@@ -283,6 +284,7 @@ s3_call(struct s3 *s, struct s3_call *c, struct err *e)
 		if (go < 0)
 			return -1;
 		t.start_ms = clock_ms();
+		t.skew_s = __atomic_load_n(&s->store->skew_s, __ATOMIC_RELAXED);
 		c->progressed = 0;
 		rc = attempt(s, c, &rp, e);
 		http_finish(&s->http);
