@@ -185,7 +185,7 @@ attempt(struct s3 *s, struct s3_call *c, struct http_reply *rp, struct err *e)
 		return attempt(s, c, rp, e);
 	}
 	/* The refusal of a HEAD has no body that says why; that of a GET has. */
-	if ((rp->status == 400 || rp->status == 403) && !rp->has_body) {
+	if (*c->method == 'H' && (rp->status / 100 == 3 || rp->status == 400 || rp->status == 403)) {
 		c->method = "GET";
 		return attempt(s, c, rp, e);
 	}

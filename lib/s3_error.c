@@ -119,6 +119,8 @@ s3_error_element(void *arg, const char *path, const char *text, size_t len, stru
 		keep(x->message, sizeof x->message, text, len);
 	else if (!strcmp(path, "RequestId"))
 		keep(x->request_id, sizeof x->request_id, text, len);
+	else if (!strcmp(path, "Endpoint"))
+		keep(x->endpoint, sizeof x->endpoint, text, len);
 	return 0;
 }
 
@@ -136,7 +138,7 @@ s3_refused(struct err *e, const struct s3_refusal *r, const struct s3_error *x)
 {
 	char text[sizeof e->msg];
 	struct buf b = BUF(text);
-	const char *code = *x->code ? x->code : code_of_status(r->status);
+	const char *code = *x->code ? x->code : code_of_status(r->status), *to = r->location ? r->location : x->endpoint;
 	struct s3_cure cure;
 	int after = e->retry_after_s;
 
@@ -153,9 +155,9 @@ s3_refused(struct err *e, const struct s3_refusal *r, const struct s3_error *x)
 		buf_str(&b, ", key ");
 		enc_printable(&b, r->key, strnlen(r->key, 256));
 	}
-	if (r->location) {
+	if (*to) {
 		buf_str(&b, ", redirected to ");
-		enc_printable(&b, r->location, strnlen(r->location, 128));
+		enc_printable(&b, to, strnlen(to, 128));
 	}
 	if (*x->request_id)
 		buf_fmt(&b, ", request %s", x->request_id);

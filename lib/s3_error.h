@@ -21,6 +21,7 @@ struct s3_error {
 	char code[48];
 	char message[256];
 	char request_id[96];
+	char endpoint[128];   /* AWS: where the bucket is */
 };
 
 /* Feed it to struct xml as .element with .arg = struct s3_error: fills what it knows. */

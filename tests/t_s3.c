@@ -176,6 +176,11 @@ test_refused(void)
 	check_str(e.code, "PermanentRedirect");
 	check(strstr(e.msg, "redirected to https://elsewhere.example/") != NULL);
 	check(!strstr(e.msg, "key"));
+	/* AWS names the address in the body. */
+	s3_error_element(&x, "Endpoint", "s3.elsewhere.example", 20, &e);
+	r.location = NULL;
+	s3_refused(&e, &r, &x);
+	check(strstr(e.msg, "redirected to s3.elsewhere.example") != NULL);
 	r.status = 599;
 	s3_refused(&e, &r, &none);
 	check_str(e.code, "");
@@ -334,6 +339,35 @@ test_clock(void)
 	answer(answers[0], "403 Forbidden", 0, "", SKEWED);
 	check_int(list_once(&e), -1);
 	check_str(dates[1], "");
+}
+
+static int
+head_once(struct s3 *s, struct err *e)
+{
+	struct s3_object_info o;
+
+	return s3_head(s, "k", &o, e);
+}
+
+/* AWS of a bucket of another region: only its answer to GET names the place. */
+static void
+test_head_elsewhere(void)
+{
+	struct err e;
+
+	memset(dates, 0, sizeof dates);
+	answer(answers[0], "301 Moved Permanently", 0, "x-amz-bucket-region: eu-west-1\r\n", "");
+	answer(answers[1], "301 Moved Permanently", 0, "", "<Error><Code>PermanentRedirect</Code><Endpoint>s3.eu-west-1.example</Endpoint></Error>");
+	check_int(ask(play_answers, head_once, &e), -1);
+	check_str(e.code, "PermanentRedirect");
+	check(strstr(e.msg, "redirected to s3.eu-west-1.example") != NULL);
+	check(*dates[1] && !*dates[2]);
+	/* Nobody is asked for ever. */
+	memset(dates, 0, sizeof dates);
+	answer(answers[0], "304 Not Modified", 0, "", "");
+	memcpy(answers[1], answers[0], sizeof answers[1]);
+	check_int(ask(play_answers, head_once, &e), -1);
+	check(*dates[1] && !*dates[2]);
 }
 
 /* In seconds or as a date; what is neither, or over, is no wish. */
@@ -834,6 +868,7 @@ main(void)
 	test_repeated_secrets();
 	test_delete_many();
 	test_clock();
+	test_head_elsewhere();
 	test_outage();
 	test_death();
 	test_retry_after();
