@@ -55,7 +55,6 @@ reload_keys(struct daemon *d)
 static void
 on_signal(struct daemon *d, int sig)
 {
-	static int64_t first;
 	sigset_t set;
 
 	if (sig == SIGCHLD) {
@@ -68,18 +67,18 @@ on_signal(struct daemon *d, int sig)
 	}
 	if (d->child.pid && !d->child.ended) {
 		child_signal(&d->child, sig);
-		if (!first && (sig == SIGTERM || sig == SIGINT))
-			first = d->now;
+		if (!d->told_at && (sig == SIGTERM || sig == SIGINT))
+			d->told_at = d->now;
 		return;
 	}
 	if (sig != SIGTERM && sig != SIGINT)
 		return;
-	if (!first) {
-		first = d->now;
+	if (!d->told_at) {
+		d->told_at = d->now;
 		sync_log(0, "Stopping: %s", strsignal(sig));
 		/* What no event tells of has not been seen since the last scan. */
 		sync_drain_begin(d, d->now + d->set->drain_ms, 1);
-	} else if (d->now - first >= REPEAT_MS) {
+	} else if (d->now - d->told_at >= REPEAT_MS) {
 		sync_files_save(d, 1);
 		sigemptyset(&set);
 		sigaddset(&set, sig);

@@ -74,6 +74,7 @@ struct daemon {
 	int64_t synced_at;           /* the ledger's last fsync */
 	int ledger_failing;          /* said so */
 	enum { SYNC_RUNS, SYNC_DRAINS } phase;
+	int64_t told_at;             /* the first SIGTERM or SIGINT, also one for COMMAND; 0: none */
 	int64_t drain_until;
 	int64_t hurry_at;            /* in a drain: when what waits for the network is tried again */
 	int64_t writers_until;       /* --once: how long what has not settled is waited for when nothing else is left; 0: not yet */

@@ -50,10 +50,13 @@ sync_drain_over(struct daemon *d)
 
 	if (d->phase != SYNC_DRAINS)
 		return 0;
-	if (d->drain_until >= 0 && d->now >= d->drain_until)
-		return 1;
 	watch_look(d->watch, &w);
 	sync_count(d->sync, &c);
+	/* COMMAND ended by itself: nobody ends us soon, and what it has left may be long. Not while an outage holds something up. */
+	if (busy_since && !d->told_at && d->drain_until >= 0 && !c.outage && !w.held_ms)
+		d->drain_until += d->now - busy_since;
+	if (d->drain_until >= 0 && d->now >= d->drain_until)
+		return 1;
 	/* What is spent on uploading is not waited for what has not settled. */
 	if (d->writers_until && busy_since)
 		d->hurry_at = d->writers_until += d->now - busy_since;

@@ -173,6 +173,21 @@ def drain_takes_what_settles(s):
     s.equal("what settles for longer than a drain takes", limit=1)
 
 
+def command_leaves_much(s):
+    """What COMMAND leaves is uploaded, however long that takes: the drain's time is that of who was told to stop."""
+    write = f"head -c 2000000 /dev/urandom >{s.root}/{{}}.png"
+    d = s.daemon("--limit-rate", "1M", "--drain", "1", command=["sh", "-c", write.format("last")])
+    s.check("it ended by itself: status 0", d.end() == 0, *s.tail())
+    s.equal("all of it", limit=1)
+    d = s.daemon("--limit-rate", "100K", "--drain", "1", command=["sh", "-c", write.format("a")])
+    d.says("Uploading: a.png")
+    s.check("SIGTERM while that is sent: not for longer", d.stop(limit=15) == 1 and b"NOT UPLOADED: a.png" in d.log(), *s.tail())
+    d = s.daemon("--limit-rate", "100K", "--drain", "1",
+                 command=["sh", "-c", f"trap 'exit 3' TERM; {write.format('b')}; echo runs; while :; do sleep 0.05; done"])
+    d.says("runs")
+    s.check("… and before that, too", d.stop(limit=15) == 3 and b"NOT UPLOADED: b.png" in d.log(), *s.tail())
+
+
 def ledger_damaged(s):
     """Whatever happens to the ledger: nothing lost, nothing wrong, nothing twice."""
     state = s.dir / "state"
@@ -859,7 +874,7 @@ def old_start(s):
 
 
 CASES = [ledger_damaged, no_etag, killed, safe_to_delete, server_away, slow_server, cut_connections, killed_in_parts, killed_in_parts_then_small, stopped_under_load, second_signal, second_signal_with_command,
-         drain_takes_what_settles, delete_after_careful, delete_after_together, root_made_again, once, once_without, drain_outlasts,
+         drain_takes_what_settles, command_leaves_much, delete_after_careful, delete_after_together, root_made_again, once, once_without, drain_outlasts,
          new_only, new_only_killed, settle_zero, midnight, asked, asked_without, refused, pause_outlived, nobody_reads, rotated, second_daemon,
          bad_input, few_descriptors, command, command_odd_start, terminal, command_keys, priority, notified, old_start]
 
