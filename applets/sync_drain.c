@@ -68,7 +68,8 @@ sync_drain_over(struct daemon *d)
 		return 1;
 	if (c.n[SYNC_LOOKING] + c.n[SYNC_READY] || outlasts(d, &c))
 		return 0;
-	if (!c.n[SYNC_QUIET] && !(d->set->once && c.n[SYNC_HELD]))
+	/* COMMAND may have left somebody behind who still writes. */
+	if (!c.n[SYNC_QUIET] && !((d->set->once || d->child.pid) && c.n[SYNC_HELD]))
 		return 1;
 	if (d->drain_until >= 0)
 		return 0;

@@ -188,6 +188,23 @@ def command_leaves_much(s):
     s.check("… and before that, too", d.stop(limit=15) == 3 and b"NOT UPLOADED: b.png" in d.log(), *s.tail())
 
 
+def command_leaves_a_writer(s):
+    """Who writes in the background, as checkpoints and wandb's files are written, has the drain's time to come to his end."""
+    until = "until [ -e {} ]; do sleep 0.05; done"
+    stray = f"(echo half; {until.format(s.dir / 'whole')}; echo whole) >{s.root}/stray.png & {until.format(s.dir / 'end')}; exit 3"
+    d = s.daemon(command=["sh", "-c", stray])
+    wait("it is held open", lambda: s.status().get("open_for_writing") == 1)
+    (s.dir / "end").touch()
+    wait("it drains", lambda: s.status().get("state") == "stopping" or not d.running())
+    (s.dir / "whole").touch()
+    s.check("the command's status", d.end() == 3, *s.tail())
+    s.equal("what was held open", limit=1)
+    (s.dir / "whole").unlink()
+    d = s.daemon("--drain", "1", command=["sh", "-c", stray])
+    s.check("not for ever", d.end(20) == 3 and b"NOT UPLOADED: stray.png (still open" in d.log(), *s.tail())
+    (s.dir / "whole").touch()
+
+
 def ledger_damaged(s):
     """Whatever happens to the ledger: nothing lost, nothing wrong, nothing twice."""
     state = s.dir / "state"
@@ -874,7 +891,7 @@ def old_start(s):
 
 
 CASES = [ledger_damaged, no_etag, killed, safe_to_delete, server_away, slow_server, cut_connections, killed_in_parts, killed_in_parts_then_small, stopped_under_load, second_signal, second_signal_with_command,
-         drain_takes_what_settles, command_leaves_much, delete_after_careful, delete_after_together, root_made_again, once, once_without, drain_outlasts,
+         drain_takes_what_settles, command_leaves_much, command_leaves_a_writer, delete_after_careful, delete_after_together, root_made_again, once, once_without, drain_outlasts,
          new_only, new_only_killed, settle_zero, midnight, asked, asked_without, refused, pause_outlived, nobody_reads, rotated, second_daemon,
          bad_input, few_descriptors, command, command_odd_start, terminal, command_keys, priority, notified, old_start]
 
