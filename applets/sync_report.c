@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include "enc.h"
@@ -144,7 +145,11 @@ report_metrics(const struct daemon *d, const char *path, struct err *e)
 	struct figures f;
 	char out[2048];
 	struct buf b = BUF(out);
+	struct stat st;
 
+	/* Where a device or pipe stands there would be a file, and for everybody: /dev/stdout. */
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return fail(e, ERR_LOCAL, "--metrics %s: is there and no regular file: left alone", path);
 	collect(d, &f);
 	metric(&b, "uploaded_total", "counter", d->uploaded);
 	metric(&b, "failed_total", "counter", d->failed);

@@ -158,6 +158,11 @@ ok '… are replaced' grep -q r2_sync_uploaded_total shared/m
 victim; link victim shared/m; link victim shared/m.tmp
 t 'sync --metrics, planted hard links' 0 … '' say --log - --metrics shared/m
 unharmed '… their other name'
+mkfifo pipe; ln -s /dev/null null
+for where in pipe null; do
+	t "sync --metrics $where: what is no file stays what it is" 0 "…--metrics $where: is there and no regular file…" '' say --log - --metrics $where
+done
+ok '…' [ -p pipe -a -L null ]
 rm -rf watched && mkdir -m 777 watched
 mallory mkdir watched/.r2-sync
 mallory ln -s "$T/victim" watched/.r2-sync/lock
