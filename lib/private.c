@@ -60,9 +60,10 @@ private_dir(const char *path, struct err *e)
 {
 	char shown[ENC_SHOW_CAP];
 	const char *fault;
+	struct stat st;
 	int unsafe;
 
-	if (mkdir(path, 0700) < 0 && errno != EEXIST && errno != EROFS)
+	if (lstat(path, &st) < 0 && mkdir(path, 0700) < 0 && errno != EEXIST)
 		return fail_errno(e, "%s: cannot be made", enc_show(shown, sizeof shown, path));
 	fault = private_dir_fault(path, &unsafe);
 	return fault ? fail(e, ERR_LOCAL, "%s: %s", enc_show(shown, sizeof shown, path), fault) : 0;

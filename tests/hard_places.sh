@@ -106,6 +106,9 @@ t '… sync with a place for its ledger' 1 '…/state…' '' in_root sync --once
 mkdir root/state
 chown 54321 root/state
 t '… that can be written' 0 '…1 uploaded…' … in_root sync --settle 0.1 --once --log - --state /state /in
+read_only() { unshare -m sh -c 'mount --bind root root && mount -o remount,ro,bind root && exec chroot root "$@"' - "$@"; }
+R2_CA_FILE=/ca.pem t '… a root that is mounted read-only: why not' 1 '…/in/.r2-sync: cannot be made: Read-only file system…' '' \
+	read_only /r2 sync --once --log - /in
 ENDPOINT=https://r2.invalid:1 t 'no resolv.conf: a name' 1 '' '…r2.invalid…' in_root ls --retries 1
 is '… in one line' "$(wc -l <err)" 1
 ZONE=Europe/Berlin t 'a zone without its file: UTC, and it says so' 0 '' "…WARNING - TZ=Europe/Berlin: …UTC…Complete: 1/1" in_root upload in/image.png
