@@ -202,8 +202,9 @@ stopped(const struct cleanup *c)
 }
 
 static void
-flush(struct cleanup *c)
+flush(void *arg)
 {
+	struct cleanup *c = arg;
 	struct batch *b = c->batch;
 
 	c->batch = NULL;
@@ -284,7 +285,8 @@ folder(void *arg, const struct s3_entry *x, struct err *e)
 	return x->is_prefix && sweep_old_folder(&c->sweep, name) ? cleanup_list(c, s3_list, &q, e) : 0;
 }
 
-/* Only what can be old is listed: folders first, then what is in the old ones. By modified it can be anywhere. */
+/* Only what can be old is listed: folders first, then what is in the old ones. By modified it can be anywhere; and since such an object may be
+   written anew at any time, what a page says is done before the next is asked for, however many pages there are. */
 static int
 pass(struct cleanup *c, struct err *e)
 {
@@ -295,6 +297,7 @@ pass(struct cleanup *c, struct err *e)
 	if (c->sweep.by_modified) {
 		q.delimiter = NULL;
 		q.entry = content;
+		q.page = flush;
 	}
 	for (int i = 0; i < c->prefixes.n && !stopped(c); i++) {
 		c->sweep.prefix = c->prefixes.v[i];

@@ -203,6 +203,7 @@ struct s3_list {
 	/* 0: go on; 1: that is enough; -1 with *e: stop, the listing fails. Common prefixes of a page come first.
 	   It may use the same struct s3 for other requests. */
 	int (*entry)(void *arg, const struct s3_entry *x, struct err *e);
+	void (*page)(void *arg);       /* that was a page, and the next is about to be asked for; may be NULL */
 	void *arg;
 };
 

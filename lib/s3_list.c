@@ -160,6 +160,8 @@ list(struct s3 *s, const struct s3_list *l, int uploads, struct err *e)
 		at = pg.next;
 		if ((rc = report_rows(&trail, &pg, l, 1, e)) == 0)
 			rc = report_rows(&trail, &pg, l, 0, e);
+		if (rc == 0 && l->page)
+			l->page(l->arg);
 	} while (rc == 0 && pg.truncated);
 	free(pg.rows);
 	free(pg.text);

@@ -115,6 +115,10 @@ bad 'list body 0 text=<ListBucketResult><Contents><Key>elsewhere/2025-01-01/a</K
 t 'keys that are not below the prefix' 1 'Deleted 0 files …' '…ERROR - Not listed: outputs/: list: …' sweep
 bad 'list body 0 text=<ListBucketResult><Contents><Key>outputs/a</Key></Contents></ListBucketResult>'
 t '--by modified, but the server says no time' 0 'Deleted 0 files …' '' sweep --by modified
+put 'modified/k[1-6]'
+bad 'list page 0 keys=2'
+t '--by modified: what is listed may be written anew, so it does not wait for the end of the listing' 0 'Deleted 6 files …' '' sweep --by modified --prefix modified
+is '… a request a page' "$(requests deletemany)" 3
 bad 'list cut 0 bytes=300'
 t 'listings that are cut off' 1 'Deleted 0 files …' '…ERROR - …' sweep --retries 2 --timeout 1
 is '… and all are there' "$(there)" $((12 * 19 * 5 + 1003))
