@@ -221,7 +221,7 @@ int s3_list_uploads(struct s3 *s, const struct s3_list *l, struct err *e);
 int s3_delete(struct s3 *s, const char *key, int *marker, struct err *e);
 
 /* DeleteObjects, once for all keys but those that XML does not carry faithfully: they go one by one. Asked again when the
-   answer is lost, or when the server could not do some of them now. Once sent, it is not cut off by stop. */
+   answer is lost, or for those that the server could not do now. Once sent, it is not cut off by stop. */
 enum { S3_DELETE_MAX = 1000 };
 struct s3_delete {
 	const char *const *keys;

@@ -49,6 +49,8 @@ fits_xml(const char *key)
 /* One request as it stands. */
 struct many {
 	struct s3_delete *d;
+	struct buf body;
+	struct s3_text text;       /* body, with its MD5 */
 	struct s3_error *why;      /* of each key, code "" unless it is still there; NULL while there are none */
 	int at;                    /* the key behind the one that was found last: answers keep the order, mostly */
 	int failed;                /* of this attempt */
@@ -114,6 +116,31 @@ many_element(void *arg, const char *path, const char *text, size_t len, struct e
 	return strncmp(path, "Error/", 6) ? 0 : s3_error_element(&m->error, path + 6, text, len, e);
 }
 
+/* Fill body: all keys, or, when an answer has said which are still there, only these: at one that is gone another object may be by now. The
+   number of keys. */
+static int
+fill_body(struct many *m)
+{
+	const struct s3_delete *d = m->d;
+	struct buf *b = &m->body;
+	int n = 0;
+
+	buf_reset(b);
+	buf_str(b, "<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
+	for (int i = 0; i < d->n; i++) {
+		if (!fits_xml(d->keys[i]) || (m->why && !*m->why[i].code))
+			continue;
+		buf_str(b, "<Object><Key>");
+		enc_xml(b, d->keys[i], strlen(d->keys[i]));
+		buf_str(b, "</Key></Object>");
+		n++;
+	}
+	if (!d->ask_markers)
+		buf_str(b, "<Quiet>true</Quiet>");
+	buf_str(b, "</Delete>");
+	return n;
+}
+
 static int
 many_reply(struct s3 *s, struct s3_call *c, const struct http_reply *rp, struct err *e)
 {
@@ -131,36 +158,13 @@ many_reply(struct s3 *s, struct s3_call *c, const struct http_reply *rp, struct 
 		m->again = NULL;
 		return -1;
 	}
-	if (m->again)
-		memcpy(m->error.code, m->again, sizeof m->error.code);
-	/* Some keys are to be asked for again: those that are gone by now are no error the next time. */
-	return m->again ? s3_refused(e, &r, &m->error) : 0;
-}
-
-static int
-body_of(const struct s3_delete *d, struct buf *b, struct err *e)
-{
-	int n = 0;
-
-	b->cap = 256;
-	for (int i = 0; i < d->n; i++)
-		b->cap += 32 + strlen(d->keys[i]) * 6;   /* &quot; */
-	if (!(b->p = malloc(b->cap)))
-		return fail_memory(e);
-	buf_reset(b);
-	buf_str(b, "<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
-	for (int i = 0; i < d->n; i++) {
-		if (!fits_xml(d->keys[i]))
-			continue;
-		buf_str(b, "<Object><Key>");
-		enc_xml(b, d->keys[i], strlen(d->keys[i]));
-		buf_str(b, "</Key></Object>");
-		n++;
-	}
-	if (!d->ask_markers)
-		buf_str(b, "<Quiet>true</Quiet>");
-	buf_str(b, "</Delete>");
-	return n;
+	if (!m->again)
+		return 0;
+	memcpy(m->error.code, m->again, sizeof m->error.code);
+	fill_body(m);
+	c->nfields = 0;
+	s3_call_checked_text(s, c, &m->text, m->body.p, m->body.len);
+	return s3_refused(e, &r, &m->error);
 }
 
 /* What the server has said of each key. */
@@ -179,15 +183,14 @@ tell(const struct many *m, const char *bucket)
 
 /* The one request. */
 static int
-send_many(struct s3 *s, struct many *m, const struct buf *b, struct err *e)
+send_many(struct s3 *s, struct many *m, struct err *e)
 {
 	static const struct pair query[] = {{"delete", ""}};
-	struct s3_text text;
 	struct s3_call c = {
 		.method = "POST", .key = "", .query = query, .nquery = 1, .is_write = 1, .whole = 1, .reply = many_reply, .arg = m,
 	};
 
-	s3_call_checked_text(s, &c, &text, b->p, b->len);
+	s3_call_checked_text(s, &c, &m->text, m->body.p, m->body.len);
 	/* Still to be asked for again when there were no more attempts: then the last answer holds. */
 	if (s3_call(s, &c, e) < 0 && !m->again)
 		return -1;
@@ -208,15 +211,18 @@ delete_rest(struct s3 *s, struct s3_delete *d)
 int
 s3_delete_many(struct s3 *s, struct s3_delete *d, struct err *e)
 {
-	struct buf b = {0};
-	struct many m = {.d = d};
-	int n = body_of(d, &b, e), rc = n < 0 ? -1 : 0;
+	struct many m = {.d = d, .body.cap = 256};
+	int rc = 0;
 
-	if (n > 0)
-		rc = send_many(s, &m, &b, e);
+	for (int i = 0; i < d->n; i++)
+		m.body.cap += 32 + strlen(d->keys[i]) * 6;   /* &quot; */
+	if (!(m.body.p = malloc(m.body.cap)))
+		return fail_memory(e);
+	if (fill_body(&m) > 0)
+		rc = send_many(s, &m, e);
 	if (rc == 0)
 		delete_rest(s, d);
 	free(m.why);
-	free(b.p);
+	free(m.body.p);
 	return rc;
 }

@@ -520,6 +520,13 @@ test_repeated_secrets(void)
 }
 
 /* ---- DeleteObjects */
+static int
+no_pause(void *arg, int ms)
+{
+	(void)arg, (void)ms;
+	return 0;
+}
+
 static char heard[8][2048];    /* of each request the first line and the body */
 static char remained[256];     /* what is still there, as the caller is told */
 
@@ -537,7 +544,7 @@ play_deletes(struct scene *s)
 		if (n + left >= sizeof heard[i] || (left && recv(fd, heard[i] + n, left, MSG_WAITALL) != (ssize_t)left))
 			break;
 		heard[i][n + left] = '\0';
-		say(fd, i ? "HTTP/1.1 204 No Content\r\n\r\n" : answers[0]);
+		say(fd, *heard[i] == 'D' ? "HTTP/1.1 204 No Content\r\n\r\n" : answers[i > 0]);
 	}
 	if (fd >= 0)
 		hang_up(fd);
@@ -557,6 +564,7 @@ delete_some(struct s3 *s, struct err *e)
 	static const char *const keys[] = {"plain", " front", "behind ", "a\nb", "\xff", "last"};
 	struct buf b = BUF(remained);
 
+	s->store->pause = no_pause;
 	return s3_delete_many(s, &(struct s3_delete){.keys = keys, .n = 6, .remains = remains, .arg = &b}, e);
 }
 
@@ -567,6 +575,28 @@ delete_once(const char *xml, struct err *e)
 	remained[0] = '\0';
 	answer(answers[0], "200 OK", 0, "", xml);
 	return ask(play_deletes, delete_some, e);
+}
+
+/* At a key that is gone somebody may have put another object before the next attempt. */
+static void
+test_delete_again(void)
+{
+	struct err e;
+
+	tries = 2;
+	answer(answers[1], "200 OK", 0, "", "<DeleteResult/>");
+	check_int(delete_once("<DeleteResult><Error><Key>last</Key><Code>InternalError</Code></Error></DeleteResult>", &e), 0);
+	check(strstr(heard[0], "<Key>plain</Key>") != NULL);
+	check_str(heard[1], "POST /runpod?delete= HTTP/1.1\n<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
+		"<Object><Key>last</Key></Object><Quiet>true</Quiet></Delete>");
+	check_str(remained, "");
+	/* What is refused for good is told at the end, too. */
+	answer(answers[1], "200 OK", 0, "", "<DeleteResult><Error><Key>last</Key><Code>AccessDenied</Code></Error></DeleteResult>");
+	check_int(delete_once("<DeleteResult><Error><Key>plain</Key><Code>InternalError</Code></Error><Error><Key>last</Key><Code>AccessDenied</Code>"
+		"</Error></DeleteResult>", &e), 0);
+	check(strstr(heard[1], "<Key>plain</Key></Object><Object><Key>last</Key>") != NULL);
+	check_str(remained, "5 AccessDenied, ");
+	tries = 1;
 }
 
 /* Keys that XML might not bring there as they are go by themselves, lest another object be deleted. */
@@ -708,13 +738,6 @@ test_code_of_status(void)
 #define ERROR_SAYS(x) "<Error>" x "<Message>of the server</Message></Error>"
 
 static char completed[S3_ETAG_CAP];
-
-static int
-no_pause(void *arg, int ms)
-{
-	(void)arg, (void)ms;
-	return 0;
-}
 
 static int
 complete(struct s3 *s, struct err *e)
@@ -867,6 +890,7 @@ main(void)
 	test_status();
 	test_repeated_secrets();
 	test_delete_many();
+	test_delete_again();
 	test_clock();
 	test_head_elsewhere();
 	test_outage();
