@@ -242,9 +242,11 @@ cut_into_parts(struct parts *ps, struct err *e)
 static int
 begin_or_resume(struct parts *ps, struct s3 *s, struct err *e)
 {
-	char id[JOURNAL_TEXT_MAX];
+	struct upload *u = ps->u;
+	char id[JOURNAL_TEXT_MAX], key[PATH_KEY_MAX + 1];
 	int rc;
 
+	memcpy(key, u->r.key, sizeof key);
 	parts_identity(ps, s->store, id);
 	parts_journal(ps, s);
 	rc = parts_recall(ps, s, id);
@@ -254,8 +256,8 @@ begin_or_resume(struct parts *ps, struct s3 *s, struct err *e)
 		rc = parts_resume(ps, s, e);
 	if (rc)
 		return rc;
-	/* With the key that it has now. */
-	parts_identity(ps, s->store, id);
+	/* What begins anew is today's: the folder of what was cut off may be one that cleanup deletes tonight. */
+	memcpy(u->r.key, key, sizeof key);
 	return create(ps, s, id, e);
 }
 
