@@ -194,23 +194,23 @@ static int
 other_day(struct parts *ps, struct before *b, const char *id)
 {
 	const struct upload_options *o = ps->u->o;
-	char today[UTC_DATE_CAP];
-	const size_t len = sizeof today - 1;
-	const char *key;
+	char prefix[PATH_KEY_MAX + 1], start[CONFIG_BUCKET_CAP + 3 * PATH_KEY_MAX + 2];
+	struct buf p = BUF(prefix), upto = BUF(start);
+	const size_t len = UTC_DATE_CAP - 1;
+	const char *key, *then;
 
-	if (o->key || o->no_date || o->date || strlen(b->t.identity) != strlen(id))
+	if (!o->prefix || o->key || o->no_date || o->date)
 		return 0;
-	utc_local_date(o->now, today);
-	for (const char *at = id; (at = strstr(at, today)); at++) {
-		const char *then = b->t.identity + (at - id);
-
-		if (memcmp(b->t.identity, id, (size_t)(at - id)) != 0 || strspn(then, "0123456789-") != len ||
-		    strcmp(then + len, at + len) != 0 || !(key = take_key(b)))
-			continue;
-		snprintf(ps->u->r.key, sizeof ps->u->r.key, "%s", key);
-		return 1;
-	}
-	return 0;
+	/* Nothing but the folder is another: a date elsewhere is the user's own. */
+	path_key_join(&p, o->prefix, "", "");
+	buf_fmt(&upto, "%.*s", (int)strcspn(id, " ") + 1, id);
+	enc_query(&upto, prefix, p.len);
+	then = b->t.identity + upto.len;
+	if (strncmp(b->t.identity, id, upto.len) != 0 || strspn(then, "0123456789-") != len || strcmp(then + len, id + upto.len + len) != 0 ||
+	    !(key = take_key(b)))
+		return 0;
+	snprintf(ps->u->r.key, sizeof ps->u->r.key, "%s", key);
+	return 1;
 }
 
 /* What was cut off was another upload of this file. Best effort: what cannot be aborted now the server drops after 7 days. */

@@ -877,17 +877,19 @@ test_resume(void)
 	check(!strstr(result.msg, "go on"));
 }
 
+static const char *run_prefix = "o";
+
 /* A run of an upload of the large file on that day, which ends after so many parts. */
 static struct upload
 run_on(int64_t now, const char *date, int until)
 {
 	struct upload u = {.plan = {.path = path}};
-	struct upload_options o = {.prefix = "o", .now = now, .date = date, .part_size = 40 * MIB, .journal_dir = journals,
+	struct upload_options o = {.prefix = run_prefix, .now = now, .date = date, .part_size = 40 * MIB, .journal_dir = journals,
 		.finished = finished};
 	char today[UTC_DATE_CAP];
 
 	utc_local_date(now, today);
-	snprintf(u.plan.key, sizeof u.plan.key, "o/%s/x %s.bin", date ? date : today, "2027-01-15");
+	snprintf(u.plan.key, sizeof u.plan.key, "%s/%s/x %s.bin", run_prefix, date ? date : today, "2027-01-15");
 	parts_left = until;
 	parts_sent = 0;
 	upload_submit(&pool, &o, &u);
@@ -933,6 +935,19 @@ test_midnight(void)
 	check_int(parts_sent, 10);
 	check_int(created, 2);
 	check_int(unfinished, 0);
+	/* Another prefix is another place, also when no more than its date is another. */
+	begin_with(NULL);
+	run_prefix = "o/1 of/2027-01-14";
+	run_on(evening, NULL, 5);
+	run_prefix = "o/1 of/2027-01-15";
+	u = run_on(evening, NULL, 5);
+	check_str(u.r.key, u.plan.key);
+	check_int(created, 2);
+	memcpy(first, u.r.key, sizeof first);
+	u = run_on(morning, NULL, -1);
+	check_str(u.r.key, first);
+	check_int(parts_sent, 5);
+	run_prefix = "o";
 }
 
 static pthread_mutex_t held = PTHREAD_MUTEX_INITIALIZER;
