@@ -168,6 +168,10 @@ t "a pipe" 0 '' "…Uploaded: s3://$B/$P/piped.png…" from_pipe
 ok "… and the object" s3_is "$P/piped.png" file1.png
 t "empty standard input" 0 '' '…Complete: 1/1' from_stdin empty /dev/null
 ok "… and the object" s3_is "$P/empty" /dev/null
+truncate -s 6T huge
+t "a file that no object can hold" 1 '' '…huge: 6597069766656 bytes: …split it…' upload -n huge
+t "… as standard input" 1 '' '…-: 6597069766656 bytes: …split it…' from_stdin huge huge -n
+rm huge
 
 t "-v: method, key, status, time" 0 '' "…PUT …$P/v.png…200…ms…" r2 upload -v --key "$P/v.png" file3.txt
 t "--json" 0 "…$P/$day/file1.png…$P/$day/file3.txt…" … upload --json file1.png file3.txt
