@@ -11,11 +11,11 @@ struct der {
 };
 
 enum {
-	DER_BOOLEAN = 0x01, DER_OCTETS = 0x04, DER_OID = 0x06, DER_UTC_TIME = 0x17, DER_TIME = 0x18,
+	DER_BOOLEAN = 0x01, DER_INTEGER = 0x02, DER_BITS = 0x03, DER_OCTETS = 0x04, DER_OID = 0x06, DER_UTC_TIME = 0x17, DER_TIME = 0x18,
 	DER_SEQUENCE = 0x30, DER_SET = 0x31, DER_DNS = 0x82, DER_IP_ADDRESS = 0x87, DER_VERSION = 0xa0, DER_EXTENSIONS = 0xa3,
 	DER_PERMITTED = 0xa0, DER_EXCLUDED = 0xa1,
 	COMMON_NAME = 3, ORGANIZATION = 10,                          /* of a name: the last byte of their OID 2.5.4.x */
-	KEY_PURPOSES = 0x25, ALT_NAMES = 0x11, CONSTRAINTS = 0x1e,   /* extensions: the last byte of their OID 2.5.29.x */
+	KEY_PURPOSES = 0x25, ALT_NAMES = 0x11, BASIC = 0x13, CONSTRAINTS = 0x1e,   /* extensions: the last byte of their OID 2.5.29.x */
 };
 
 /* Take the head of the next element off d: its tag, its length in *len, which may be more than there is; or -1. */
@@ -307,6 +307,64 @@ tls_cert_len(const unsigned char *der, size_t n)
 	struct der d = {der, n}, in;
 
 	return der_next(&d, &in) == DER_SEQUENCE ? (size_t)(d.p - der) : 0;
+}
+
+/* A positive number, without zeros before it. */
+static int
+der_integer(struct der *d, const unsigned char **p, size_t *n)
+{
+	struct der in;
+
+	if (der_next(d, &in) != DER_INTEGER)
+		return -1;
+	while (in.n && !*in.p)
+		in.p++, in.n--;
+	*p = in.p;
+	*n = in.n;
+	return 0;
+}
+
+/* RFC 8422 section 5.1.1; 0 for another one. */
+static int
+curve_of(const struct der *oid)
+{
+	return is(oid, "\x2a\x86\x48\xce\x3d\x03\x01\x07", 8) ? 23 : is(oid, "\x2b\x81\x04\x00\x22", 5) ? 24 :
+		is(oid, "\x2b\x81\x04\x00\x23", 5) ? 25 : 0;
+}
+
+int
+tls_cert_key(const unsigned char *der, size_t n, struct tls_cert_key *key)
+{
+	const unsigned char *name, *end = der + n;
+	size_t len = tls_cert_subject(der, n, &name);
+	struct der d, info, algorithm, oid, bits;
+
+	if (!len)
+		return -1;
+	d = (struct der){name + len, (size_t)(end - name) - len};
+	/* RFC 5280 section 4.1.2.7: what kind of key, and its bits, before which stands how many of the last byte are none: 0. */
+	if (der_next(&d, &info) != DER_SEQUENCE || der_next(&info, &algorithm) != DER_SEQUENCE || der_next(&algorithm, &oid) != DER_OID ||
+		der_next(&info, &bits) != DER_BITS || !bits.n || *bits.p)
+		return -1;
+	bits = (struct der){bits.p + 1, bits.n - 1};
+	*key = (struct tls_cert_key){0, bits.p, bits.n, NULL, 0};
+	if (is(&oid, "\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01", 9))   /* RFC 8017 appendix A.1 */
+		return der_enter(&bits, DER_SEQUENCE) <= 0 || der_integer(&bits, &key->p, &key->n) < 0 ? -1 :
+			der_integer(&bits, &key->e, &key->e_len);
+	/* RFC 5480 section 2.1.1 */
+	if (!is(&oid, "\x2a\x86\x48\xce\x3d\x02\x01", 7) || der_next(&algorithm, &oid) != DER_OID)
+		return -1;
+	key->curve = curve_of(&oid);
+	return key->curve ? 0 : -1;
+}
+
+int
+tls_cert_is_authority(const unsigned char *der, size_t n)
+{
+	struct der list, ca;
+	int r = find((struct der){der, n}, BASIC, &list);
+
+	return r <= 0 ? r : der_next(&list, &ca) == DER_BOOLEAN && ca.n == 1 && *ca.p;
 }
 
 void

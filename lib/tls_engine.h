@@ -7,7 +7,7 @@
 /* P-256, P-384 and P-521. */
 extern const br_ec_impl tls_ec;
 
-enum { TLS_RSA_MIN = 256 };   /* bytes of an RSA modulus: 2048 bits */
+enum { TLS_RSA_MIN = 256, TLS_RSA_MAX = 512 };   /* bytes of an RSA modulus: 2048 bits, and what BearSSL has room for */
 /* BearSSL's, but with exponent 1, for which anybody makes signatures, none is right. */
 uint32_t tls_rsa_vrfy(const unsigned char *sig, size_t n, const unsigned char *hash_oid, size_t hash_len, const br_rsa_public_key *key,
 	unsigned char *hash);

@@ -37,30 +37,33 @@ next_cert(const struct tls_trust *t, size_t *at)
 	return n;
 }
 
+/* BearSSL's types are not const, its use of them is. */
+static void
+set_key(br_x509_trust_anchor *a, const struct tls_cert_key *k)
+{
+	unsigned char *key = (unsigned char *)(uintptr_t)k->p;
+
+	if (k->curve) {
+		a->pkey.key_type = BR_KEYTYPE_EC;
+		a->pkey.key.ec = (br_ec_public_key){k->curve, key, k->n};
+	} else {
+		a->pkey.key_type = BR_KEYTYPE_RSA;
+		a->pkey.key.rsa = (br_rsa_public_key){key, k->n, (unsigned char *)(uintptr_t)k->e, k->e_len};
+	}
+}
+
 /* Key and flags of a certificate as an anchor without a name; -1 when BearSSL cannot use it. */
 static int
 file_anchor(const unsigned char *der, size_t n, br_x509_trust_anchor *a)
 {
-	br_x509_decoder_context x;
-	const br_x509_pkey *key;
-	br_rsa_public_key *rsa = &a->pkey.key.rsa;
-	br_ec_public_key *ec = &a->pkey.key.ec;
+	int authority = tls_cert_is_authority(der, n);
+	struct tls_cert_key key;
 
-	br_x509_decoder_init(&x, NULL, NULL);
-	br_x509_decoder_push(&x, der, n);
-	key = br_x509_decoder_get_pkey(&x);
-	if (!key)
+	if (authority < 0 || tls_cert_key(der, n, &key) < 0)
 		return -1;
-	a->flags = br_x509_decoder_isCA(&x) ? BR_X509_TA_CA : 0;
-	a->pkey = *key;
-	/* What BearSSL has copied out of it still stands in the certificate. */
-	if (key->key_type == BR_KEYTYPE_RSA) {
-		rsa->n = memmem(der, n, rsa->n, rsa->nlen);
-		rsa->e = memmem(der, n, rsa->e, rsa->elen);
-		return rsa->nlen < TLS_RSA_MIN ? -1 : 0;
-	}
-	ec->q = memmem(der, n, ec->q, ec->qlen);
-	return 0;
+	a->flags = authority ? BR_X509_TA_CA : 0;
+	set_key(a, &key);
+	return !key.curve && (key.n < TLS_RSA_MIN || key.n > TLS_RSA_MAX) ? -1 : 0;
 }
 
 /* ---- the CA file ---- */
@@ -219,26 +222,23 @@ tls_library(void)
 
 /* ---- the built-in roots ---- */
 
-/* One record of ROOTS, as roots.awk wrote it, becomes an anchor that has no name yet. Returns the next record.
-   BearSSL's types are not const, its use of them is. */
+/* One record of ROOTS, as roots.awk wrote it, becomes an anchor that has no name yet. Returns the next record. */
 static const unsigned char *
 root_anchor(const unsigned char *record, br_x509_trust_anchor *a)
 {
 	static const unsigned char f4[] = {1, 0, 1};
 	const unsigned char *p = record + NAME_HASH;
 	int kind = p[0];
-	size_t n = (size_t)(p[1] << 8 | p[2]);
-	unsigned char *key = (unsigned char *)(uintptr_t)(p + 3), *e = kind == 1 ? key + n : (unsigned char *)(uintptr_t)f4;
+	struct tls_cert_key key = {kind > 1 ? kind : 0, p + 3, (size_t)(p[1] << 8 | p[2]), f4, sizeof f4};
+	const unsigned char *end = key.p + key.n;
 
-	a->flags = BR_X509_TA_CA;
-	if (kind <= 1) {
-		a->pkey.key_type = BR_KEYTYPE_RSA;
-		a->pkey.key.rsa = (br_rsa_public_key){key, n, e, sizeof f4};
-	} else {
-		a->pkey.key_type = BR_KEYTYPE_EC;
-		a->pkey.key.ec = (br_ec_public_key){kind, key, n};
+	if (kind == 1) {
+		key.e = end;
+		end += sizeof f4;
 	}
-	return key + n + (kind == 1 ? sizeof f4 : 0);
+	a->flags = BR_X509_TA_CA;
+	set_key(a, &key);
+	return end;
 }
 
 static void

@@ -458,9 +458,11 @@ static void
 test_builtin(void)
 {
 	struct err e = {0};
-	struct tls_trust *t = tls_trust_load(NULL, &e);
+	struct tls_trust *t = tls_trust_load(NULL, &e), *file = tls_trust_load("build/roots.pem", &e);
 
 	check(t != NULL && tls_trust_count(t) > 50);
+	check(file != NULL && tls_trust_count(file) == tls_trust_count(t));   /* the same ones, as text */
+	tls_trust_free(file);
 	tls_trust_free(t);
 	tls_trust_free(NULL);
 	check_int(strlen(tls_roots_date()), 10);

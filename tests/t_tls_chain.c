@@ -208,6 +208,54 @@ test_names(const struct cert *c, const char *issuer_cn, const char *subject_cn)
 	}
 }
 
+/* Key and kind as BearSSL's own decoder reads them, where that reads the certificate. */
+static void
+same_key(const struct cert *c)
+{
+	unsigned char *p = copy(c, c->len);
+	br_x509_decoder_context x;
+	const br_x509_pkey *want;
+	struct tls_cert_key key;
+	int got = tls_cert_key(p, c->len, &key), authority = tls_cert_is_authority(p, c->len);
+
+	check(got < 0 || (key.p > p && key.p + key.n <= p + c->len));
+	check(got < 0 || key.curve || (key.e > key.p && key.e + key.e_len <= p + c->len));
+	br_x509_decoder_init(&x, NULL, NULL);
+	br_x509_decoder_push(&x, p, c->len);
+	want = br_x509_decoder_get_pkey(&x);
+	if (want) {
+		check_int(got, 0);
+		check(authority < 0 || authority == br_x509_decoder_isCA(&x));
+		if (want->key_type == BR_KEYTYPE_EC)
+			check(key.curve == want->key.ec.curve && key.n == want->key.ec.qlen && !memcmp(key.p, want->key.ec.q, key.n));
+		else
+			check(!key.curve && key.n == want->key.rsa.nlen && !memcmp(key.p, want->key.rsa.n, key.n) &&
+				key.e_len == want->key.rsa.elen && !memcmp(key.e, want->key.rsa.e, key.e_len));
+	}
+	free(p);
+}
+
+static void
+test_key(const char *file, int curve, int authority)
+{
+	struct cert c;
+	struct tls_cert_key key;
+
+	load(file, &c);
+	check_int(tls_cert_key(c.der, c.len, &key), 0);
+	check_int(key.curve, curve);
+	check_int(tls_cert_is_authority(c.der, c.len), authority);
+	same_key(&c);
+	for (size_t i = 0; i < c.len; i++)
+		for (int bit = 0; bit < 8; bit++) {
+			c.der[i] ^= (unsigned char)(1 << bit);
+			same_key(&c);
+			c.der[i] ^= (unsigned char)(1 << bit);
+		}
+	while (c.len--)
+		same_key(&c);
+}
+
 /* ---- CA files ---- */
 
 static FILE *bundle;
@@ -309,6 +357,10 @@ main(void)
 		test_flips(trust, &middle);
 		test_cut(trust, &leaf);
 		test_cut(trust, &middle);
+		test_key("ca", BR_EC_secp256r1, 1);
+		test_key("leaf", BR_EC_secp256r1, 0);
+		test_key("no_ca", BR_EC_secp256r1, 0);
+		test_key("weak", 0, 1);
 	}
 	tls_trust_free(trust);
 	test_bundles();

@@ -43,6 +43,19 @@ subject(const unsigned char *der, size_t n)
 }
 
 static void
+key(const unsigned char *der, size_t n)
+{
+	struct tls_cert_key k;
+	int authority = tls_cert_is_authority(der, n);
+
+	must(authority >= -1 && authority <= 1);
+	if (tls_cert_key(der, n, &k) < 0)
+		return;
+	must(k.p > der && k.p + k.n <= der + n);
+	must(k.curve ? k.curve >= 23 && k.curve <= 25 : k.e > k.p && k.e + k.e_len <= der + n && (!k.n || *k.p) && (!k.e_len || *k.e));
+}
+
+static void
 addresses(const unsigned char *der, size_t n, struct in *in)
 {
 	unsigned char addr[16];
@@ -124,6 +137,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	der = take_rest(&rest, &n);
 	issuer(der, n);
 	subject(der, n);
+	key(der, n);
 	addresses(der, n, &in);
 	rules(der, n, &in);
 	dates(der, n, &in);
