@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "cleanup.h"
@@ -12,6 +11,8 @@
 #include "json.h"
 #include "log.h"
 #include "path.h"
+
+enum { ID_TEXT_CAP = 3 * S3_UPLOAD_ID_CAP };   /* as journals write it */
 
 /* Where journals of uploads lie on this machine (journal.h; sync keeps its own). Of all users, as far as we may look:
    cron has another environment than who uploads. "*" is any one name. */
@@ -24,25 +25,33 @@ static const struct place {
 	{"COMFYUI_OUTPUT_DIR", "/.r2-sync/parts"}, {"", "/workspace/ComfyUI/output/.r2-sync/parts"},
 };
 
-/* 1 when the file speaks of the id, in whatever record: what may be resumed stays. */
+/* 1 when the file speaks of the id, in whatever record: what may be resumed stays. A crash may leave zero bytes in it. */
 static int
 file_has(const char *path, const char *id)
 {
 	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), found = 0;
+	size_t have = 0, keep = strlen(id) - 1;
+	char text[2 * ID_TEXT_CAP];
 	struct stat st;
-	void *p;
+	ssize_t n;
 
 	if (fd < 0)
 		return 0;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0) {
-		p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-		if (p != MAP_FAILED) {
-			found = memmem(p, (size_t)st.st_size, id, strlen(id)) != NULL;
-			munmap(p, (size_t)st.st_size);
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		found = -1;
+	while (!found && (n = read(fd, text + have, sizeof text - 1 - have)) > 0) {
+		have += (size_t)n;
+		text[have] = '\0';
+		for (const char *p = text; !found && p < text + have; p += strlen(p) + 1)
+			found = strstr(p, id) != NULL;
+		/* The id may begin at the end. */
+		if (have > keep) {
+			memmove(text, text + have - keep, keep);
+			have = keep;
 		}
 	}
 	close(fd);
-	return found;
+	return found > 0;
 }
 
 /* In every file of the directories that path, filled up to its length n, and then rest name. */
@@ -80,10 +89,10 @@ look_in(char path[PATH_MAX], size_t n, const char *rest, const char *id)
 static int
 in_journal(const char *id, char path[PATH_MAX])
 {
-	char text[3 * S3_UPLOAD_ID_CAP];
+	char text[ID_TEXT_CAP];
 	struct buf b = BUF(text);
 
-	enc_query(&b, id, strlen(id));   /* as journals write it */
+	enc_query(&b, id, strlen(id));
 	for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
 		const struct place *x = &places[i];
 		struct err ignored;

@@ -230,7 +230,17 @@ put_rules(struct s3 *s, const struct rules *x, const struct wanted *w, struct er
 	return rc;
 }
 
-/* Every rule that is not ours stands in text too, byte for byte. */
+/* Does the rule stand in text, byte for byte? */
+static int
+is_in(const char *text, const char *rule, size_t len)
+{
+	for (size_t n; (n = next_rule(&text)); text += n)
+		if (n == len && !memcmp(text, rule, len))
+			return 1;
+	return 0;
+}
+
+/* Is every rule that is not ours in now, too? */
 static int
 others_in(const struct rules *x, const struct wanted *w, const struct rules *now)
 {
@@ -239,7 +249,7 @@ others_in(const struct rules *x, const struct wanted *w, const struct rules *now
 	for (int i = 0; i < w->n; i++) {
 		size_t len = next_rule(&at);
 
-		if (!w->ours[i] && (!now->p || !memmem(now->p, now->len, at, len)))
+		if (!w->ours[i] && !is_in(now->p, at, len))
 			return 0;
 		at += len;
 	}

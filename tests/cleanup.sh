@@ -127,6 +127,13 @@ if ! server_is minio moto; then
 	t '--uploads: none is a week old' 0 'Aborted 0 unfinished uploads older than 7d' '' sweep --uploads
 	t '--uploads AGE -n' 0 "… UPLOAD $P/out/stray
 Would abort 1 unfinished uploads older than 1s" "…INFO - Not aborted: $P/out/big: $XDG_STATE_HOME/r2/….upload goes on with it" sweep --uploads 1s -n
+	journal=$(find "$XDG_STATE_HOME/r2" -name '*.upload')
+	mv "$journal" whole
+	for before in 1 2999 6000 6100 6143; do   # wherever in the file its id is, also behind a crash's zero bytes
+		{ head -c $((before / 2)) /dev/zero; head -c $((before - before / 2)) <(yes); cat whole; } >"$journal"
+		t "… $before bytes before it" 0 … '…Not aborted…' sweep --uploads 1s -n
+	done
+	mv whole "$journal"
 	t '--uploads AGE --keep' 0 'Aborted 0 unfinished uploads older than 1s' … sweep --uploads 1s --keep stray
 	t '--uploads AGE and --days' 0 'Deleted 0 files older than 30 days
 Aborted 1 unfinished uploads older than 1s' "…Not aborted: $P/out/big…" sweep --uploads=1s --days 30
