@@ -49,7 +49,7 @@ offer(struct query *q, const char *dashes, const char *word, const char *help)
 	printf("%s%s", dashes, word);
 	if (q->shell->between)
 		printf("%c%s", q->shell->between, help);
-	putchar('\n');
+	putc('\n', stdout);
 }
 
 static void

@@ -37,7 +37,7 @@ print_day(const char *name, const struct cost_use *u, uint64_t longest)
 		printf(" %10s", cost_text(cost_storage(u), money));
 	if (longest)
 		printf("  %.*s", (int)(bytes / (longest / BAR + 1)), "########################");
-	putchar('\n');
+	putc('\n', stdout);
 }
 
 static void

@@ -29,7 +29,7 @@ print_name(const char *name, int end)
 		name = safe;
 	}
 	fputs(name, stdout);
-	putchar(end);
+	putc(end, stdout);
 }
 
 static void

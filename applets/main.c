@@ -75,7 +75,7 @@ overview(FILE *out, int rc)
 		"Cloudflare R2 and other S3 stores from one static program.\n\n", out);
 	for (const struct applet *const *a = applets; *a; a++)
 		fprintf(out, "  %-10s %s\n", (*a)->name, (*a)->summary);
-	fputc('\n', out);
+	putc('\n', out);
 	opt_print(own_opts, out);
 	return rc;
 }

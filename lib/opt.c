@@ -247,10 +247,10 @@ wrap(const char *text, size_t at, FILE *out)
 		size_t n = strcspn(text, " "), wide = columns(text, n);
 
 		if (at > HELP_COLUMN && at + 1 + wide > WIDTH) {
-			fputc('\n', out);
+			putc('\n', out);
 			at = 0;
 		} else if (at > HELP_COLUMN) {
-			fputc(' ', out);
+			putc(' ', out);
 			at++;
 		}
 		if (at < HELP_COLUMN) {
@@ -261,7 +261,7 @@ wrap(const char *text, size_t at, FILE *out)
 		at += wide;
 		text += n + strspn(text + n, " ");
 	}
-	fputc('\n', out);
+	putc('\n', out);
 }
 
 void
@@ -280,7 +280,7 @@ opt_print(const struct opt *rows, FILE *out)
 		fputs(text, out);
 		at = columns(text, b.len);
 		if (at + 2 > HELP_COLUMN) {
-			fputc('\n', out);
+			putc('\n', out);
 			at = 0;
 		}
 		wrap(o->help, at, out);
