@@ -248,14 +248,25 @@ smaller_parts(struct parts *ps, struct s3 *s, const struct before *b)
 	return 1;
 }
 
+/* What it says is not lost by that: parts_forget reads it again when the file is done. */
+static void
+do_without(struct parts *ps, const struct err *why)
+{
+	note(ps, why->msg);
+	journal_close(&ps->journal);
+}
+
 int
 parts_recall(struct parts *ps, struct s3 *s, const char *id)
 {
 	struct before *b = calloc(1, sizeof *b);
-	struct err ignored;
-	int rc = 0;
+	struct err why;
+	int rc = b ? journal_load(&ps->journal, &b->t, count_part, b, &why) : fail_memory(&why);
 
-	if (!b || journal_load(&ps->journal, &b->t, count_part, b, &ignored) < 0 || take_token(b) < 0) {
+	if (rc < 0) {
+		do_without(ps, &why);
+		rc = 0;
+	} else if (take_token(b) < 0) {
 		;   /* none, or garbage */
 	} else if (strcmp(b->t.identity, id) && !other_day(ps, b, id)) {
 		abort_stale(ps, s, b);
@@ -280,8 +291,10 @@ parts_resume(struct parts *ps, struct s3 *s, struct err *e)
 
 	if (!t)
 		return fail_memory(e);
-	if (journal_load(&ps->journal, t, recorded_part, ps, &ignored) < 0)
+	if (journal_load(&ps->journal, t, recorded_part, ps, e) < 0) {
 		forget_parts(ps);
+		do_without(ps, e);
+	}
 	free(t);
 	if (!*ps->upload_id)
 		return 0;

@@ -408,6 +408,18 @@ unparted 'kill -9 when the server has joined the parts' parts --if-exists rename
 is '… no part is sent again' "$(requests part)" 0
 ok '… the object' is_object k big
 
+# A journal that cannot be read for a moment is not begun anew: what it names would be known to nobody.
+for when in 1 3 5 7; do
+	drop k
+	bad "${three[@]}"
+	cut_off 4 part-wait "${direct[@]}" -j 1 big
+	bad
+	unparted "kill -9, and the journal cannot be read, try $when" strace -f -qq -o /dev/null -P "$(find "$XDG_STATE_HOME" -type f)" \
+		-e trace=pread64 -e inject=pread64:error=EIO:when=$when "${direct[@]}" -j 1 --json big
+	ok '… the object' is_object k big
+	like "$err" '…journal …' || not_ok '… is told'
+done
+
 # A damaged or forged journal is never trusted.
 journal() { find "$XDG_STATE_HOME" -type f; }
 damage() { # NAME COMMAND…: a journal of an unfinished upload, COMMAND on it, then the upload again
