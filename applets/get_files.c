@@ -232,7 +232,7 @@ is_missing(struct get_run *run, const char *key, const char *rel)
 
 	if (access(run->dir, F_OK) == 0 && !strchr(rel, '/'))
 		return 0;
-	if (s3_head(&run->client->s3, key, &ignored, &why) == 0)
+	if (s3_head_meta(&run->client->s3, key, &ignored, NULL, &why) == 0)
 		return 0;
 	refuse(run, key, rel, &why);
 	return 1;

@@ -293,7 +293,7 @@ look(struct download_state *st, struct s3 *s, struct err *e)
 	d->skipped = is && st->o->if_exists == DOWNLOAD_SKIP;
 	if (d->skipped)
 		return 1;
-	if (!d->known && s3_head(s, d->key, &d->object, e) < 0)
+	if (!d->known && s3_head_meta(s, d->key, &d->object, NULL, e) < 0)
 		return -1;
 	if (d->object.size > SIZE_MAX_BELIEVED)
 		return fail(e, ERR_PROTO, "the server says that the object has %llu bytes", (unsigned long long)d->object.size);

@@ -229,7 +229,7 @@ download_stream(struct s3 *s, struct pool *pool, struct download_stream *d, stru
 	struct download_kind k;
 	int rc;
 
-	if (s3_head(s, d->key, &d->object, e) < 0 || download_learn(&k, s, d->key, &d->object, e) < 0)
+	if (s3_head_meta(s, d->key, &d->object, NULL, e) < 0 || download_learn(&k, s, d->key, &d->object, e) < 0)
 		return -1;
 	if (d->started)
 		d->started(d);

@@ -97,16 +97,19 @@ head_reply(struct s3 *s, struct s3_call *c, const struct http_reply *rp, struct 
 int
 s3_head_meta(struct s3 *s, const char *key, struct s3_object_info *o, struct buf *meta, struct err *e)
 {
-	struct head h = {.meta = meta};
-	struct s3_call c = {.method = "HEAD", .key = key, .coded = &o->coded, .reply = head_reply, .arg = &h};
+	struct head h = {o, meta};
+	struct s3_call c = {.method = "HEAD", .key = key, .coded = &o->coded, .bucket_too = 1, .reply = head_reply, .arg = &h};
 
 	o->coded = 0;
-	h.o = o;
 	return s3_call(s, &c, e);
 }
 
 int
 s3_head(struct s3 *s, const char *key, struct s3_object_info *o, struct err *e)
 {
-	return s3_head_meta(s, key, o, NULL, e);
+	struct head h = {o, NULL};
+	struct s3_call c = {.method = "HEAD", .key = key, .coded = &o->coded, .reply = head_reply, .arg = &h};
+
+	o->coded = 0;
+	return s3_call(s, &c, e);
 }

@@ -176,7 +176,8 @@ int s3_presign(const struct config *cfg, const char *key, unsigned seconds, int6
 
 /* HeadObject: 0; -1 with ERR_HTTP and status 404 when there is none (code "NoSuchKey" even though HEAD has no body). */
 int s3_head(struct s3 *s, const char *key, struct s3_object_info *o, struct err *e);
-/* The same, and "x-amz-meta-NAME: value\n" for each field of metadata. HTTP_BLOCK_MAX + HTTP_FIELDS_MAX bytes have room for all there can be. */
+/* The same, but when there is none, code NoSuchBucket if that is why, which takes one request more; and "x-amz-meta-NAME: value\n" for each
+   field of metadata into meta, which may be NULL. HTTP_BLOCK_MAX + HTTP_FIELDS_MAX bytes have room for all there can be. */
 int s3_head_meta(struct s3 *s, const char *key, struct s3_object_info *o, struct buf *meta, struct err *e);
 
 /* 1 when o has the size and the ETag that body would have, plain or in parts of part_size; 0 when not, or when the ETag is no MD5;

@@ -153,6 +153,13 @@ read_outgoing(void *arg, uint64_t off, void *p, size_t n, struct err *e)
 	return got;
 }
 
+/* The refusal of a HEAD has no body that says why; that of a GET has. */
+static int
+worth_a_get(const struct s3_call *c, int status)
+{
+	return status / 100 == 3 || status == 400 || status == 403 || (status == 404 && c->bucket_too);
+}
+
 static int
 attempt(struct s3 *s, struct s3_call *c, struct http_reply *rp, struct err *e)
 {
@@ -184,8 +191,7 @@ attempt(struct s3 *s, struct s3_call *c, struct http_reply *rp, struct err *e)
 		http_finish(&s->http);
 		return attempt(s, c, rp, e);
 	}
-	/* The refusal of a HEAD has no body that says why; that of a GET has. */
-	if (*c->method == 'H' && (rp->status / 100 == 3 || rp->status == 400 || rp->status == 403)) {
+	if (*c->method == 'H' && worth_a_get(c, rp->status)) {
 		c->method = "GET";
 		return attempt(s, c, rp, e);
 	}

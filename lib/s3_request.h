@@ -22,6 +22,7 @@ struct s3_call {
 	int *coded;
 	const struct http_body *body;    /* or NULL */
 	const char *payload;             /* x-amz-content-sha256; NULL: that of an empty body */
+	int bucket_too;                  /* of a HEAD: when there is no such object, is it the bucket that is missing? One more request */
 	int is_write;                    /* the next attempt keeps R2's distance for one key */
 	int (*changed)(void *arg);       /* see struct s3_put */
 	void *changed_arg;

@@ -64,6 +64,10 @@ ok "… is an empty file" cmp empty /dev/null
 t "s3://BUCKET/KEY" 0 '' '…Complete: 1/1' got --bucket no-such-bucket "s3://$B/$P/hello.txt" url.txt
 is "… and the file" "$(cat url.txt)" hello
 t "-q: nothing" 0 '' '' got -q "$P/hello.txt" quiet.txt
+t "no such bucket" 1 '' "…ERROR - Download failed: $P/a: NoSuchBucket…Complete: 0/1" got --bucket no-such-bucket "$P/a"
+t "no such bucket, to a directory that is not there" 1 '' "…ERROR - Download failed: $P/a: NoSuchBucket…Complete: 0/1" got --bucket no-such-bucket "$P/a" not/there/x
+t "no such bucket, to standard output" 1 '' "…NoSuchBucket…" got --bucket no-such-bucket "$P/a" -
+t "no such bucket, --stat" 1 '' "…NoSuchBucket…" got --bucket no-such-bucket --stat "$P/a"
 t "no such key" 1 '' "…ERROR - Download failed: $P/nope: NoSuchKey…Complete: 0/1" got "$P/nope"
 ok "… leaves nothing" [ ! -e nope ]
 t "no such key, to a directory that is not there" 1 '' "…ERROR - Download failed: $P/nope: NoSuchKey…Complete: 0/1" got "$P/nope" not/there/x

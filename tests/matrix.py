@@ -80,7 +80,7 @@ MATRIX = [
     Row("502 in HTML, once", "http any raw 1 text=HTTP/1.1%20502%20Bad%20Gateway%0d%0aContent-Length:%206%0d%0a%0d%0a<html>"),
     Row("429, once", "http any status 1 code=429 s3=TooManyRequests"),
     Row("403", "http any status 0 code=403", all="AccessDenied"),
-    Row("404 NoSuchBucket", "http any status 0 code=404 s3=NoSuchBucket", all="NoSuchBucket", get="NoSuchKey"),
+    Row("404 NoSuchBucket", "http any status 0 code=404 s3=NoSuchBucket", all="NoSuchBucket"),
     Row("501", "http any status 0 code=501", all="NotImplemented"),
     Row("a redirect", "http any status 0 code=307 location=https://127.0.0.1:1/", all="127.0.0.1:1|redirect"),
     Row("503, once", "http any status 1 code=503"),
