@@ -2,7 +2,7 @@
 #include "xml.h"
 #include "xml_lex.h"
 
-/* Each state is what the next byte belongs to. XML_START lasts until the first byte that is not of a BOM:
+/* Each state is what the next byte belongs to. XML_START lasts until the first byte that is neither of a BOM nor white space:
    only there may "<?xml" stand. */
 enum { XML_START, XML_TEXT, XML_FIRST_MARKUP, XML_MARKUP, XML_REFERENCE, XML_CDATA, XML_FAILED };
 
@@ -275,7 +275,8 @@ step_text(struct xml *x, char c, struct err *e)
 	return put_text(x, &c, 1, e);
 }
 
-/* sub counts the bytes of a byte order mark. Half of one is not UTF-8, or is text outside the root. */
+/* sub counts the bytes of a byte order mark. Half of one is not UTF-8, or is text outside the root. White space that kept the
+   connection alive may stand before "<?xml", as older MinIO sends it while it puts parts together (minio/minio#7198). */
 static int
 step_start(struct xml *x, char c, struct err *e)
 {
@@ -285,7 +286,7 @@ step_start(struct xml *x, char c, struct err *e)
 		x->sub++;
 		return 0;
 	}
-	return step_text(x, c, e);
+	return xml_is_space(c) ? 0 : step_text(x, c, e);
 }
 
 static int

@@ -347,7 +347,9 @@ test_markup(void)
 	expect_str("<a><!DOCTYPE a></a>", NULL);
 	expect_str("<!doctype a><a/>", NULL);
 	expect_str("<!ENTITY e 'x'><a/>", NULL);
-	expect_str(" <?xml version='1.0'?><a/>", NULL);
+	expect_str(" \r\n<?xml version='1.0'?><a/>", "=|");
+	expect_str("\xef\xbb\xbf <?xml version='1.0'?><a/>", "=|");
+	expect_str(" <!-- c --><?xml version='1.0'?><a/>", NULL);
 	expect_str("<?xml version='1.0'?><?xml version='1.0'?><a/>", NULL);
 	expect_str("<!-- c --><?xml version='1.0'?><a/>", NULL);
 	expect_str("<?XML version='1.0'?><a/>", NULL);
