@@ -169,14 +169,15 @@ many_reply(struct s3 *s, struct s3_call *c, const struct http_reply *rp, struct 
 
 /* What the server has said of each key. */
 static void
-tell(const struct many *m, const char *bucket)
+tell(struct s3_store *st, const struct many *m)
 {
 	for (int i = 0; i < m->d->n && m->failed; i++)
 		if (*m->why[i].code) {
-			struct s3_refusal r = {.status = 200, .bucket = bucket};
+			struct s3_refusal r = {.status = 200, .bucket = st->cfg->bucket};
 			struct err why = {0};
 
 			s3_refused(&why, &r, &m->why[i]);
+			s3_keep_secrets(st, &why);
 			m->d->remains(m->d->arg, i, &why);
 		}
 }
@@ -194,7 +195,7 @@ send_many(struct s3 *s, struct many *m, struct err *e)
 	/* Still to be asked for again when there were no more attempts: then the last answer holds. */
 	if (s3_call(s, &c, e) < 0 && !m->again)
 		return -1;
-	tell(m, s->store->cfg->bucket);
+	tell(s->store, m);
 	return 0;
 }
 

@@ -619,6 +619,9 @@ test_delete_many(void)
 	check_str(remained, "5 AccessDenied, ");
 	check_int(delete_once("<DeleteResult><Error><Key>plain</Key></Error><Error><Key>last</Key><Code>NoSuchKey</Code></Error></DeleteResult>", &e), 0);
 	check_str(remained, "0 Unknown, ");
+	/* A secret in it is struck out, as everywhere. */
+	check_int(delete_once("<DeleteResult><Error><Key>last</Key><Code>token-that-nobody-may-see</Code></Error></DeleteResult>", &e), 0);
+	check_str(remained, "5 *************************, ");
 	/* Of another key, or cut off: nobody knows what is gone. Then none is tried one by one either. */
 	check_int(delete_once("<DeleteResult><Error><Key>front</Key><Code>AccessDenied</Code></Error></DeleteResult>", &e), -1);
 	check_int(e.kind, ERR_PROTO);
