@@ -128,6 +128,8 @@ int sync_rels_add(struct rels **list, const char *rel);
 
 /* sync_look.c. What watch tells. */
 void sync_changed(void *daemon, const char *rel, const struct stat *st);
+/* DIR is in memory: what is written there through a mapping gets no stamp (tmpfs), so after an event no state of a file proves anything. */
+int sync_in_memory(const struct daemon *d);
 /* Look at what is quiet, begin what can begin, settle what has ended. 1: something was done. */
 int sync_files_step(struct daemon *d);
 

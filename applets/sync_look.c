@@ -1,11 +1,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 #include "sync_daemon.h"
 #include "sync_log.h"
 
-enum { LOOKS_A_TURN = 500 };     /* files looked at between two readings of events */
+enum {
+	LOOKS_A_TURN = 500,      /* files looked at between two readings of events */
+	TMPFS = 0x01021994,      /* linux/magic.h */
+};
 
 static int
 is_before(const struct timespec *a, const struct timespec *b)
@@ -32,6 +36,27 @@ fingerprint(const struct stat *st)
 	return h;
 }
 
+int
+sync_in_memory(const struct daemon *d)
+{
+	struct statfs fs;
+
+	return fstatfs(d->dir_fd, &fs) == 0 && fs.f_type == TMPFS;
+}
+
+/* From now on rel is known by its content only: that is compared, and the file not removed before. */
+static void
+forget_state(struct daemon *d, const char *rel)
+{
+	struct ledger_record r;
+	struct err e;
+
+	if (ledger_find(d->ledger, rel, &r) <= 0 || r.state != LEDGER_DONE || !*r.key)
+		return;
+	r.file = (struct ledger_file){0};
+	ledger_put(d->ledger, rel, &r, &e);
+}
+
 void
 sync_changed(void *daemon, const char *rel, const struct stat *st)
 {
@@ -51,6 +76,8 @@ sync_changed(void *daemon, const char *rel, const struct stat *st)
 			ledger_put(d->ledger, rel, &r, &e);
 			return;
 		}
+	} else if (sync_in_memory(d)) {
+		forget_state(d, rel);
 	}
 	if ((st ? sync_found(d->sync, rel, fingerprint(st), d->now, &e) : sync_seen(d->sync, rel, d->now, &e)) < 0) {
 		sync_log(1, "ERROR: %s: %s: it is looked at again with the next scan", rel, e.msg);

@@ -106,7 +106,7 @@ stored(struct daemon *d, struct file *f)
 	struct err e = {0};
 
 	rec->state = LEDGER_DONE;
-	rec->file = ledger_file_of(&f->u.src.was);
+	rec->file = f->x->seen && sync_in_memory(d) ? (struct ledger_file){0} : ledger_file_of(&f->u.src.was);
 	/* What was skipped is nowhere: without a key, --delete-after keeps it. */
 	snprintf(rec->key, sizeof rec->key, "%s", r->outcome == UPLOAD_SKIPPED ? "" : r->key);
 	/* The same content that somebody else put there: done, but not ours to replace. */

@@ -116,7 +116,7 @@ see_again(struct sync *s, struct sync_node *x, int64_t now)
 	if (x->again == SYNC_REMOVED && now > x->x.at_ms)
 		x->x.gone = 1;
 	x->x.at_ms = now + s->settle_ms;
-	x->again = 1;
+	x->again = x->x.seen = 1;
 }
 
 static int
@@ -178,7 +178,7 @@ int
 sync_found(struct sync *s, const char *rel, uint64_t print, int64_t now, struct err *e)
 {
 	struct sync_node *x = sync_queue_find(&s->q, rel);
-	int changed = !x || x->x.state == SYNC_RUNNING || (x->printed && x->print != print);
+	int changed = !x || x->x.state == SYNC_RUNNING || (x->printed && x->print != print), seen = x && x->x.seen;
 
 	if (changed && sync_seen(s, rel, now, e) < 0)
 		return -1;
@@ -186,6 +186,7 @@ sync_found(struct sync *s, const char *rel, uint64_t print, int64_t now, struct 
 		x = sync_queue_find(&s->q, rel);
 	x->printed = 1;
 	x->print = print;
+	x->x.seen = (uint8_t)seen;
 	return 0;
 }
 

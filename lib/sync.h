@@ -27,6 +27,7 @@ struct sync_entry {
 	unsigned failures;           /* in a row */
 	uint8_t told;                /* the caller's own: it has written "New file:" */
 	uint8_t gone;                /* RUNNING: what is being sent is not there any more, and what is seen at rel now is another file */
+	uint8_t seen;                /* RUNNING: sync_seen or sync_removed told of it since it was started */
 	/* The rest is sync.c's (links, heap position, seen again while running …). */
 };
 

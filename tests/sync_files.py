@@ -1,5 +1,5 @@
 """r2 sync: files that come in every way a program makes them. Every one of them has to be in the bucket, once, and right."""
-import hashlib, json, os, pathlib, re, shutil, signal, socket, stat, subprocess, sys, time
+import hashlib, json, mmap, os, pathlib, re, shutil, signal, socket, stat, subprocess, sys, time
 import sync_lib
 from sync_lib import Failed, R2, soak, wait
 
@@ -452,6 +452,23 @@ def unmounted(s):
     s.check("unmounted, its files are known still", known == 2, known)
 
 
+def in_memory(s):
+    """A file in memory that is written to through a mapping has the time that it had; only the close is told."""
+    if os.getuid() or subprocess.run(["mount", "-t", "tmpfs", "tmpfs", s.root], capture_output=True).returncode:
+        return s.check("in memory: left out, nothing may be mounted here", True)
+    s.closers.insert(0, lambda: subprocess.run(["umount", "-l", s.root], capture_output=True))
+    d = s.daemon("--rescan", "1", "--limit-rate", "100K")
+    path = s.write("a.png", bytes(150_000))
+    d.says("Uploading: a.png")
+    for when in ("while it is sent", "later"):
+        with open(path, "r+b") as f, mmap.mmap(f.fileno(), 0) as m:
+            m[5000] += 1
+        s.known.clear()
+        s.equal(f"written to through a mapping {when}", limit=30)
+        wait("it is known", lambda: not s.status()["pending"])
+    s.check("that is one object, and no end of sending", len(s.objects()) == 1 and d.log().count(b"Uploading: a.png") <= 4, *s.tail())
+
+
 def patterns(s):
     d = s.daemon("--include", "*.txt", "--include", "keep/*.dat", "--exclude", "*/skip/*", "--exclude", "no*")
     for rel in ("a.txt", "A.TXT", "b.png", "keep/c.dat", "other/c.dat", "x/skip/d.txt", "no.txt", "x/y/e.txt", "f.txt.tmp", ".g.txt"):
@@ -536,7 +553,7 @@ def somebody_elses(s):
 
 CASES = [overflow, burst, nested, moved_in, moved_about, slow_writers, temp_then_rename, rewritten, gone_and_back, moved_out, moved_out_under_way, removed_under_way,
          removed_under_way_another_later, moved_out_a_while_ago, moved_out_while_it_fails,
-         root_moved_out, links, odd_names, other_files, too_large, unreadable, catches_up, root_comes_and_goes, watch_limit, polling, unmounted, patterns, all_files, flat, flat_shared, two_daemons, somebody_elses]
+         root_moved_out, links, odd_names, other_files, too_large, unreadable, catches_up, root_comes_and_goes, watch_limit, polling, unmounted, in_memory, patterns, all_files, flat, flat_shared, two_daemons, somebody_elses]
 
 if __name__ == "__main__":
     sys.exit(sync_lib.main(CASES))
