@@ -74,6 +74,8 @@ check_options(int operands, char **operand, struct err *e)
 		return fail(e, ERR_USAGE, "one DIR at a time, not %s and %s; a command to start stands behind --", operand[0], operand[1]);
 	if (operands && !**operand)
 		return fail(e, ERR_USAGE, "DIR is empty: is its variable set?");
+	if (set.state && !*set.state)
+		return fail(e, ERR_USAGE, "--state is empty: is its variable set?");
 	if (applet_command && !*applet_command)
 		return fail(e, ERR_USAGE, "the COMMAND behind -- is missing");
 	/* The next file of that name would take the place of the only copy of the first. */

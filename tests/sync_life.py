@@ -668,6 +668,8 @@ def bad_input(s):
         s.check(f"--settle={value}: 2", e.end(10) == 2, e.log().decode())
     e = s.daemon(directory="")
     s.check("DIR is empty: 2", e.end(10) == 2 and b"DIR is empty" in e.log(), e.log().decode())
+    e = s.daemon("--state", "")
+    s.check("--state is empty: 2", e.end(10) == 2 and b"--state is empty" in e.log(), e.log().decode())
     e = s.daemon(directory="/proc/nothing/here")
     s.check("DIR cannot be made: 1", e.end(10) in (1, 2), e.log().decode())
     e = s.daemon("--stte", "x")
