@@ -247,11 +247,12 @@ control(uint32_t cp)
 	return cp < 0x20 || (cp >= 0x7F && cp < 0xA0);
 }
 
-/* Bidirectional overrides and isolates: they make a name look like another one (CVE-2021-42574). */
+/* Bidirectional overrides and isolates: they make a name look like another one (CVE-2021-42574). And, before these, what ends a line for some
+   readers (Python's splitlines), so that one JSON object would be two. */
 static int
-bidi(uint32_t cp)
+misleads(uint32_t cp)
 {
-	return (cp >= 0x202A && cp <= 0x202E) || (cp >= 0x2066 && cp <= 0x2069);
+	return (cp >= 0x2028 && cp <= 0x202E) || (cp >= 0x2066 && cp <= 0x2069);
 }
 
 /* The letter that stands for c after a backslash, or 0. */
@@ -278,7 +279,7 @@ enc_json(struct buf *b, const char *s, size_t n)
 		} else if (letter(cp)) {
 			buf_char(b, '\\');
 			buf_char(b, letter(cp));
-		} else if (control(cp) || bidi(cp)) {
+		} else if (control(cp) || misleads(cp)) {
 			buf_fmt(b, "\\u%04x", (unsigned)cp);
 		} else {
 			buf_put(b, s + i, len);
@@ -319,7 +320,7 @@ enc_printable(struct buf *b, const char *s, size_t n)
 		len += !valid;
 		if (valid && letter(cp))
 			buf_fmt(b, "\\%c", letter(cp));
-		else if (valid && bidi(cp))
+		else if (valid && misleads(cp))
 			buf_fmt(b, "\\u%04x", (unsigned)cp);
 		else if (valid && !control(cp))
 			buf_put(b, s + i, len);

@@ -36,7 +36,7 @@ void enc_json(struct buf *b, const char *s, size_t n);
 /* Character data for XML: & < > " ' and control characters as references. */
 void enc_xml(struct buf *b, const char *s, size_t n);
 /* For logs and terminals: control characters (C0, DEL, C1) and invalid UTF-8 as \n \t \r \xHH, a backslash
-   stays itself; bidirectional overrides (U+202A–202E, U+2066–2069) as \u202e. */
+   stays itself; line separators and bidirectional overrides (U+2028–202E, U+2066–2069) as \u202e. */
 void enc_printable(struct buf *b, const char *s, size_t n);
 
 /* text as a message may quote it: enc_printable, cut with "…" where cap ends. Returns out. */
