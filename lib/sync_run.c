@@ -157,7 +157,8 @@ sync_failed(struct sync *s, struct sync_entry *entry, enum sync_fault f, uint32_
 	if (x == s->probe)
 		s->probe = NULL;
 	at = f == SYNC_ACCOUNT ? s->probe_ms : now + retry_wait(x, random);
-	if (x->again && f == SYNC_FILE)
+	/* What was removed has to be looked at before another file can come at its name. */
+	if (x->again == SYNC_REMOVED || (x->again && f == SYNC_FILE))
 		sync_be_quiet(s, x, x->x.at_ms);
 	else {
 		sync_move_at(s, x, SYNC_RETRY, x->again ? later(at, x->x.at_ms) : at);

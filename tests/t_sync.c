@@ -513,6 +513,20 @@ test_removed(void)
 	now += SETTLE;
 	check_str(look(&x), "a");                /* whatever the network does: is it still away? */
 	sync_drop(s, x);
+	/* The same when the network fails under what is being sent, after it was removed. */
+	offer("a", 1);
+	for (int i = 0; i < 10; i++) {
+		start(&x);
+		sync_failed(s, x, SYNC_NETWORK, 0, now);
+		now = x->at_ms;
+		ready_all(1);
+	}
+	start(&x);
+	check_int(sync_removed(s, "a", now, &e), 0);
+	sync_failed(s, x, SYNC_NETWORK, 0, now);
+	now += SETTLE;
+	check_str(look(&x), "a");
+	sync_drop(s, x);
 	end();
 }
 
