@@ -46,9 +46,13 @@ cures(void)
 		row(rows[i].cause, strlen(rows[i].cause), rows[i].cure);
 	}
 	puts("\n## TLS\n\nSuch a message begins with `tls: HOST:`.\n\n| cause | what to do |\n|---|---|");
-	for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++) {
-		const char *text = meanings[i].text, *colon = strchr(text, ':');
+	for (const char *text = meanings; *text; text += strlen(text) + 1) {
+		const char *colon;
 
+		text += strlen(text) + 1;
+		if (!*text)
+			continue;
+		colon = strchr(text, ':');
 		fputs("| ", stdout);
 		row(text, strcspn(text, ":"), colon ? colon + 2 : "");
 	}

@@ -351,8 +351,7 @@ tls_cert_key(const unsigned char *der, size_t n, struct tls_cert_key *key)
 	if (is(&oid, "\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01", 9))   /* RFC 8017 appendix A.1 */
 		return der_enter(&bits, DER_SEQUENCE) <= 0 || der_integer(&bits, &key->p, &key->n) < 0 ? -1 :
 			der_integer(&bits, &key->e, &key->e_len);
-	/* RFC 5480 section 2.1.1 */
-	if (!is(&oid, "\x2a\x86\x48\xce\x3d\x02\x01", 7) || der_next(&algorithm, &oid) != DER_OID)
+	if (!is(&oid, "\x2a\x86\x48\xce\x3d\x02\x01", 7) || der_next(&algorithm, &oid) != DER_OID)   /* RFC 5480 section 2.1.1 */
 		return -1;
 	key->curve = curve_of(&oid);
 	return key->curve ? 0 : -1;

@@ -7,56 +7,63 @@
 #include "tls_explain.h"
 #include "utc.h"
 
-/* Cause and cure, by BearSSL's error number (bearssl_ssl.h, bearssl_x509.h) or 256 + TLS alert (RFC 5246 7.2). */
-static const struct {
-	int code;
-	const char *text;
-} meanings[] = {
-	{3, "the server offers only a TLS version before 1.2: allow TLS 1.2 on it"},
-	{4, "the server mixes TLS versions: allow TLS 1.2 on it"},
-	{7, "a record was damaged on its way: try again"},
-	{8, "no random numbers on this machine: is getrandom forbidden here?"},
-	{16, "the server chose a cipher suite that was not offered: it needs ECDHE with AES-GCM or ChaCha20-Poly1305"},
-	{23, "the server's key is too long: RSA up to 4096 bits is supported"},
-	{24, "the handshake was altered on its way: is there a proxy that looks into TLS?"},
-	{26, "the server signs with an algorithm that is not accepted (SHA-1, RSA-PSS or an unknown curve): allow "
-		"SHA-256 with RSA or ECDSA on it"},
-	{27, "the server's signature is wrong: its key does not belong to its certificate"},
-	{28, "a certificate does not allow TLS servers (key usage): the server needs another one"},
-	{35, "the server sent no certificate: it needs one"},
-	{49, "the certificate uses an algorithm that is not accepted (SHA-1, RSA-PSS, Ed25519 or an unknown curve): the "
-		"server needs one with RSA or ECDSA and SHA-256"},
-	{50, "a certificate, its key or its signature is too long: RSA up to 4096 bits is supported"},
-	{51, "a certificate is signed with another kind of key than its issuer has: check the server's chain"},
-	{52, "a signature in the certificate chain is wrong: check the server's chain, and that --ca-file is this "
-		"authority's present certificate"},
-	{55, "the server sends its certificates in the wrong order: its own must come first, then each one's issuer"},
-	{57, "the certificate has a critical extension that is not supported: the server needs another one"},
-	{58, "a certificate in the chain belongs to no authority and may not sign others: check the server's chain"},
-	{59, "a certificate in the chain may not sign others (key usage): check the server's chain"},
-	{60, "a certificate's RSA key is shorter than 2048 bits: the server needs a new one"},
-	{TLS_NOT_PERMITTED, "an authority in the chain may not sign for this host (name constraints): the server needs another certificate"},
-	{62, "the certificate is signed by an authority that is not known: give it with --ca-file FILE (or R2_CA_FILE); "
-		"if it is a public one, the server does not send its intermediate certificate"},
-	{256 + 40, "the server refuses the handshake: it must allow TLS 1.2 with ECDHE and AES-GCM or ChaCha20-Poly1305, "
-		"know this host name, and ask for no client certificate"},
-	{256 + 42, "the server asks for a client certificate, which is not supported: allow requests without one on it"},
-	{256 + 49, "the server denies access (alert 49): see its log"},
-	{256 + 70, "the server wants another TLS version than 1.2: allow TLS 1.2 on it"},
-	{256 + 71, "the server wants stronger cipher suites: allow ECDHE with AES-256-GCM in TLS 1.2 on it"},
-	{256 + 80, "the server had an internal error: try again"},
-	{256 + 112, "the server does not know this host name: check the host in R2_ENDPOINT"},
-	{256 + 116, "the server asks for a client certificate, which is not supported: allow requests without one on it"},
-};
+/* Number, cause and cure, each ended by NUL as in s3_error.c: BearSSL's errors (bearssl_ssl.h, bearssl_x509.h), TLS_NOT_PERMITTED among
+   them, and TLS's alerts (RFC 5246 section 7.2). No text: that of the row above. */
+#define ROW(number, text) number "\0" text "\0"
+
+static const char meanings[] =
+	ROW("3", "the server offers only a TLS version before 1.2: allow TLS 1.2 on it")
+	ROW("4", "the server mixes TLS versions: allow TLS 1.2 on it")
+	ROW("7", "a record was damaged on its way: try again")
+	ROW("8", "no random numbers on this machine: is getrandom forbidden here?")
+	ROW("16", "the server chose a cipher suite that was not offered: it needs ECDHE with AES-GCM or ChaCha20-Poly1305")
+	ROW("23", "the server's key is too long: RSA up to 4096 bits is supported")
+	ROW("24", "the handshake was altered on its way: is there a proxy that looks into TLS?")
+	ROW("26", "the server signs with an algorithm that is not accepted (SHA-1, RSA-PSS or an unknown curve): allow "
+		"SHA-256 with RSA or ECDSA on it")
+	ROW("27", "the server's signature is wrong: its key does not belong to its certificate")
+	ROW("28", "a certificate does not allow TLS servers (key usage): the server needs another one")
+	ROW("35", "the server sent no certificate: it needs one")
+	ROW("49", "the certificate uses an algorithm that is not accepted (SHA-1, RSA-PSS, Ed25519 or an unknown curve): the "
+		"server needs one with RSA or ECDSA and SHA-256")
+	ROW("50", "a certificate, its key or its signature is too long: RSA up to 4096 bits is supported")
+	ROW("51", "a certificate is signed with another kind of key than its issuer has: check the server's chain")
+	ROW("52", "a signature in the certificate chain is wrong: check the server's chain, and that --ca-file is this "
+		"authority's present certificate")
+	ROW("55", "the server sends its certificates in the wrong order: its own must come first, then each one's issuer")
+	ROW("57", "the certificate has a critical extension that is not supported: the server needs another one")
+	ROW("58", "a certificate in the chain belongs to no authority and may not sign others: check the server's chain")
+	ROW("59", "a certificate in the chain may not sign others (key usage): check the server's chain")
+	ROW("60", "a certificate's RSA key is shorter than 2048 bits: the server needs a new one")
+	ROW("61", "an authority in the chain may not sign for this host (name constraints): the server needs another certificate")
+	ROW("62", "the certificate is signed by an authority that is not known: give it with --ca-file FILE (or R2_CA_FILE); "
+		"if it is a public one, the server does not send its intermediate certificate")
+	ROW("alert 40", "the server refuses the handshake: it must allow TLS 1.2 with ECDHE and AES-GCM or ChaCha20-Poly1305, "
+		"know this host name, and ask for no client certificate")
+	ROW("alert 42", "the server asks for a client certificate, which is not supported: allow requests without one on it")
+	ROW("alert 116", "")
+	ROW("alert 49", "the server denies access (alert 49): see its log")
+	ROW("alert 70", "the server wants another TLS version than 1.2: allow TLS 1.2 on it")
+	ROW("alert 71", "the server wants stronger cipher suites: allow ECDHE with AES-256-GCM in TLS 1.2 on it")
+	ROW("alert 80", "the server had an internal error: try again")
+	ROW("alert 112", "the server does not know this host name: check the host in R2_ENDPOINT")
+;
 
 static const char *
 meaning(int code)
 {
-	size_t i;
+	const char *text = NULL;
+	char number[16];
 
-	for (i = 0; i < sizeof meanings / sizeof meanings[0]; i++)
-		if (meanings[i].code == code)
-			return meanings[i].text;
+	snprintf(number, sizeof number, code > 256 ? "alert %d" : "%d", code & 255);
+	for (const char *at = meanings, *row; *at; at += strlen(at) + 1) {
+		row = at;
+		at += strlen(at) + 1;
+		if (*at)
+			text = at;
+		if (!strcmp(row, number))
+			return text;
+	}
 	return NULL;
 }
 
@@ -72,30 +79,30 @@ kind_of(const struct tls_fault *f)
 }
 
 static void
-stamp(int64_t t, char *out, size_t cap)
+stamp(int64_t t, char out[40])
 {
 	struct utc u;
 
 	utc_split(t, &u);
-	snprintf(out, cap, "%04d-%02d-%02d %02d:%02d UTC", u.year, u.month, u.day, u.hour, u.minute);
+	snprintf(out, 40, "%04d-%02d-%02d %02d:%02d UTC", u.year, u.month, u.day, u.hour, u.minute);
 }
 
 static int
 explain_dates(const struct tls_fault *f, struct err *e)
 {
-	char now[40], from[40], to[40];
+	const char *is = "has expired or is not valid yet", *cure = "renew the certificate on the server, or set the clock";
+	char now[40], date[40] = "";
 
-	stamp(f->now, now, sizeof now);
-	stamp(f->not_before, from, sizeof from);
-	stamp(f->not_after, to, sizeof to);
-	if (f->not_after && f->now > f->not_after)
-		return fail(e, ERR_TLS, "tls: %s: a certificate expired on %s; the clock of this machine says %s: renew the "
-			"certificate on the server, or set the clock", f->host, to, now);
-	if (f->now < f->not_before)
-		return fail(e, ERR_TLS, "tls: %s: a certificate is not valid before %s; the clock of this machine says %s: set "
-			"the clock", f->host, from, now);
-	return fail(e, ERR_TLS, "tls: %s: a certificate has expired or is not valid yet; the clock of this machine says %s: "
-		"renew the certificate on the server, or set the clock", f->host, now);
+	stamp(f->now, now);
+	if (f->not_after && f->now > f->not_after) {
+		is = "expired on ";
+		stamp(f->not_after, date);
+	} else if (f->now < f->not_before) {
+		is = "is not valid before ";
+		stamp(f->not_before, date);
+		cure = "set the clock";
+	}
+	return fail(e, ERR_TLS, "tls: %s: a certificate %s%s; the clock of this machine says %s: %s", f->host, is, date, now, cure);
 }
 
 static int
