@@ -2,25 +2,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
+#include "clock.h"
 #include "enc.h"
 #include "json.h"
 #include "log.h"
 #include "path.h"
 #include "sync_file.h"
 #include "sync_log.h"
-
-static uint32_t
-random32(void)
-{
-	uint32_t r = 0;
-
-	if (getrandom(&r, sizeof r, GRND_NONBLOCK) != sizeof r)
-		r = (uint32_t)clock();
-	return r;
-}
 
 static void
 tell_failure(const struct sync_entry *x, const struct err *e, int64_t wait_ms)
@@ -54,7 +44,7 @@ sync_failed_at(struct daemon *d, struct sync_entry *x, const struct err *e)
 	enum sync_fault f = sync_fault_of(e);
 	int was_paused = sync_paused(d->sync);
 	int first = x->failures == 0;
-	int64_t ms = sync_failed(d->sync, x, f, random32(), d->now);
+	int64_t ms = sync_failed(d->sync, x, f, clock_jitter(), d->now);
 
 	d->failed++;
 	sync_keep_error(d, path_base(x->rel), e->msg);

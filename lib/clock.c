@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <sys/random.h>
 #include <time.h>
 #include "clock.h"
 
@@ -26,4 +27,13 @@ clock_pause(void *arg, int ms)
 	while (nanosleep(&t, &t) < 0 && errno == EINTR)
 		;
 	return 0;
+}
+
+uint32_t
+clock_jitter(void)
+{
+	uint32_t r;
+
+	/* An early boot has no entropy yet. */
+	return getrandom(&r, sizeof r, GRND_NONBLOCK) == sizeof r ? r : (uint32_t)clock_ns();
 }

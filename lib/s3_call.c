@@ -1,7 +1,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 #include "clock.h"
 #include "retry.h"
@@ -19,17 +18,6 @@ int
 s3_stopped(const struct s3_store *st, struct err *e)
 {
 	return __atomic_load_n(&st->stop, __ATOMIC_RELAXED) && fail(e, ERR_STOPPED, "stopped") < 0;
-}
-
-static uint32_t
-random32(void)
-{
-	uint32_t r = 0;
-
-	/* Jitter only: an early boot without entropy may leave 0. */
-	if (getrandom(&r, sizeof r, GRND_NONBLOCK) < 0)
-		return 0;
-	return r;
 }
 
 static void *
@@ -240,7 +228,7 @@ wait_out(const struct s3_store *st, const struct tries *t, const struct err *e, 
 	if ((!lost && t->n <= st->cfg->retries) || st->cfg->retries == 1 || !__atomic_load_n(&st->answered, __ATOMIC_RELAXED) ||
 	    clock_ms() - t->lost_ms >= st->cfg->timeout_ms)
 		return -1;
-	wait = OUTAGE_LOOK_MS / 2 + (int)(random32() % OUTAGE_LOOK_MS);
+	wait = OUTAGE_LOOK_MS / 2 + (int)(clock_jitter() % OUTAGE_LOOK_MS);
 	return wait < least_ms ? least_ms : wait;
 }
 
@@ -260,7 +248,7 @@ next_wait(struct s3 *s, const struct s3_call *c, struct tries *t, struct err *e)
 	} else {
 		if ((e->kind == ERR_HTTP && t->n <= s->store->cfg->retries) || !t->lost_ms)
 			t->lost_ms = clock_ms();
-		wait = retry_wait_ms(e, t->n + 1, s->store->cfg->retries, c->is_write, random32());
+		wait = retry_wait_ms(e, t->n + 1, s->store->cfg->retries, c->is_write, clock_jitter());
 		if (wait < 0 && retry_worthwhile(e))
 			wait = wait_out(s->store, t, e, retry_wait_ms(e, 2, 2, c->is_write, 0));
 	}
