@@ -27,5 +27,7 @@ int s3_read_xml(struct s3 *s, const struct s3_call *c, struct xml *x, struct err
 /* What x has read whole begins with this name, not counting a namespace's prefix: 0, or -1 (ERR_PROTO): then it is the answer to something else,
    and what it does not say means nothing. */
 int s3_xml_root(const struct xml *x, const char *name, struct err *e);
+/* "<root xmlns=…>", as a request begins. */
+void s3_xml_begin(struct buf *b, const char *root);
 /* 1 for "true" and "1", whatever white space is before it and in whatever case: one server's boolean is not another's. */
 int s3_xml_true(const char *text);

@@ -126,7 +126,7 @@ fill_body(struct many *m)
 	int n = 0;
 
 	buf_reset(b);
-	buf_str(b, "<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
+	s3_xml_begin(b, "Delete");
 	for (int i = 0; i < d->n; i++) {
 		if (!fits_xml(d->keys[i]) || (m->why && !*m->why[i].code))
 			continue;

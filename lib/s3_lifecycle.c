@@ -210,7 +210,7 @@ put_rules(struct s3 *s, const struct rules *x, const struct wanted *w, struct er
 	if (!(b.p = malloc(b.cap)))
 		return fail_memory(e);
 	buf_reset(&b);
-	buf_str(&b, "<LifecycleConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
+	s3_xml_begin(&b, "LifecycleConfiguration");
 	for (int i = 0; i < w->n; i++) {
 		size_t len = next_rule(&at);
 

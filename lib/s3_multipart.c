@@ -82,7 +82,7 @@ complete_body(const struct s3_complete *rq, size_t *len)
 	if (!b.p)
 		return NULL;
 	buf_reset(&b);
-	buf_str(&b, "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
+	s3_xml_begin(&b, "CompleteMultipartUpload");
 	for (int i = 0; i < rq->nparts; i++) {
 		buf_fmt(&b, "<Part><PartNumber>%d</PartNumber><ETag>&quot;", rq->parts[i].number);
 		enc_xml(&b, rq->parts[i].etag, strlen(rq->parts[i].etag));

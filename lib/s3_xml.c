@@ -59,3 +59,9 @@ s3_xml_true(const char *text)
 	text += strspn(text, " \t\r\n");
 	return *text == '1' || !strncasecmp(text, "true", 4);
 }
+
+void
+s3_xml_begin(struct buf *b, const char *root)
+{
+	buf_fmt(b, "<%s xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">", root);
+}
