@@ -35,23 +35,20 @@ const struct opt client_opts[] = {
 void
 client_observe(void *arg, const struct s3_attempt *a)
 {
+	const char *why = a->why ? a->why->msg : "";
 	char wait[64] = "";
 
 	(void)arg;
 	/* No wait of our own is so long. */
 	if (a->again && a->wait_ms > RETRY_CAP_MS)
 		snprintf(wait, sizeof wait, ": the server asks to wait %d s", a->wait_ms / 1000);
-	if (a->why)
-		log_r2(LOG_DEBUG, "%s %s/%s: %d, %ld ms, attempt %d/%d: %s", a->method, a->bucket, a->key, a->status, a->ms,
-			a->number, a->of, a->why->msg);
-	else
-		log_r2(LOG_DEBUG, "%s %s/%s: %d, %ld ms, attempt %d/%d", a->method, a->bucket, a->key, a->status, a->ms,
-			a->number, a->of);
+	log_r2(LOG_DEBUG, "%s %s/%s: %d, %ld ms, attempt %d/%d%s%s", a->method, a->bucket, a->key, a->status, a->ms, a->number, a->of,
+		*why ? ": " : "", why);
 	if (a->why && a->why->kind != ERR_STOPPED && a->status != 412 &&
 		(a->again || (!strcmp(a->method, "PUT") && !client_args.tells_failures)))
 		/* Beyond the number that was asked for: an outage is waited out. */
 		log_r2(LOG_WARNING, "Attempt %d/%d failed: %s%s", a->number, a->number > a->of ? a->number : a->of,
-			*a->why->code ? a->why->code : a->why->msg, wait);
+			*a->why->code ? a->why->code : why, wait);
 }
 
 int
