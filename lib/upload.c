@@ -61,6 +61,11 @@ look(struct upload *u, struct s3 *s, struct err *e)
 	/* A file that was only touched, or whose file system numbers its files anew, is not sent again. */
 	if (ours && !u->tag && u->o->if_exists != UPLOAD_REPLACE)
 		return 2;
+	/* Whatever is there stays, unread: only what was sent and not answered may be this. */
+	if (u->o->if_exists == UPLOAD_SKIP && !ours && !u->r.attempts) {
+		memcpy(u->r.etag, o.etag, sizeof u->r.etag);
+		return 0;
+	}
 	same = s3_same_content(&o, &u->src.body, upload_part_size(u->src.body.len, u->o->part_size), e);
 	/* In parts of another size: of another --part-size, another program, or a run that was cut off before its first part. */
 	if (!same && o.size == u->src.body.len && strchr(o.etag, '-')) {
