@@ -3,6 +3,7 @@
 #include "buf.h"
 #include "config.h"
 #include "config_source.h"
+#include "enc.h"
 #include "path.h"
 #include "utc.h"
 
@@ -110,8 +111,6 @@ find_down_to(struct config_source *s, const char *names, int rank, struct err *e
 static int
 load_account(struct config_source *s, struct account *a, int rank, struct err *e)
 {
-	static const char *const known[] = {"", "eu", "fedramp", "us"};
-	size_t i;
 	int r = find_down_to(s, "R2_ACCOUNT_ID\0", rank, e);
 
 	*a = (struct account){.any_jurisdiction = 1};
@@ -128,11 +127,9 @@ load_account(struct config_source *s, struct account *a, int rank, struct err *e
 	lower(s->text);
 	if (!strcmp(s->text, "default"))
 		s->text[0] = '\0';
-	for (i = 0; i < sizeof known / sizeof *known && strcmp(s->text, known[i]); i++)
-		;
-	if (i == sizeof known / sizeof *known)
+	if (s->text[0] && !enc_in(s->text, "eu\0fedramp\0us\0"))
 		return fail(e, ERR_USAGE, "%s must be eu, fedramp, us or default", s->from);
-	strcpy(a->jurisdiction, known[i]);
+	strcpy(a->jurisdiction, s->text);
 	a->any_jurisdiction = 0;
 	return 0;
 }

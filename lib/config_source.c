@@ -5,23 +5,15 @@
 #include <unistd.h>
 #include "config.h"
 #include "config_source.h"
+#include "enc.h"
 
 static const char secrets[] = "R2_SECRET_ACCESS_KEY\0R2_SECRET_KEY\0AWS_SECRET_ACCESS_KEY\0R2_SESSION_TOKEN\0AWS_SESSION_TOKEN\0";
-
-static int
-is_secret(const char *name)
-{
-	for (const char *s = secrets; *s; s += strlen(s) + 1)
-		if (!strcmp(name, s))
-			return 1;
-	return 0;
-}
 
 /* "" is no prefix, and in POSIX a TZ of "" is UTC. Everywhere else it is what a template left empty. */
 static int
 empty_counts(const char *name)
 {
-	return !strcmp(name, "R2_PREFIX") || !strcmp(name, "TZ");
+	return enc_in(name, "R2_PREFIX\0TZ\0");
 }
 
 /* The first one only: the user needs to be told once. /proc has its own access rules. */
@@ -74,7 +66,7 @@ value_from_file(struct config_source *s, const char *name, const char *path, str
 		r = set_value(s, f.p, f.len, e);
 	if (r == 0 && !s->text[0] && !empty_counts(name))
 		r = fail(e, ERR_USAGE, "%s is empty: write the value of %s into it", label, name);
-	if (r == 0 && is_secret(name))
+	if (r == 0 && enc_in(name, secrets))
 		warn_readable(s, path, f.mode);
 	config_file_wipe(&f);
 	return r < 0 ? -1 : 1;

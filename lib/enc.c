@@ -340,3 +340,12 @@ enc_show(char *out, size_t cap, const char *text)
 	buf_ellipsis(&b);
 	return out;
 }
+
+int
+enc_in(const char *word, const char *list)
+{
+	for (; *list; list += strlen(list) + 1)
+		if (!strcmp(word, list))
+			return 1;
+	return 0;
+}

@@ -69,8 +69,5 @@ fail_errno(struct err *e, const char *fmt, ...)
 int
 err_code_in(const struct err *e, const char *codes)
 {
-	for (; *codes; codes += strlen(codes) + 1)
-		if (!strcmp(codes, e->code))
-			return 1;
-	return 0;
+	return enc_in(e->code, codes);
 }
