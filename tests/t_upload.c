@@ -1127,7 +1127,7 @@ main(void)
 		test_changed_after();
 		test_replaced_file();
 		test_skipped();
-	test_two_options();
+		test_two_options();
 	}
 	check(mkdtemp(journals) != NULL);
 	test_smaller_parts();
