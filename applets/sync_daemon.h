@@ -128,8 +128,6 @@ int sync_rels_add(struct rels **list, const char *rel);
 
 /* sync_look.c. What watch tells. */
 void sync_changed(void *daemon, const char *rel, const struct stat *st);
-/* DIR is in memory: what is written there through a mapping gets no stamp (tmpfs), so after an event no state of a file proves anything. */
-int sync_in_memory(const struct daemon *d);
 /* Look at what is quiet, begin what can begin, settle what has ended. 1: something was done. */
 int sync_files_step(struct daemon *d);
 
@@ -145,7 +143,10 @@ int sync_settle(struct daemon *d);
 /* Ended uploads have not been settled yet. */
 int sync_files_ended(struct daemon *d);
 
-/* sync_keep.c. --delete-after, for a file whose verified object the ledger knows: it goes once the ledger is synced, and it is old enough. */
+/* sync_keep.c. */
+/* DIR is in memory: what is written there through a mapping gets no stamp (tmpfs), so after an event no state of a file proves anything. */
+int sync_in_memory(const struct daemon *d);
+/* --delete-after, for a file whose verified object the ledger knows: it goes once the ledger is synced, and it is old enough. */
 void sync_consider_removal(struct daemon *d, const char *rel, const struct stat *st);
 /* Write and fsync the ledger when that is due, or now. Then removes what --delete-after lets go. */
 void sync_files_save(struct daemon *d, int now);

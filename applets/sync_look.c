@@ -1,15 +1,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 #include "sync_daemon.h"
 #include "sync_log.h"
 
-enum {
-	LOOKS_A_TURN = 500,      /* files looked at between two readings of events */
-	TMPFS = 0x01021994,      /* linux/magic.h */
-};
+enum { LOOKS_A_TURN = 500 };     /* files looked at between two readings of events */
 
 static int
 is_before(const struct timespec *a, const struct timespec *b)
@@ -34,14 +30,6 @@ fingerprint(const struct stat *st)
 	for (size_t i = 0; i < sizeof v / sizeof *v; i++)
 		h = (h ^ v[i]) * 1099511628211ULL;
 	return h;
-}
-
-int
-sync_in_memory(const struct daemon *d)
-{
-	struct statfs fs;
-
-	return fstatfs(d->dir_fd, &fs) == 0 && fs.f_type == TMPFS;
 }
 
 /* From now on rel is known by its content only: that is compared, and the file not removed before. */

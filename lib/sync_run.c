@@ -52,7 +52,8 @@ sync_start(struct sync *s, int64_t now)
 	if (s->paused)
 		s->probe = x;
 	x->again = 0;
-	x->x.gone = x->x.seen = 0;
+	x->x.gone = 0;
+	x->x.seen = 0;
 	sync_move(s, x, SYNC_RUNNING);
 	return &x->x;
 }
