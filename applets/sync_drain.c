@@ -1,3 +1,6 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
 #include "sync_daemon.h"
 #include "sync_report.h"
 
@@ -5,6 +8,7 @@ enum {
 	HURRY_MS = 2000,         /* between two attempts of a drain that an outage holds up */
 	SETTLE_SHARE = 4,        /* of a drain's time at most one quiet time takes */
 	SETTLES = 2,             /* quiet times that a file takes where the kernel cannot say whether somebody writes */
+	WRITES_S = 3,            /* who has written so lately is in the middle of it */
 };
 
 void
@@ -41,6 +45,33 @@ outlasts(struct daemon *d, const struct sync_counts *c)
 	return 1;
 }
 
+struct writers {
+	const struct daemon *d;
+	time_t since;
+	int some;
+};
+
+static void
+look_at_writer(void *arg, const struct sync_entry *x)
+{
+	struct writers *w = arg;
+	struct stat st;
+
+	w->some |= x->state == SYNC_HELD && fstatat(w->d->dir_fd, x->rel, &st, 0) == 0 && st.st_mtime >= w->since;
+}
+
+/* Is a file waited for that is held open? COMMAND may have left somebody behind who still writes; and who is told to stop together with us may
+   save a last state. Not a log, to which somebody adds a line now and then. */
+static int
+writers_worth(const struct daemon *d, const struct sync_counts *c)
+{
+	struct writers w = {d, time(NULL) - WRITES_S, d->set->once || d->child.pid};
+
+	if (c->n[SYNC_HELD] && !w.some)
+		sync_each(d->sync, look_at_writer, &w);
+	return c->n[SYNC_HELD] && w.some;
+}
+
 int
 sync_drain_over(struct daemon *d)
 {
@@ -68,11 +99,12 @@ sync_drain_over(struct daemon *d)
 		return 1;
 	if (c.n[SYNC_LOOKING] + c.n[SYNC_READY] || outlasts(d, &c))
 		return 0;
-	/* COMMAND may have left somebody behind who still writes. */
-	if (!c.n[SYNC_QUIET] && !((d->set->once || d->child.pid) && c.n[SYNC_HELD]))
+	if (!c.n[SYNC_QUIET] && !writers_worth(d, &c))
 		return 1;
-	if (d->drain_until >= 0)
+	if (d->drain_until >= 0) {
+		d->hurry_at = d->now + HURRY_MS;      /* is anybody still writing? */
 		return 0;
+	}
 	/* --once waits for writers too, but not for ever. What they then leave behind is uploaded, however long that takes. */
 	if (!d->writers_until)
 		d->hurry_at = d->writers_until = d->now + d->set->drain_ms + SETTLES * d->set->settle_ms;

@@ -205,6 +205,27 @@ def command_leaves_a_writer(s):
     (s.dir / "whole").touch()
 
 
+def drain_waits_for_a_writer(s):
+    """Who is stopped at the same time, and saves a last state then, has the drain's time, if he writes; who only holds a file open has none."""
+    old = s.write("old.png", b"half")
+    with open(old, "ab"):
+        os.utime(old, (1700000000, 1700000000))
+        d = s.daemon()
+        wait("it is held open", lambda: s.status().get("open_for_writing") == 1)
+        s.check("nobody writes to it: at once", d.stop(limit=15) == 1 and b"NOT UPLOADED: old.png (still open" in d.log(), *s.tail())
+    path, end = s.root / "last.png", s.dir / "end"
+    writer = subprocess.Popen(["sh", "-c", f"exec >>{path}; until [ -e {end} ]; do echo; sleep 0.1; done; echo whole"])
+    s.closers.insert(0, writer.kill)
+    d = s.daemon("--drain", "100")
+    wait("it is held open", lambda: s.status().get("open_for_writing") == 1)
+    d.send(signal.SIGTERM)
+    wait("it waits", lambda: s.status().get("state") == "stopping" and not s.status()["pending"] - s.status()["open_for_writing"])
+    end.touch()
+    writer.wait()
+    s.check("status 0", d.end(60) == 0, *s.tail())
+    s.equal("the last state", limit=1)
+
+
 def ledger_damaged(s):
     """Whatever happens to the ledger: nothing lost, nothing wrong, nothing twice."""
     state = s.dir / "state"
@@ -893,7 +914,7 @@ def old_start(s):
 
 
 CASES = [ledger_damaged, no_etag, killed, safe_to_delete, server_away, slow_server, cut_connections, killed_in_parts, killed_in_parts_then_small, stopped_under_load, second_signal, second_signal_with_command,
-         drain_takes_what_settles, command_leaves_much, command_leaves_a_writer, delete_after_careful, delete_after_together, root_made_again, once, once_without, drain_outlasts,
+         drain_takes_what_settles, command_leaves_much, command_leaves_a_writer, drain_waits_for_a_writer, delete_after_careful, delete_after_together, root_made_again, once, once_without, drain_outlasts,
          new_only, new_only_killed, settle_zero, midnight, asked, asked_without, refused, pause_outlived, nobody_reads, rotated, second_daemon,
          bad_input, few_descriptors, command, command_odd_start, terminal, command_keys, priority, notified, old_start]
 
