@@ -261,11 +261,11 @@ parts_recall(struct parts *ps, struct s3 *s, const char *id)
 {
 	struct before *b = calloc(1, sizeof *b);
 	struct err why;
-	int rc = b ? journal_load(&ps->journal, &b->t, count_part, b, &why) : fail_memory(&why);
+	int rc = 0;
 
-	if (rc < 0) {
+	fail_memory(&why);
+	if (!b || journal_load(&ps->journal, &b->t, count_part, b, &why) < 0) {
 		do_without(ps, &why);
-		rc = 0;
 	} else if (take_token(b) < 0) {
 		;   /* none, or garbage */
 	} else if (strcmp(b->t.identity, id) && !other_day(ps, b, id)) {
