@@ -24,7 +24,7 @@ static const struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = SO
 static int
 there(const char *state, int (*call)(int, const struct sockaddr *, socklen_t), int fd)
 {
-	int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc, why;
+	int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC), rc, why;   /* which need not be readable */
 
 	if (chdir(state) < 0) {
 		why = errno;

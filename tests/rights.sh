@@ -158,6 +158,10 @@ ok '… are replaced' grep -q r2_sync_uploaded_total shared/m
 victim; link victim shared/m; link victim shared/m.tmp
 t 'sync --metrics, planted hard links' 0 … '' say --log - --metrics shared/m
 unharmed '… their other name'
+install -d -m 711 walked-through && install -d -o 65534 walked-through/own walked-through/own/dir
+in_there() { (cd walked-through && mallory env HOME= XDG_STATE_HOME= ../r2-copy "$@"); }
+t 'sync -- COMMAND in a directory that may be walked through, but not be read: it runs there' 0 "…at $T/walked-through.…" … \
+	in_there sync --settle 0 --log - own/dir -- sh -c 'echo "at $(pwd -P)."'
 mkfifo pipe; ln -s /dev/null null
 for where in pipe null; do
 	t "sync --metrics $where: what is no file stays what it is" 0 "…--metrics $where: is there and no regular file…" '' say --log - --metrics $where
