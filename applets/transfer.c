@@ -3,7 +3,6 @@
 #include <string.h>
 #include <unistd.h>
 #include "clock.h"
-#include "enc.h"
 #include "log.h"
 #include "transfer.h"
 
@@ -38,7 +37,7 @@ transfer_date(const struct opt *o, const char *val, struct err *e)
 int
 transfer_class(const struct opt *o, const char *val, struct err *e)
 {
-	if (!enc_in(val, "STANDARD\0STANDARD_IA\0"))
+	if (strcmp(val, "STANDARD") && strcmp(val, "STANDARD_IA"))
 		return fail(e, ERR_USAGE, "--%s: %.64s is none of %s", o->name, val, o->arg);
 	*(const char **)o->dest = val;
 	return 0;

@@ -1,9 +1,7 @@
-#include <stdio.h>
 #include <string.h>
 #include "buf.h"
 #include "config.h"
 #include "config_source.h"
-#include "enc.h"
 #include "path.h"
 #include "utc.h"
 
@@ -31,9 +29,9 @@ half_a_pair(const struct config_source *s, const char *missing, const char *pres
 
 /* Without ever quoting it. */
 static int
-get_key(struct config_source *s, const char *names, char *out, size_t cap, struct err *e)
+get_key(struct config_source *s, const struct config_setting *want, char *out, size_t cap, struct err *e)
 {
-	int r = config_find(s, names, e);
+	int r = config_find(s, want, e);
 
 	out[0] = '\0';
 	if (r <= 0)
@@ -47,34 +45,38 @@ get_key(struct config_source *s, const char *names, char *out, size_t cap, struc
 
 /* A pair of one convention into *c: 1, 0 when there is neither, -1. */
 static int
-key_pair(struct config_source *s, struct config *c, const char *ids, const char *secrets, struct err *e)
+key_pair(struct config_source *s, struct config *c, const struct config_setting pair[2], struct err *e)
 {
 	char id_from[sizeof s->from];
-	int id = get_key(s, ids, c->key_id, sizeof c->key_id, e), secret;
+	int id = get_key(s, &pair[0], c->key_id, sizeof c->key_id, e), secret;
 
 	if (id < 0)
 		return -1;
 	memcpy(id_from, s->from, sizeof id_from);
-	secret = get_key(s, secrets, c->secret, sizeof c->secret, e);
+	secret = get_key(s, &pair[1], c->secret, sizeof c->secret, e);
 	if (secret < 0 || secret == id)
 		return secret;
-	return id ? half_a_pair(s, secrets, id_from, e) : half_a_pair(s, ids, s->from, e);
+	return id ? half_a_pair(s, pair[1].names[0], id_from, e) : half_a_pair(s, pair[0].names[0], s->from, e);
 }
 
 static int
 load_keys(struct config_source *s, struct config *c, struct err *e)
 {
-	const char *token = "R2_SESSION_TOKEN\0";
-	int r = key_pair(s, c, "R2_ACCESS_KEY_ID\0R2_ACCESS_KEY\0", "R2_SECRET_ACCESS_KEY\0R2_SECRET_KEY\0", e), rank;
+	static const struct config_setting r2[2] = {{.names = {"R2_ACCESS_KEY_ID", "R2_ACCESS_KEY"}},
+		{.names = {"R2_SECRET_ACCESS_KEY", "R2_SECRET_KEY"}}};
+	static const struct config_setting aws[2] = {{.names = {"AWS_ACCESS_KEY_ID"}},
+		{.names = {"AWS_SECRET_ACCESS_KEY"}}};
+	const char *token = "R2_SESSION_TOKEN";
+	int r = key_pair(s, c, r2, e), rank;
 
 	if (r == 0) {
-		r = key_pair(s, c, "AWS_ACCESS_KEY_ID\0", "AWS_SECRET_ACCESS_KEY\0", e);
-		token = "AWS_SESSION_TOKEN\0";  /* a token fits no keys but its own */
+		r = key_pair(s, c, aws, e);
+		token = "AWS_SESSION_TOKEN";  /* a token fits no keys but its own */
 	}
 	if (r == 0)
 		return no_keys(s, e);
 	rank = s->rank;
-	if (r < 0 || get_key(s, token, c->token, sizeof c->token, e) < 0)
+	if (r < 0 || get_key(s, NAMED(token), c->token, sizeof c->token, e) < 0)
 		return -1;
 	if (s->rank > rank)   /* that of the pair which the environment replaces */
 		explicit_bzero(c->token, sizeof c->token);
@@ -98,9 +100,9 @@ lower(char *p)
 
 /* As config_find, but what stands in a place below that of rank does not count. */
 static int
-find_down_to(struct config_source *s, const char *names, int rank, struct err *e)
+find_down_to(struct config_source *s, const struct config_setting *want, int rank, struct err *e)
 {
-	int r = config_find(s, names, e);
+	int r = config_find(s, want, e);
 
 	if (r <= 0 || s->rank <= rank)
 		return r;
@@ -111,7 +113,9 @@ find_down_to(struct config_source *s, const char *names, int rank, struct err *e
 static int
 load_account(struct config_source *s, struct account *a, int rank, struct err *e)
 {
-	int r = find_down_to(s, "R2_ACCOUNT_ID\0", rank, e);
+	static const char *const known[] = {"", "eu", "fedramp", "us"};
+	size_t i;
+	int r = find_down_to(s, NAMED("R2_ACCOUNT_ID"), rank, e);
 
 	*a = (struct account){.any_jurisdiction = 1};
 	if (r < 0)
@@ -121,15 +125,17 @@ load_account(struct config_source *s, struct account *a, int rank, struct err *e
 		return fail(e, ERR_USAGE, "%s must be the account's id, 32 hexadecimal digits, as the dashboard shows it",
 			s->from);
 	strcpy(a->id, s->text);
-	r = find_down_to(s, "R2_JURISDICTION\0", rank, e);
+	r = find_down_to(s, NAMED("R2_JURISDICTION"), rank, e);
 	if (r <= 0)
 		return r;
 	lower(s->text);
 	if (!strcmp(s->text, "default"))
 		s->text[0] = '\0';
-	if (s->text[0] && !enc_in(s->text, "eu\0fedramp\0us\0"))
+	for (i = 0; i < sizeof known / sizeof *known && strcmp(s->text, known[i]); i++)
+		;
+	if (i == sizeof known / sizeof *known)
 		return fail(e, ERR_USAGE, "%s must be eu, fedramp, us or default", s->from);
-	strcpy(a->jurisdiction, s->text);
+	strcpy(a->jurisdiction, known[i]);
 	a->any_jurisdiction = 0;
 	return 0;
 }
@@ -186,10 +192,8 @@ load_endpoint(struct config_source *s, struct config *c, const struct config_opt
 {
 	struct account a;
 	char from[sizeof s->from];
-	int r = config_option(s, o->endpoint, "--endpoint", e);
+	int r = config_find(s, OPTION(o->endpoint, "--endpoint", "R2_ENDPOINT"), e);
 
-	if (r == 0)
-		r = config_find(s, "R2_ENDPOINT\0", e);
 	if (r < 0)
 		return -1;
 	memcpy(from, s->from, sizeof from);
@@ -209,10 +213,9 @@ load_endpoint(struct config_source *s, struct config *c, const struct config_opt
 static int
 load_bucket(struct config_source *s, struct config *c, const struct config_options *o, const struct in_path *path, struct err *e)
 {
-	int r = config_option(s, o->bucket, "--bucket", e);
+	const struct config_setting *want = OPTION(o->bucket, "--bucket", "R2_BUCKET");
+	int r = path->bucket[0] ? find_down_to(s, want, path->rank, e) : config_find(s, want, e);
 
-	if (r == 0)
-		r = find_down_to(s, "R2_BUCKET\0", path->bucket[0] ? path->rank : RANK_ENV_FILE, e);
 	if (r < 0)
 		return -1;
 	if (r == 0)
@@ -229,7 +232,7 @@ load_bucket(struct config_source *s, struct config *c, const struct config_optio
 static int
 load_region(struct config_source *s, struct config *c, struct err *e)
 {
-	int r = config_get(s, "R2_REGION\0", c->region, sizeof c->region, e);
+	int r = config_get(s, NAMED("R2_REGION"), c->region, sizeof c->region, e);
 
 	if (r == 0)
 		strcpy(c->region, CONFIG_REGION);
@@ -241,7 +244,7 @@ load_region(struct config_source *s, struct config *c, struct err *e)
 static int
 load_prefix(struct config_source *s, struct config *c, struct err *e)
 {
-	int r = config_get(s, "R2_PREFIX\0", c->prefix, sizeof c->prefix, e);
+	int r = config_get(s, NAMED("R2_PREFIX"), c->prefix, sizeof c->prefix, e);
 
 	if (r == 0)
 		strcpy(c->prefix, CONFIG_PREFIX);
@@ -251,25 +254,21 @@ load_prefix(struct config_source *s, struct config *c, struct err *e)
 static int
 load_ca_file(struct config_source *s, struct config *c, const struct config_options *o, struct err *e)
 {
-	int r = config_option(s, o->ca_file, "--ca-file", e);
+	int r = config_get(s, OPTION(o->ca_file, "--ca-file", "R2_CA_FILE"), c->ca_file, sizeof c->ca_file, e);
 
-	if (r == 0)
-		r = config_find(s, "R2_CA_FILE\0", e);
-	/* this name is everybody's: only when ours is nowhere */
-	if (r == 0)
-		r = config_find(s, "SSL_CERT_FILE\0", e);
-	return r > 0 ? config_copy(s, c->ca_file, sizeof c->ca_file, e) : r;
+	/* the second name is everybody's: only when ours is nowhere */
+	return r ? r : config_get(s, NAMED("SSL_CERT_FILE"), c->ca_file, sizeof c->ca_file, e);
 }
 
 /* Lower case first, as curl has it. */
 static int
 load_proxy(struct config_source *s, struct config *c, struct err *e)
 {
-	int r = c->tls ? config_find(s, "no_proxy\0NO_PROXY\0", e) : 0;
+	int r = c->tls ? config_find(s, NAMED("no_proxy", "NO_PROXY"), e) : 0;
 
 	if (!c->tls || r < 0 || (r > 0 && net_no_proxy(s->text, c->host, c->port)))
 		return r < 0 ? -1 : 0;
-	r = config_find(s, "https_proxy\0HTTPS_PROXY\0", e);
+	r = config_find(s, NAMED("https_proxy", "HTTPS_PROXY"), e);
 	return r > 0 ? net_proxy_parse(s->text, &c->proxy, e) : r;
 }
 
@@ -277,7 +276,7 @@ load_proxy(struct config_source *s, struct config *c, struct err *e)
 static int
 load_zone(struct config_source *s, struct err *e)
 {
-	int r = config_find(s, "TZ\0", e);
+	int r = config_find(s, NAMED("TZ"), e);
 
 	if (r > 0 && utc_set_zone(s->text) < 0)
 		return fail(e, ERR_LOCAL, "TZ: out of memory");
@@ -345,12 +344,10 @@ config_value(const struct config_options *o, const char *name, char *out, size_t
 {
 	struct config_source s = {0};
 	int r = config_source_open(&s, o, e);
-	char names[64] = "";
 
 	out[0] = '\0';
-	snprintf(names, sizeof names - 1, "%s", name);
 	if (r == 0)
-		r = config_get(&s, names, out, cap, e);
+		r = config_get(&s, NAMED(name), out, cap, e);
 	config_source_close(&s);
 	return r;
 }

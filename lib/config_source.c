@@ -5,15 +5,25 @@
 #include <unistd.h>
 #include "config.h"
 #include "config_source.h"
-#include "enc.h"
 
-static const char secrets[] = "R2_SECRET_ACCESS_KEY\0R2_SECRET_KEY\0AWS_SECRET_ACCESS_KEY\0R2_SESSION_TOKEN\0AWS_SESSION_TOKEN\0";
+static const char *const secrets[] = {
+	"R2_SECRET_ACCESS_KEY", "R2_SECRET_KEY", "AWS_SECRET_ACCESS_KEY", "R2_SESSION_TOKEN", "AWS_SESSION_TOKEN", NULL,
+};
+
+static int
+is_secret(const char *name)
+{
+	for (const char *const *s = secrets; *s; s++)
+		if (!strcmp(name, *s))
+			return 1;
+	return 0;
+}
 
 /* "" is no prefix, and in POSIX a TZ of "" is UTC. Everywhere else it is what a template left empty. */
 static int
 empty_counts(const char *name)
 {
-	return enc_in(name, "R2_PREFIX\0TZ\0");
+	return !strcmp(name, "R2_PREFIX") || !strcmp(name, "TZ");
 }
 
 /* The first one only: the user needs to be told once. /proc has its own access rules. */
@@ -66,7 +76,7 @@ value_from_file(struct config_source *s, const char *name, const char *path, str
 		r = set_value(s, f.p, f.len, e);
 	if (r == 0 && !s->text[0] && !empty_counts(name))
 		r = fail(e, ERR_USAGE, "%s is empty: write the value of %s into it", label, name);
-	if (r == 0 && enc_in(name, secrets))
+	if (r == 0 && is_secret(name))
 		warn_readable(s, path, f.mode);
 	config_file_wipe(&f);
 	return r < 0 ? -1 : 1;
@@ -99,24 +109,19 @@ look(struct config_source *s, enum place place, const char *name, struct err *e)
 }
 
 int
-config_option(struct config_source *s, const char *value, const char *name, struct err *e)
+config_find(struct config_source *s, const struct config_setting *want, struct err *e)
 {
 	struct buf from = BUF(s->from);
 
-	if (!value)
-		return 0;
-	buf_str(&from, name);
-	s->rank = RANK_OPTION;
-	return set_value(s, value, strlen(value), e) < 0 ? -1 : 1;
-}
-
-int
-config_find(struct config_source *s, const char *names, struct err *e)
-{
+	if (want->option) {
+		buf_str(&from, want->option_name);
+		s->rank = RANK_OPTION;
+		return set_value(s, want->option, strlen(want->option), e) < 0 ? -1 : 1;
+	}
 	for (enum place place = ENVIRONMENT; place < PLACES; place++) {
 		s->rank = place < ENV_FILE ? RANK_ENVIRONMENT : RANK_ENV_FILE;
-		for (const char *name = names; *name; name += strlen(name) + 1) {
-			int r = look(s, place, name, e);
+		for (const char *const *name = want->names; *name; name++) {
+			int r = look(s, place, *name, e);
 
 			if (r)
 				return r;
@@ -141,9 +146,9 @@ config_copy(const struct config_source *s, char *out, size_t cap, struct err *e)
 }
 
 int
-config_get(struct config_source *s, const char *names, char *out, size_t cap, struct err *e)
+config_get(struct config_source *s, const struct config_setting *want, char *out, size_t cap, struct err *e)
 {
-	int r = config_find(s, names, e);
+	int r = config_find(s, want, e);
 
 	out[0] = '\0';
 	return r > 0 && config_copy(s, out, cap, e) < 0 ? -1 : r;
@@ -177,8 +182,8 @@ config_source_open(struct config_source *s, const struct config_options *o, stru
 	if (config_file_read(&s->file, s->path, label, CONFIG_ENV_FILE_MAX, e) < 0
 		|| config_file_entries(&s->file, label, e) < 0)
 		return -1;
-	for (const char *name = secrets; *name; name += strlen(name) + 1) {
-		const char *text = config_file_get(&s->file, name);
+	for (const char *const *name = secrets; *name; name++) {
+		const char *text = config_file_get(&s->file, *name);
 
 		if (text && *text)
 			warn_readable(s, s->path, s->file.mode);

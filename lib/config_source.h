@@ -20,19 +20,25 @@ struct config_source {
 	int rank;                        /* of that place: what contradicts something of a lower rank loses */
 };
 
+/* One setting: its option, and the variables that mean the same, NULL-terminated. */
+struct config_setting {
+	const char *option, *option_name;
+	const char *names[3];
+};
+#define NAMED(...) (&(struct config_setting){.names = {__VA_ARGS__}})
+#define OPTION(value, name, ...) (&(struct config_setting){value, name, {__VA_ARGS__}})
+
 /* Make the process undumpable and read the env file: 0, or -1 (ERR_USAGE). Close it in either case. */
 int config_source_open(struct config_source *s, const struct config_options *o, struct err *e);
 void config_source_close(struct config_source *s);
 
-/* Fill text and from: 1; 0 when it is not set (text is ""); -1 (ERR_USAGE). names: the variables that mean the same, each ended by NUL,
-   "A\0B\0". By place first, then by name, so that R2_ACCESS_KEY in the environment wins over R2_ACCESS_KEY_ID in the env file. */
-int config_find(struct config_source *s, const char *names, struct err *e);
-/* The same of an option, whose value is NULL when it was not given. */
-int config_option(struct config_source *s, const char *value, const char *name, struct err *e);
+/* Fill text and from: 1; 0 when it is not set (text is ""); -1 (ERR_USAGE). By place first, then by name, so that
+   R2_ACCESS_KEY in the environment wins over R2_ACCESS_KEY_ID in the env file. */
+int config_find(struct config_source *s, const struct config_setting *want, struct err *e);
 /* text into out: 0, or -1 (ERR_USAGE) when it is too long or has control characters. */
 int config_copy(const struct config_source *s, char *out, size_t cap, struct err *e);
-/* Find and copy; out becomes "" when it is not set. */
-int config_get(struct config_source *s, const char *names, char *out, size_t cap, struct err *e);
+/* Both; out becomes "" when it is not set. */
+int config_get(struct config_source *s, const struct config_setting *want, char *out, size_t cap, struct err *e);
 
 /* For messages: where a missing value was looked for. Returns b's text. */
 const char *config_looked(const struct config_source *s, struct buf *b);

@@ -340,12 +340,3 @@ enc_show(char *out, size_t cap, const char *text)
 	buf_ellipsis(&b);
 	return out;
 }
-
-int
-enc_in(const char *word, const char *list)
-{
-	for (; *list; list += strlen(list) + 1)
-		if (!strcmp(word, list))
-			return 1;
-	return 0;
-}

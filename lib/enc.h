@@ -45,6 +45,3 @@ enum { ENC_SHOW_CAP = 204 };   /* enough to recognise a name, short enough for a
 
 /* 1 when the bytes are valid UTF-8 (RFC 3629: no surrogates, no overlong forms, at most U+10FFFF). */
 int enc_utf8_valid(const char *s, size_t n);
-
-/* 1 when word is one of the list, each ended by NUL: "A\0B\0". */
-int enc_in(const char *word, const char *list);

@@ -64,7 +64,7 @@ static int
 send_head(struct http *h, const struct http_request *rq, struct err *e)
 {
 	struct buf b = {h->block, 0, sizeof h->block, 0};
-	int wants_length = enc_in(rq->method, "PUT\0POST\0"), r;
+	int wants_length = !strcmp(rq->method, "PUT") || !strcmp(rq->method, "POST"), r;
 	size_t i;
 
 	buf_fmt(&b, "%s %s HTTP/1.1\r\n", rq->method, rq->target);

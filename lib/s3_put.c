@@ -209,7 +209,7 @@ static int
 refuses_crc32c(const struct err *e)
 {
 	return e->kind == ERR_HTTP && (e->status == 501 || (e->status == 400 &&
-		(!*e->code || err_code_in(e, "InvalidRequest\0InvalidArgument\0"))));
+		(!*e->code || !strcmp(e->code, "InvalidRequest") || !strcmp(e->code, "InvalidArgument"))));
 }
 
 int

@@ -3,7 +3,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include "enc.h"
 #include "utc.h"
 
 enum { DAY = 86400 };
@@ -288,6 +287,7 @@ zone_file(const char *name)
 int
 utc_zone_missing(void)
 {
+	static const char *const utc_itself[] = {"UTC", "UTC0", "UCT", "GMT", "Zulu", "Universal", "Greenwich"};
 	const char *tz = getenv("TZ"), *base;
 
 	tzset();
@@ -295,8 +295,9 @@ utc_zone_missing(void)
 		return 0;
 	tz += *tz == ':';
 	base = strrchr(tz, '/') ? strrchr(tz, '/') + 1 : tz;
-	if (enc_in(base, "UTC\0UTC0\0UCT\0GMT\0Zulu\0Universal\0Greenwich\0"))
-		return 0;
+	for (size_t i = 0; i < sizeof utc_itself / sizeof *utc_itself; i++)
+		if (!strcmp(base, utc_itself[i]))
+			return 0;
 	/* "UTC-14" is a rule, and needs none. */
 	return strncmp(tz, "UTC", 3) && !zone_file(tz);
 }

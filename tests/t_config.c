@@ -998,7 +998,7 @@ test_secrets_kept(void)
 
 	write_text(default_env_file, "R2_SECRET_KEY=5ecre7\n");
 	check_int(config_source_open(&s, &none, &e), 0);
-	check_int(config_find(&s, "R2_SECRET_KEY\0", &e), 1);
+	check_int(config_find(&s, NAMED("R2_SECRET_KEY"), &e), 1);
 	check_str(s.text, "5ecre7");
 	config_source_close(&s);
 	check(!memmem(&s, sizeof s, "5ecre7", 6));

@@ -295,13 +295,6 @@ test_show(void)
 	check_str(enc_show(out, sizeof out, "12345678901\303\251567890"), "12345678901\342\200\246");
 }
 
-static void
-test_in(void)
-{
-	check(enc_in("a", "a\0b\0") && enc_in("b", "a\0b\0") && enc_in("ab", "a\0ab\0"));
-	check(!enc_in("", "a\0b\0") && !enc_in("ab", "a\0b\0") && !enc_in("a", "ab\0") && !enc_in("a", ""));
-}
-
 int
 main(void)
 {
@@ -318,6 +311,5 @@ main(void)
 	test_xml();
 	test_printable();
 	test_show();
-	test_in();
 	return test_end();
 }
