@@ -63,7 +63,7 @@ look_at_tls(struct client *c, struct buf *b, struct err *e)
 	if (http_connect(&c->s3.http, e) < 0)
 		return c->s3.http.connects && e->kind == ERR_NET ? STEP_TLS : STEP_DONE;
 	tls_info(c->s3.http.tls, &info);
-	buf_fmt(b, "TLS 1.2, ECDHE_%s", info.suite);
+	buf_str(b, info.suite);
 	if (info.until)
 		buf_fmt(b, ", certificate by %s, %lld days left", *info.issuer ? info.issuer : "an unnamed issuer",
 			(long long)(info.until - time(NULL)) / 86400);

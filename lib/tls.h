@@ -66,7 +66,7 @@ int tls_idle(struct tls *t);
 /* close_notify, sent if that needs no waiting. Never blocks, never spins (br_sslio_close would). */
 void tls_close(struct tls *t);
 
-/* What was agreed, for -v and the doctor: of TLS 1.2 and ECDHE "ECDSA_WITH_AES_128_GCM_SHA256", resumed or not. */
+/* What was agreed, for -v and the doctor: "TLS 1.2, ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", resumed or not. */
 struct tls_info {
 	const char *suite;
 	int resumed;

@@ -23,10 +23,10 @@ static const uint16_t suites[8] = {
 	BR_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, BR_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
 };
 
-static const char suite_names[6][36] = {
-	"ECDSA_WITH_CHACHA20_POLY1305_SHA256", "RSA_WITH_CHACHA20_POLY1305_SHA256",
-	"ECDSA_WITH_AES_128_GCM_SHA256", "RSA_WITH_AES_128_GCM_SHA256",
-	"ECDSA_WITH_AES_256_GCM_SHA384", "RSA_WITH_AES_256_GCM_SHA384",
+static const char *const suite_names[6] = {
+	"TLS 1.2, ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", "TLS 1.2, ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+	"TLS 1.2, ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "TLS 1.2, ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+	"TLS 1.2, ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", "TLS 1.2, ECDHE_RSA_WITH_AES_256_GCM_SHA384",
 };
 
 _Static_assert(sizeof (br_ssl_session_parameters) <= sizeof ((struct tls_session *)0)->params, "session fits");
@@ -159,7 +159,7 @@ tls_suite_name(unsigned id)
 	for (i = 0; i < sizeof suite_names / sizeof suite_names[0]; i++)
 		if (suites[i] == id)
 			return suite_names[i];
-	return "";
+	return "TLS 1.2";
 }
 
 /* ---- session resumption ---- */

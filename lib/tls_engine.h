@@ -16,7 +16,7 @@ uint32_t tls_rsa_vrfy(const unsigned char *sig, size_t n, const unsigned char *h
 void tls_engine_init(br_ssl_client_context *cc);
 /* From the kernel: 0 or -1 (ERR_LOCAL). */
 int tls_engine_seed(br_ssl_engine_context *eng, struct err *e);
-/* "ECDSA_WITH_AES_128_GCM_SHA256": without "TLS_ECDHE_", which all of ours begin with; "" for another one. */
+/* "TLS 1.2, ECDHE_ECDSA_WITH_AES_128_GCM_SHA256" */
 const char *tls_suite_name(unsigned id);
 
 /* Connections that begin together each pay for a whole handshake, nearly all of a small upload's processor time; behind the first one they
