@@ -96,7 +96,9 @@ stored(struct daemon *d, struct file *f)
 	struct err e = {0};
 
 	rec->state = LEDGER_DONE;
-	rec->file = f->x->seen && sync_in_memory(d) ? (struct ledger_file){0} : ledger_file_of(&f->u.src.was);
+	rec->file = ledger_file_of(&f->u.src.was);
+	if (f->x->seen && sync_in_memory(d))
+		rec->file = (struct ledger_file){0};
 	/* What was skipped is nowhere: without a key, --delete-after keeps it. */
 	snprintf(rec->key, sizeof rec->key, "%s", r->outcome == UPLOAD_SKIPPED ? "" : r->key);
 	/* The same content that somebody else put there: done, but not ours to replace. */

@@ -94,13 +94,14 @@ before() { [ "$(grep -nm1 "$1" trace | cut -d: -f1)" -lt "$(grep -nm1 "$2" trace
 
 # "/" is what takes the place of a standard descriptor that is closed.
 system='/|/etc/(resolv\.conf|hosts|nsswitch\.conf|host\.conf|services|localtime|timezone|r2\.env)|/usr/share/zoneinfo.*|/share/zoneinfo.*|/etc/zoneinfo.*'
-traced upload "$system|small.png|$R2_CA_FILE" "$R2" upload --prefix "$P" small.png
+journals='/var/lib/r2|.*/\.local/state/r2'
+traced upload "$system|$journals|small.png|$R2_CA_FILE" "$R2" upload --prefix "$P" small.png
 ok "upload: the secret is in no system call" unseen
 ok "upload: the process is undumpable" grep -q 'prctl(PR_SET_DUMPABLE, SUID_DUMP_DISABLE' trace
 traced ls "$system|$R2_CA_FILE" "$R2" ls "$P/"
 ok "ls: the secret is in no system call" unseen
-traced "by name" "$system|small.png|$R2_CA_FILE" "$R2" upload --endpoint "https://localhost:${R2_ENDPOINT##*:}" --prefix "$P" small.png
-traced "with a secret's file" "$system|small.png|$R2_CA_FILE|$T/secret" \
+traced "by name" "$system|$journals|small.png|$R2_CA_FILE" "$R2" upload --endpoint "https://localhost:${R2_ENDPOINT##*:}" --prefix "$P" small.png
+traced "with a secret's file" "$system|$journals|small.png|$R2_CA_FILE|$T/secret" \
 	-E R2_SECRET_ACCESS_KEY -E R2_SECRET_ACCESS_KEY_FILE="$T/secret" "$R2" upload --prefix "$P" small.png
 ok "with a secret's file: undumpable before it is read" before 'PR_SET_DUMPABLE' "$T/secret\""
 is "with a secret's file: it is read, and never written" "$(grep -F "$secret" trace | grep -cvE '\b(read|readv|pread64)\(')" 0

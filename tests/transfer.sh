@@ -275,7 +275,7 @@ t '-r: a file' 0 '' '…Complete: 1/1' up -r tree/top.txt
 t 'a directory without -r' 1 '' '…-r…Complete: 0/1' up tree
 t '-r: an empty directory' 1 '' '…nothing to upload…' up -r tree/empty
 # SIGTERM with the first look into a directory of several.
-stopped_in_tree() { strace -f -qq -o /dev/null -e trace=getdents64 -e inject=getdents64:signal=TERM:when=1 "$R2" upload -r --include '*.none' tree; }
+stopped_in_tree() { strace -f -qq -o /dev/null -P tree -e trace=getdents64 -e inject=getdents64:signal=TERM:when=1 "$R2" upload -r --include '*.none' tree; }
 t '-r: stopped in a tree' 143 '' '…Stopped…' stopped_in_tree
 ok '… nothing is said of one that has not been seen whole' eval '! grep "nothing to upload" "$T/err"'
 t '-r: a directory that is missing' 1 '' '…nope…' up -r nope
