@@ -59,6 +59,7 @@ struct daemon {
 	pthread_mutex_t lock;        /* guards ended and last_error */
 	struct file *ended;          /* uploads that workers are done with */
 
+	int failing;                 /* a worker's last request came to nothing; atomic */
 	int64_t now;                 /* CLOCK_MONOTONIC, milliseconds, of this turn of the loop */
 	struct timespec started;
 	int alone;                   /* no file is done by an object that another one has put there */

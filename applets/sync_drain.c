@@ -83,8 +83,8 @@ sync_drain_over(struct daemon *d)
 		return 0;
 	watch_look(d->watch, &w);
 	sync_count(d->sync, &c);
-	/* COMMAND ended by itself: nobody ends us soon, and what it has left may be long. Not while an outage holds something up. */
-	if (busy_since && !d->told_at && d->drain_until >= 0 && !c.outage && !w.held_ms)
+	/* COMMAND ended by itself: nobody ends us soon, and what it has left may be long. Not in an outage. */
+	if (busy_since && !d->told_at && d->drain_until >= 0 && !__atomic_load_n(&d->failing, __ATOMIC_RELAXED) && !w.held_ms)
 		d->drain_until += d->now - busy_since;
 	if (d->drain_until >= 0 && d->now >= d->drain_until)
 		return 1;

@@ -17,8 +17,12 @@ enum { UNREAD_MAX = 3 };   /* failures in a row for which a ledger that cannot b
 static void
 observe(void *daemon, const struct s3_attempt *a)
 {
+	struct daemon *d = daemon;
+
 	if (a->why && a->again)
-		sync_keep_error(daemon, path_base(a->key), a->why->msg);
+		sync_keep_error(d, path_base(a->key), a->why->msg);
+	/* "It is there already" is an answer. */
+	__atomic_store_n(&d->failing, a->why && (a->again || a->status / 100 != 4), __ATOMIC_RELAXED);
 	client_observe(NULL, a);
 }
 

@@ -188,6 +188,14 @@ def command_leaves_much(s):
     s.check("… and before that, too", d.stop(limit=15) == 3 and b"NOT UPLOADED: b.png" in d.log(), *s.tail())
 
 
+def command_leaves_in_an_outage(s):
+    """… unless an outage keeps it: then the drain's time is all there is, however often somebody asks meanwhile."""
+    s.proxy()("outage", 1000, "stall")
+    d = s.daemon("--drain", "1", "--timeout", "3", command=["sh", "-c", f"echo x >{s.root}/a.png"])
+    wait("it is given up", lambda: not s.status() and not d.running(), 40)
+    s.check("status 1, and it is named", d.end() == 1 and b"NOT UPLOADED: a.png" in d.log(), *s.tail())
+
+
 def command_leaves_a_writer(s):
     """Who writes in the background, as checkpoints and wandb's files are written, has the drain's time to come to his end."""
     until = "until [ -e {} ]; do sleep 0.05; done"
@@ -914,7 +922,7 @@ def old_start(s):
 
 
 CASES = [ledger_damaged, no_etag, killed, safe_to_delete, server_away, slow_server, cut_connections, killed_in_parts, killed_in_parts_then_small, stopped_under_load, second_signal, second_signal_with_command,
-         drain_takes_what_settles, command_leaves_much, command_leaves_a_writer, drain_waits_for_a_writer, delete_after_careful, delete_after_together, root_made_again, once, once_without, drain_outlasts,
+         drain_takes_what_settles, command_leaves_much, command_leaves_in_an_outage, command_leaves_a_writer, drain_waits_for_a_writer, delete_after_careful, delete_after_together, root_made_again, once, once_without, drain_outlasts,
          new_only, new_only_killed, settle_zero, midnight, asked, asked_without, refused, pause_outlived, nobody_reads, rotated, second_daemon,
          bad_input, few_descriptors, command, command_odd_start, terminal, command_keys, priority, notified, old_start]
 
