@@ -340,20 +340,34 @@ parts_begun(struct parts *ps, const char *id)
 	}
 }
 
+/* Abort what b tells of: 1 when nothing is left of it. */
+static int
+take_back(struct before *b, const struct upload *u, struct s3 *s)
+{
+	const char *key = take_token(b) < 0 ? NULL : take_key(b);
+	struct err ignored;
+
+	if (!key)
+		return 1;
+	/* Whoever sends nothing does not end what is on its way to another key: the command that began it goes on with that. */
+	if (u->r.outcome != UPLOAD_STORED && (strcmp(b->t.identity, s->store->cfg->bucket) ||
+	    (strcmp(key, u->r.key) && strcmp(key, u->plan.key))))
+		return 0;
+	return s3_abort(s, b->t.identity, key, b->upload_id, &ignored) == 0;
+}
+
 void
 parts_forget(struct upload *u, struct s3 *s)
 {
 	struct parts ps = {.u = u};
 	struct before *b;
 	struct err ignored;
-	const char *key;
 
 	if (!u->o->old_journals || !strcmp(u->plan.path, "-") || open_journal(&ps, s->store, 0, &ignored) != 0)
 		return;
 	b = calloc(1, sizeof *b);
 	/* What cannot be aborted now stays for the next time. */
-	if (b && journal_load(&ps.journal, &b->t, NULL, NULL, &ignored) == 0 && (take_token(b) < 0 || !(key = take_key(b)) ||
-	    s3_abort(s, b->t.identity, key, b->upload_id, &ignored) == 0))
+	if (b && journal_load(&ps.journal, &b->t, NULL, NULL, &ignored) == 0 && take_back(b, u, s))
 		journal_remove(&ps.journal);
 	journal_close(&ps.journal);
 	free(b);

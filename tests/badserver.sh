@@ -400,6 +400,12 @@ bad 'abort status code=403 s3=AccessDenied'
 t '… or it may not be aborted' 0 … "$stored" one
 is '… then it stays' "$(unfinished)" 1
 unparted '… until it may' one
+cut_off_as
+put_raw k2 small
+t '… or is skipped, as another key is taken' 0 '' '…Skipped: …' r2 upload --key k2 --if-exists skip file
+put_raw k2 file
+t '… or is found at another key' 0 '' '…Uploaded: …' r2 upload --key k2 --if-exists rename file
+t '… then it is gone on with' 0 '…"resumed":15728640…' "$stored" r2 upload --key k --part-size 5M --multipart-threshold 6M --json file
 drop k
 bad 'complete wait 0 seconds=60 done=1'
 cut_off 1 complete-wait "${direct[@]}" --if-exists rename big
