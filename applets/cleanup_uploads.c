@@ -39,7 +39,11 @@ file_has(const char *path, const char *id)
 		return 0;
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		found = -1;
-	while (!found && (n = read(fd, text + have, sizeof text - 1 - have)) > 0) {
+	while (!found && (n = read(fd, text + have, sizeof text - 1 - have)) != 0) {
+		if (n < 0) {
+			found = 1;       /* who knows? */
+			break;
+		}
 		have += (size_t)n;
 		text[have] = '\0';
 		for (const char *p = text; !found && p < text + have; p += strlen(p) + 1)

@@ -134,6 +134,8 @@ Would abort 1 unfinished uploads older than 1s" "…INFO - Not aborted: $P/out/b
 		t "… $before bytes before it" 0 … '…Not aborted…' sweep --uploads 1s -n
 	done
 	mv whole "$journal"
+	t '… that cannot be read now' 0 … '…Not aborted…' env ASAN_OPTIONS=detect_leaks=0 strace -f -qq -o /dev/null -P "$journal" \
+		-e trace=read -e inject=read:error=EIO "$R2" cleanup --prefix "$P/out" --uploads 1s -n
 	t '--uploads AGE --keep' 0 'Aborted 0 unfinished uploads older than 1s' … sweep --uploads 1s --keep stray
 	t '--uploads AGE and --days' 0 'Deleted 0 files older than 30 days
 Aborted 1 unfinished uploads older than 1s' "…Not aborted: $P/out/big…" sweep --uploads=1s --days 30
