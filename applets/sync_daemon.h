@@ -41,6 +41,7 @@ struct daemon {
 	int made;                    /* it was not there */
 	uint64_t roots;              /* directories that it has been, one after the other: watch's count */
 	int mounted;                 /* it has been seen to be a mount point */
+	int in_memory;               /* tmpfs: what is written through a mapping gets no stamp, so after an event no state of a file proves anything */
 	int confined;                /* Landlock keeps us to the first one's files */
 	char state[PATH_MAX];
 	char *own[3];                /* below dir: state directory, log, metrics; NULL: elsewhere */
@@ -144,10 +145,7 @@ int sync_settle(struct daemon *d);
 /* Ended uploads have not been settled yet. */
 int sync_files_ended(struct daemon *d);
 
-/* sync_keep.c. */
-/* DIR is in memory: what is written there through a mapping gets no stamp (tmpfs), so after an event no state of a file proves anything. */
-int sync_in_memory(const struct daemon *d);
-/* --delete-after, for a file whose verified object the ledger knows: it goes once the ledger is synced, and it is old enough. */
+/* sync_keep.c. --delete-after, for a file whose verified object the ledger knows: it goes once the ledger is synced, and it is old enough. */
 void sync_consider_removal(struct daemon *d, const char *rel, const struct stat *st);
 /* Write and fsync the ledger when that is due, or now. Then removes what --delete-after lets go. */
 void sync_files_save(struct daemon *d, int now);

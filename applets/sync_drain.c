@@ -65,7 +65,7 @@ look_at_writer(void *arg, const struct sync_entry *x)
 static int
 writers_worth(const struct daemon *d, const struct sync_counts *c)
 {
-	struct writers w = {d, time(NULL) - WRITES_S, d->set->once || d->child.pid};
+	struct writers w = {d, time(NULL) - WRITES_S, d->set->once || (d->child.pid && !d->told_at)};
 
 	if (c->n[SYNC_HELD] && !w.some)
 		sync_each(d->sync, look_at_writer, &w);

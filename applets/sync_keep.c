@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 #include "path.h"
@@ -16,21 +15,12 @@
 
 enum {
 	UNLEASED_S = 60,
-	TMPFS = 0x01021994,  /* linux/magic.h */
 	NO_REPLACE = 1,      /* RENAME_NOREPLACE of linux/fs.h */
 	SAVE_MS = 1000,      /* what the ledger has not fsynced grows this old, */
 	SAVE_BUSY_MS = 5000, /* or this old while there is something to upload: an fsync may take long, and nothing goes on meanwhile */
 	SAVE_ROOM_MS = 200,
 	DELETE_SHARE = 32,   /* of --delete-after's age, by which a scan for it may be late */
 };
-
-int
-sync_in_memory(const struct daemon *d)
-{
-	struct statfs fs;
-
-	return fstatfs(d->dir_fd, &fs) == 0 && fs.f_type == TMPFS;
-}
 
 static int
 is_state(int fd, const struct ledger_file *f, struct stat *st)

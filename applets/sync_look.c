@@ -39,7 +39,7 @@ forget_state(struct daemon *d, const char *rel)
 	struct ledger_record r;
 	struct err e;
 
-	if (ledger_find(d->ledger, rel, &r) <= 0 || r.state != LEDGER_DONE || !*r.key)
+	if (ledger_find(d->ledger, rel, &r) <= 0 || r.state != LEDGER_DONE || !*r.key || !r.file.inode)
 		return;
 	r.file = (struct ledger_file){0};
 	ledger_put(d->ledger, rel, &r, &e);
@@ -64,7 +64,7 @@ sync_changed(void *daemon, const char *rel, const struct stat *st)
 			ledger_put(d->ledger, rel, &r, &e);
 			return;
 		}
-	} else if (sync_in_memory(d)) {
+	} else if (d->in_memory) {
 		forget_state(d, rel);
 	}
 	if ((st ? sync_found(d->sync, rel, fingerprint(st), d->now, &e) : sync_seen(d->sync, rel, d->now, &e)) < 0) {

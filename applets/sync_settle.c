@@ -97,7 +97,7 @@ stored(struct daemon *d, struct file *f)
 
 	rec->state = LEDGER_DONE;
 	rec->file = ledger_file_of(&f->u.src.was);
-	if (f->x->seen && sync_in_memory(d))
+	if (f->x->seen && d->in_memory)
 		rec->file = (struct ledger_file){0};
 	/* What was skipped is nowhere: without a key, --delete-after keeps it. */
 	snprintf(rec->key, sizeof rec->key, "%s", r->outcome == UPLOAD_SKIPPED ? "" : r->key);

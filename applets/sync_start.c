@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 #include "hash.h"
 #include "log.h"
@@ -17,6 +18,8 @@
 #include "sync_log.h"
 #include "sync_place.h"
 #include "sync_report.h"
+
+#define TMPFS 0x01021994   /* linux/magic.h */
 
 /* Signals arrive through a descriptor. With a COMMAND all that can be handed on, else those that mean something to us. */
 static int
@@ -81,6 +84,17 @@ drop_rights(struct daemon *d)
 }
 
 static int
+take_dir(struct daemon *d, const char *dir, struct err *e)
+{
+	struct statfs fs;
+
+	if (place_take_dir(dir, &d->dir_fd, e) < 0)
+		return -1;
+	d->in_memory = fstatfs(d->dir_fd, &fs) == 0 && fs.f_type == TMPFS;
+	return 0;
+}
+
+static int
 open_state(struct daemon *d, struct err *e)
 {
 	char real[PATH_MAX], name[NAME_MAX];
@@ -91,7 +105,7 @@ open_state(struct daemon *d, struct err *e)
 	if (!realpath(d->dir, real))
 		return fail_errno(e, "%s", d->dir);
 	if (place_check(real, e) < 0 || place_make(real, d->set->state, d->state, e) < 0 || place_take_state(real, d->state, &d->lock_fd, e) < 0 ||
-		place_take_dir(real, &d->dir_fd, e) < 0)
+		take_dir(d, real, e) < 0)
 		return -1;
 	snprintf(d->parts, sizeof d->parts, "%.*s/parts", PATH_MAX - 8, d->state);
 	private_reclaim(d->parts);
@@ -208,7 +222,7 @@ void
 sync_root_found(struct daemon *d)
 {
 	struct err e;
-	int rc = place_take_dir(d->dir, &d->dir_fd, &e);
+	int rc = take_dir(d, d->dir, &e);
 
 	if (rc == 0)
 		rc = private_dir(d->state, &e);

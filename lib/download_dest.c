@@ -158,9 +158,10 @@ open_locked(struct download_dest *d)
 		return 0;
 	/* A file system without locks is taken as it is. */
 	locked = flock(d->fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
-	if (locked && fstat(d->fd, &ours) < 0)
-		unlinkat(d->dir, d->temp, 0);      /* nobody would come back to it */
-	else if (locked && S_ISREG(ours.st_mode) && ours.st_nlink == 1 && is_own(d, ours.st_uid) &&
+	if (locked && fstat(d->fd, &ours) < 0) {
+		if (lseek(d->fd, 0, SEEK_END) == 0)
+			unlinkat(d->dir, d->temp, 0);      /* it was made just now */
+	} else if (locked && S_ISREG(ours.st_mode) && ours.st_nlink == 1 && is_own(d, ours.st_uid) &&
 	    private_still_named(d->dir, d->temp, &ours))
 		return 1;
 	close(d->fd);
