@@ -231,12 +231,18 @@ identify(struct download_state *st, const struct config *cfg, char tag[9])
 	hash_sha256(b.p, b.len, st->id);
 }
 
+static uint64_t
+range_size(const struct download_options *o)
+{
+	return o->part_size ? o->part_size : DOWNLOAD_PART;
+}
+
 static int
 lay_out(struct download_state *st)
 {
 	const struct s3_object_info *o = &st->d->object;
 	struct download_wish w = {.size = o->size, .parts = st->kind.nsizes ? st->kind.etag.parts : 0, .part = st->kind.sizes[0],
-		.want = st->o->part_size ? st->o->part_size : DOWNLOAD_PART, .workers = (unsigned)st->pool->max};
+		.want = range_size(st->o), .workers = (unsigned)st->pool->max};
 
 	/* Without an ETag nothing would keep two versions apart. */
 	if (!*o->etag)
@@ -368,7 +374,7 @@ download_submit(struct pool *p, const struct download_options *o, struct downloa
 	*st = (struct download_state){.d = d, .o = o, .pool = p, .plan = {.run = plan}, .dest = {.dir = -1, .fd = -1}};
 	pthread_mutex_init(&st->lock, NULL);
 	pthread_mutex_init(&st->pen, NULL);
-	if (d->known && d->object.size > DOWNLOAD_PART)
+	if (d->known && d->object.size > range_size(o))
 		st->plan.rank = pool_rank(d->object.size, clock_ms()) + 1;
 	pool_submit(p, &st->plan);
 }

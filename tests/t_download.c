@@ -580,7 +580,7 @@ s3_get(struct s3 *s, const struct s3_get *g, struct s3_object_info *o, struct er
 
 	if (!under_way)
 		return ask_server(s, g, o, e);
-	*o = (struct s3_object_info){.size = 20 * MIB};
+	*o = (struct s3_object_info){.size = 5 * MIB};
 	for (uint64_t left = g->len, n; left; left -= n) {
 		n = left < sizeof noughts ? left : sizeof noughts;
 		if (g->data(g->arg, noughts, (size_t)n, e) < 0)
@@ -613,13 +613,13 @@ test_in_turn(int root)
 	static struct pool pool;
 	struct config cfg = {.host = "a.example"};
 	struct s3_store store;
-	struct download_options o = {.part_size = 4 * MIB};
+	struct download_options o = {.part_size = MIB};
 	struct err e;
 
 	check_int(s3_store_open(&store, &cfg, &e), 0);
 	check_int(pool_open(&pool, &store, 1, 0, &e), 0);
 	for (int i = 0; i < 3; i++) {
-		d[i] = (struct download){.dir_fd = root, .known = 1, .started = begun, .finished = ended, .object = {.size = 20 * MIB, .etag = "x"}};
+		d[i] = (struct download){.dir_fd = root, .known = 1, .started = begun, .finished = ended, .object = {.size = 5 * MIB, .etag = "x"}};
 		snprintf(d[i].key, sizeof d[i].key, "turn/%d", i);
 		snprintf(d[i].rel, sizeof d[i].rel, "turn/%d", i);
 		download_submit(&pool, &o, &d[i]);
