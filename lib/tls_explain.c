@@ -10,6 +10,7 @@
 /* Number, cause and cure, each ended by NUL as in s3_error.c: BearSSL's errors (bearssl_ssl.h, bearssl_x509.h), TLS_NOT_PERMITTED among
    them, and TLS's alerts (RFC 5246 section 7.2). No text: that of the row above. */
 #define ROW(number, text) number "\0" text "\0"
+_Static_assert(TLS_NOT_PERMITTED == 61, "its row");
 
 static const char meanings[] =
 	ROW("3", "the server offers only a TLS version before 1.2: allow TLS 1.2 on it")
@@ -55,7 +56,7 @@ meaning(int code)
 	const char *text = NULL;
 	char number[16];
 
-	snprintf(number, sizeof number, code > 256 ? "alert %d" : "%d", code & 255);
+	snprintf(number, sizeof number, code > 256 ? "alert %d" : "%d", code > 256 ? code - 256 : code);
 	for (const char *at = meanings, *row; *at; at += strlen(at) + 1) {
 		row = at;
 		at += strlen(at) + 1;

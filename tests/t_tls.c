@@ -558,6 +558,8 @@ test_explain(void)
 	explained((struct tls_fault){.code = 296, .host = account}, ERR_TLS, "wrong account id in R2_ENDPOINT");
 	explained((struct tls_fault){.code = 296, .host = "r2.cloudflarestorage.com"}, ERR_TLS, "know this host name");
 	explained((struct tls_fault){.code = 296}, ERR_TLS, "ECDHE and AES-GCM");
+	explained((struct tls_fault){.code = 552}, ERR_TLS, "TLS alert 40: see its log");   /* one that we have sent */
+	explained((struct tls_fault){.code = 61}, ERR_TLS, "name constraints");
 	explained((struct tls_fault){.code = 326}, ERR_TLS, "another TLS version than 1.2");
 	explained((struct tls_fault){.code = 3}, ERR_TLS, "before 1.2");
 	explained((struct tls_fault){.code = 3, .not_tls = 1}, ERR_TLS, "does not speak TLS: is it an http:// port?");
