@@ -94,22 +94,23 @@ head_reply(struct s3 *s, struct s3_call *c, const struct http_reply *rp, struct 
 	return 0;
 }
 
+static int
+head(struct s3 *s, const char *key, struct head *h, int bucket_too, struct err *e)
+{
+	struct s3_call c = {.method = "HEAD", .key = key, .coded = &h->o->coded, .bucket_too = bucket_too, .reply = head_reply, .arg = h};
+
+	h->o->coded = 0;
+	return s3_call(s, &c, e);
+}
+
 int
 s3_head_meta(struct s3 *s, const char *key, struct s3_object_info *o, struct buf *meta, struct err *e)
 {
-	struct head h = {o, meta};
-	struct s3_call c = {.method = "HEAD", .key = key, .coded = &o->coded, .bucket_too = 1, .reply = head_reply, .arg = &h};
-
-	o->coded = 0;
-	return s3_call(s, &c, e);
+	return head(s, key, &(struct head){o, meta}, 1, e);
 }
 
 int
 s3_head(struct s3 *s, const char *key, struct s3_object_info *o, struct err *e)
 {
-	struct head h = {o, NULL};
-	struct s3_call c = {.method = "HEAD", .key = key, .coded = &o->coded, .reply = head_reply, .arg = &h};
-
-	o->coded = 0;
-	return s3_call(s, &c, e);
+	return head(s, key, &(struct head){o, NULL}, 0, e);
 }
