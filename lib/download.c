@@ -275,7 +275,7 @@ is_same(struct download_state *st, const struct stat *there, struct s3 *s)
 	if (download_learn(&st->kind, s, st->d->key, o, &ignored) < 0)
 		return 0;
 	fd = openat(st->dest.dir, st->dest.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	same = fd >= 0 && download_same(&st->kind, fd, o->size, 0, &ignored) == 1;
+	same = fd >= 0 && download_same(&st->kind, &s->store->stop, fd, o->size, 0, &ignored) == 1;
 	if (same && o->modified)
 		futimens(fd, times);
 	if (fd >= 0)

@@ -27,13 +27,15 @@ download_read(int fd, void *p, size_t n, uint64_t off, struct err *e)
 }
 
 int
-download_hash_file(int fd, uint64_t from, uint64_t len, struct download_sum *sum, struct err *e)
+download_hash_file(const int *stop, int fd, uint64_t from, uint64_t len, struct download_sum *sum, struct err *e)
 {
 	char piece[READ];
 
 	while (len) {
 		size_t n = len < sizeof piece ? (size_t)len : sizeof piece;
 
+		if (__atomic_load_n(stop, __ATOMIC_RELAXED))
+			return fail(e, ERR_STOPPED, "stopped");
 		if (download_read(fd, piece, n, from, e) < 0)
 			return -1;
 		download_sum_update(sum, piece, n);

@@ -77,13 +77,13 @@ int download_range(struct download_state *st, struct s3 *s, unsigned i, char *ro
 int download_hash_some(struct download_state *st, char *room, struct err *e);
 int download_hash_rest(struct download_state *st, char *room, struct err *e);
 
-/* Hash len bytes of fd from offset from. 0; -1 (ERR_LOCAL), also when there are fewer. */
-int download_hash_file(int fd, uint64_t from, uint64_t len, struct download_sum *sum, struct err *e);
+/* Hash len bytes of fd from offset from. 0; -1 (ERR_LOCAL), also when there are fewer; ERR_STOPPED once *stop is not 0. */
+int download_hash_file(const int *stop, int fd, uint64_t from, uint64_t len, struct download_sum *sum, struct err *e);
 /* Exactly n bytes at offset off: 0, -1. */
 int download_read(int fd, void *p, size_t n, uint64_t off, struct err *e);
 
 /* 1 when fd has these size bytes by one of the part sizes from number first on, 0 when not, -1 when it cannot be read. */
-int download_same(const struct download_kind *k, int fd, uint64_t size, unsigned first, struct err *e);
+int download_same(const struct download_kind *k, const int *stop, int fd, uint64_t size, unsigned first, struct err *e);
 /* Everything is in the file: 0 and d->proof; -1, ERR_CORRUPT when it is not what the ETag says. */
 int download_verify(struct download_state *st, struct s3 *s, struct err *e);
 

@@ -29,14 +29,14 @@ download_learn(struct download_kind *k, struct s3 *s, const char *key, const str
 }
 
 int
-download_same(const struct download_kind *k, int fd, uint64_t size, unsigned first, struct err *e)
+download_same(const struct download_kind *k, const int *stop, int fd, uint64_t size, unsigned first, struct err *e)
 {
 	unsigned n = k->check == CHECK_WHOLE ? 1 : k->nsizes;
 	struct download_sum sum;
 
 	for (unsigned i = first; i < n; i++) {
 		download_sum_init(&sum, k->etag.parts ? k->sizes[i] : 0);
-		if (download_hash_file(fd, 0, size, &sum, e) < 0)
+		if (download_hash_file(stop, fd, 0, size, &sum, e) < 0)
 			return -1;
 		download_sum_end(&sum);
 		if (download_sum_is(&sum, &k->etag))
@@ -70,7 +70,7 @@ same_by_number(struct download_state *st, struct s3 *s, struct err *e)
 			return s3_replaced(e);
 		/* Of a part of this size exactly one digest. */
 		sum.part = sum.left = part.size ? part.size : 1;
-		if (download_hash_file(st->dest.fd, at, part.size, &sum, e) < 0)
+		if (download_hash_file(&s->store->stop, st->dest.fd, at, part.size, &sum, e) < 0)
 			return -1;
 		at += part.size;
 	}
@@ -105,7 +105,7 @@ same_parts(struct download_state *st, struct s3 *s, struct err *e)
 {
 	if (same_on_the_way(st))
 		return 1;
-	return st->kind.by_number ? same_by_number(st, s, e) : download_same(&st->kind, st->dest.fd, st->lay.size, 1, e);
+	return st->kind.by_number ? same_by_number(st, s, e) : download_same(&st->kind, &s->store->stop, st->dest.fd, st->lay.size, 1, e);
 }
 
 int

@@ -254,6 +254,7 @@ begin(struct upload *u, struct s3 *s)
 	u->r.resumed = 0;
 	u->r.size = u->src.body.len;
 	u->src.by_path = u->o->by_path;
+	u->src.stop = &u->pool->store->stop;
 	if (!may_send(u, s))
 		return;
 	if (u->src.body.len > u->o->threshold || u->src.body.len > S3_PUT_MAX)

@@ -29,6 +29,9 @@ read_file(void *arg, uint64_t off, void *p, size_t n, struct err *e)
 	const struct upload_source *s = arg;
 	ssize_t got;
 
+	/* To compare a large file takes minutes. */
+	if (s->stop && __atomic_load_n(s->stop, __ATOMIC_RELAXED))
+		return fail(e, ERR_STOPPED, "stopped");
 	do
 		got = pread(s->fd, p, n, (off_t)off);
 	while (got < 0 && errno == EINTR);

@@ -11,6 +11,7 @@ struct upload_source {
 	int fd;               /* -1: memory, or nothing yet */
 	const char *mem;
 	int by_path;          /* it is changed also when its path is not its any more */
+	const int *stop;      /* atomic; not 0: reading fails with ERR_STOPPED. NULL: it goes on */
 	struct stat was;      /* the file before anything was read */
 	struct http_body body;   /* all of it; its arg is the source, which must not move */
 };
