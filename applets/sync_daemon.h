@@ -138,8 +138,8 @@ void sync_files_open(struct daemon *d);
 /* Upload x, which sync_start has handed out. */
 void sync_begin(struct daemon *d, struct sync_entry *x);
 
-/* sync_settle.c. x could not be looked at, or sent: it is tried again, and said if that is news. */
-void sync_failed_at(struct daemon *d, struct sync_entry *x, const struct err *e);
+/* sync_settle.c. x could not be looked at, or its upload not begun: it is tried again, and said if that is news. */
+void sync_not_begun(struct daemon *d, struct sync_entry *x, const struct err *e);
 /* Take what workers are done with: into the ledger, the log, the decisions. 1: there was some. */
 int sync_settle(struct daemon *d);
 /* Ended uploads have not been settled yet. */

@@ -88,7 +88,7 @@ look_failed(struct daemon *d, struct sync_entry *x, int why)
 	} else {
 		errno = why;
 		fail_errno(&e, "cannot be read");
-		sync_failed_at(d, x, &e);
+		sync_not_begun(d, x, &e);
 	}
 }
 

@@ -213,7 +213,7 @@ sync_begin(struct daemon *d, struct sync_entry *x)
 
 	if (!f) {
 		fail(&e, ERR_LOCAL, n > PATH_MAX ? "its path is too long" : "out of memory");
-		sync_failed_at(d, x, &e);
+		sync_not_begun(d, x, &e);
 		return;
 	}
 	f->d = d;

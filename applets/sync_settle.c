@@ -38,8 +38,8 @@ sync_keep_error(struct daemon *d, const char *name, const char *msg)
 }
 
 /* A failure of x, while it was looked at or sent. One fault of the account stops all: it is said once. So is one of the file itself. */
-void
-sync_failed_at(struct daemon *d, struct sync_entry *x, const struct err *e)
+static void
+failed_at(struct daemon *d, struct sync_entry *x, const struct err *e)
 {
 	enum sync_fault f = sync_fault_of(e);
 	int was_paused = sync_paused(d->sync);
@@ -55,7 +55,7 @@ sync_failed_at(struct daemon *d, struct sync_entry *x, const struct err *e)
 }
 
 static void
-print_json(const struct file *f)
+print_json(const struct daemon *d, const char *path, const struct upload *u, const struct err *why)
 {
 	static const char *const outcomes[] = {[UPLOAD_STORED] = "uploaded", [UPLOAD_SAME] = "same", [UPLOAD_SKIPPED] = "skipped"};
 	static int lost;
@@ -70,19 +70,30 @@ print_json(const struct file *f)
 	}
 	lost = 0;
 	json_begin(&j);
-	json_string(&j, "file", f->path);
-	json_string(&j, "status", f->failed ? "failed" : outcomes[f->u.r.outcome]);
-	json_string(&j, "bucket", f->d->client.cfg.bucket);
-	json_string(&j, "key", *f->u.r.key ? f->u.r.key : f->u.plan.key);
-	json_number(&j, "size", f->u.r.size);
-	if (f->failed)
-		json_string(&j, "error", f->why.msg);
+	json_string(&j, "file", path);
+	json_string(&j, "status", why ? "failed" : outcomes[u->r.outcome]);
+	json_string(&j, "bucket", d->client.cfg.bucket);
+	json_string(&j, "key", *u->r.key ? u->r.key : u->plan.key);
+	json_number(&j, "size", u->r.size);
+	if (why)
+		json_string(&j, "error", why->msg);
 	else
-		json_string(&j, "etag", f->u.r.etag);
-	json_number(&j, "attempts", (uint64_t)f->u.r.attempts);
-	json_number(&j, "resumed", f->u.r.resumed);
+		json_string(&j, "etag", u->r.etag);
+	json_number(&j, "attempts", (uint64_t)u->r.attempts);
+	json_number(&j, "resumed", u->r.resumed);
 	json_end(&j);
 	fflush(stdout);
+}
+
+void
+sync_not_begun(struct daemon *d, struct sync_entry *x, const struct err *e)
+{
+	static struct upload none;      /* not const: then its zeros would be in the program */
+	char path[PATH_MAX];
+
+	sync_path(d, x->rel, path, sizeof path);
+	print_json(d, path, &none, e);
+	failed_at(d, x, e);
 }
 
 static void
@@ -141,7 +152,7 @@ not_stored(struct daemon *d, struct file *f)
 		sync_seen(d->sync, f->x->rel, d->now, &e);
 		sync_undone(d->sync, f->x);
 	} else if (f->why.kind != ERR_STOPPED) {    /* the end, which names it as what still runs */
-		sync_failed_at(d, f->x, &f->why);
+		failed_at(d, f->x, &f->why);
 	}
 }
 
@@ -161,7 +172,7 @@ sync_settle(struct daemon *d)
 	}
 	for (f = in_order; f; f = next) {
 		next = f->next;
-		print_json(f);
+		print_json(d, f->path, &f->u, f->failed ? &f->why : NULL);
 		if (f->failed)
 			not_stored(d, f);
 		else

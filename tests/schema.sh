@@ -59,6 +59,13 @@ cp a.png watched/a.png
 cp a.png $'watched/bad\377.png'
 fits "sync" sync sync_file -- --once --settle 0 --drain 1 --log - --prefix "$P/sync" watched
 is "… one uploaded, one failed" "$(grep -c '"status":"uploaded".*"etag":' lines) $(grep -c '"status":"failed".*"error":' lines)" "1 1"
+mkdir closed
+printf x >closed/closed.png
+chmod 0 closed/closed.png
+[ "$(id -u)" != 0 ] || confined=(setpriv --bounding-set=-dac_override,-dac_read_search)
+"${confined[@]}" "$R2" sync --json --once --settle 0 --drain 1 --log - --prefix "$P/sync" closed >lines 2>/dev/null
+ok "sync, a file that cannot be opened" python3 "$TESTS/schema.py" sync sync_file <lines
+is "… failed, and why" "$(grep -m 1 -c '"status":"failed".*"error":"cannot be read: Permission denied"' lines)" 1
 s3_put "$P/skip/$(date +%F)/there.png" big
 mkdir skipped
 cp a.png skipped/there.png
