@@ -82,6 +82,15 @@ say_proof(const char *key, enum download_proof proof, const char *etag)
 }
 
 static void
+say_failed(const char *key, const struct err *e)
+{
+	size_t n = strlen(key);
+	int folder = n && key[n - 1] == '/' && !strcmp(e->code, "NoSuchKey");
+
+	log_r2(LOG_ERROR, "Download failed: %s: %s%s", key, e->msg, folder ? "; -r gets what is below it" : "");
+}
+
+static void
 started(struct download *d)
 {
 	struct item *it = d->arg;
@@ -132,7 +141,7 @@ finished(struct download *d, const struct err *e)
 
 	o.file = shown_path(path, it->run, d->rel);
 	if (e) {
-		log_r2(LOG_ERROR, "Download failed: %s: %s", d->key, e->msg);
+		say_failed(d->key, e);
 	} else {
 		o.status = log_outcome(it, path);
 		o.proof = d->skipped ? DOWNLOAD_NO_MD5 : d->proof;
@@ -188,7 +197,7 @@ refuse(struct get_run *run, const char *key, const char *rel, const struct err *
 	struct outcome o = {.key = key, .file = shown_path(path, run, rel), .status = "failed", .object = &none, .e = e};
 
 	run->files++;
-	log_r2(LOG_ERROR, "Download failed: %s: %s", key, e->msg);
+	say_failed(key, e);
 	print_json(run, &o);
 }
 
@@ -304,7 +313,7 @@ get_stream(struct get_run *run, const char *key, const char *dest, int fd)
 	if (download_stream(&run->client->s3, &run->pool, &d, &e) < 0) {
 		/* A reader that left early (r2 get KEY - | head) is no error worth a message. */
 		if (!d.unread || fd != STDOUT_FILENO)
-			log_r2(LOG_ERROR, "Download failed: %s: %s", key, e.msg);
+			say_failed(key, &e);
 		o.status = "failed";
 		o.e = &e;
 	} else {

@@ -73,7 +73,8 @@ ok "… leaves nothing" [ ! -e nope ]
 t "no such key, to a directory that is not there" 1 '' "…ERROR - Download failed: $P/nope: NoSuchKey…Complete: 0/1" got "$P/nope" not/there/x
 t "no such key into a directory that is not there" 1 '{"key":"…","file":"absent/sub/nope","status":"failed",…}' … got --json "$P/nope" absent/sub/
 ok "… which is not made" [ ! -e absent ]
-t "no such key that ends in a slash" 1 '{"key":"…","file":"dir/…","status":"failed",…NoSuchKey…}' … got --json "$P/slash/" dir
+t "no such key that ends in a slash" 1 '{"key":"…","file":"dir/…","status":"failed",…NoSuchKey…}' '…; -r gets what is below it
+…' got --json "$P/slash/" dir
 ok "… leave no directory" [ ! -e not -a ! -e dir/slash ]
 printf old >there.txt
 t "no such key, and a file of the name" 1 '' … got "$P/nope" there.txt
