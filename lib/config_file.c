@@ -44,7 +44,7 @@ config_file_read(struct config_file *f, const char *path, const char *label, siz
 		return fail(e, ERR_USAGE, "%s: %s", label, strerror(errno));
 	if (fstat(fd, &st) < 0)
 		r = fail(e, ERR_USAGE, "%s: %s", label, strerror(errno));
-	else if (!S_ISREG(st.st_mode))
+	else if (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode))   /* /dev/null is none at all */
 		r = fail(e, ERR_USAGE, "%s: %s", label, refused_kind(st.st_mode));
 	else
 		r = read_all(fd, f, label, max, e);
