@@ -67,6 +67,13 @@ static const struct opt opts[] = {
 	{0},
 };
 
+/* "$VARIABLE" that nobody set is no file. */
+static int
+check_given(const char *value, const char *name, struct err *e)
+{
+	return value && !*value ? fail(e, ERR_USAGE, "--%s is empty: is its variable set?", name) : 0;
+}
+
 static int
 check_options(int operands, char **operand, struct err *e)
 {
@@ -74,8 +81,10 @@ check_options(int operands, char **operand, struct err *e)
 		return fail(e, ERR_USAGE, "one DIR at a time, not %s and %s; a command to start stands behind --", operand[0], operand[1]);
 	if (operands && !**operand)
 		return fail(e, ERR_USAGE, "DIR is empty: is its variable set?");
-	if (set.state && !*set.state)
-		return fail(e, ERR_USAGE, "--state is empty: is its variable set?");
+	if (check_given(set.state, "state", e) < 0 || check_given(set.log, "log", e) < 0 || check_given(set.metrics, "metrics", e) < 0)
+		return -1;
+	if (set.metrics && !strcmp(set.metrics, "-"))
+		return fail(e, ERR_USAGE, "--metrics -: a file is needed, which is written anew each time");
 	if (applet_command && !*applet_command)
 		return fail(e, ERR_USAGE, "the COMMAND behind -- is missing");
 	/* The next file of that name would take the place of the only copy of the first. */
@@ -148,7 +157,7 @@ ask(const char *dir, struct err *e)
 		snprintf(real, sizeof real, "%s", dir);
 	if (place_of_daemon(real, set.state, state, e) < 0 || ask_daemon(state, &r, e) < 0)
 		return -1;
-	if (ask_health)
+	if (ask_health && !client_args.json)
 		puts(r.health);
 	else
 		fputs(client_args.json ? r.json : r.text, stdout);

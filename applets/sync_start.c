@@ -109,8 +109,10 @@ open_state(struct daemon *d, struct err *e)
 		return -1;
 	snprintf(d->parts, sizeof d->parts, "%.*s/parts", PATH_MAX - 8, d->state);
 	private_reclaim(d->parts);
-	if (private_dir(d->parts, e) < 0)
+	if (private_dir(d->parts, e) < 0) {
+		sync_log(1, "WARNING: %s: large uploads that are cut off start again from nothing", e->msg);
 		*d->parts = '\0';
+	}
 	/* What is in one bucket says nothing of another, and one DIR nothing of another that is given the same --state: its files would
 	   replace objects of the first. */
 	buf_fmt(&b, "ledger-%.160s-%s", c->host_field, c->bucket);

@@ -517,6 +517,8 @@ def asked(s):
     s.equal("files")
     code, out, err = s.ask("--health")
     s.check("--health: ok, 0, one line", code == 0 and out.startswith("ok") and out.count("\n") == 1, code, out, err)
+    code, out, err = s.ask("--health", "--json")
+    s.check("--health --json: as --status", code == 0 and json.loads(out)["health"].startswith("ok"), code, out, err)
     code, out, err = s.ask("--status")
     s.check("--status is for people", code == 0 and "Uploaded:" in out and "Pending:" in out, out, err)
     said = s.status()
@@ -697,8 +699,11 @@ def bad_input(s):
         s.check(f"--settle={value}: 2", e.end(10) == 2, e.log().decode())
     e = s.daemon(directory="")
     s.check("DIR is empty: 2", e.end(10) == 2 and b"DIR is empty" in e.log(), e.log().decode())
-    e = s.daemon("--state", "")
-    s.check("--state is empty: 2", e.end(10) == 2 and b"--state is empty" in e.log(), e.log().decode())
+    for option in ("--state", "--log", "--metrics"):
+        e = s.daemon(option, "")
+        s.check(f"{option} is empty: 2", e.end(10) == 2 and f"{option} is empty".encode() in e.log(), e.log().decode())
+    e = s.daemon("--metrics", "-")
+    s.check("--metrics -: 2", e.end(10) == 2 and b"--metrics -: " in e.log() and not os.path.exists("-"), e.log().decode())
     e = s.daemon(directory="/proc/nothing/here")
     s.check("DIR cannot be made: 1", e.end(10) in (1, 2), e.log().decode())
     e = s.daemon("--stte", "x")
@@ -717,6 +722,16 @@ def bad_input(s):
         d = s.daemon(under=["setpriv", "--reuid=65534", "--clear-groups"], env={"XDG_STATE_HOME": str(home)})
         s.equal("a read-only DIR")
         s.check("its state is below XDG_STATE_HOME", list(home.glob("r2-sync/*/ledger*")) and d.stop() == 0, *s.tail())
+
+
+def no_parts(s):
+    """Where what is cut off cannot be noted that is said, and all is uploaded."""
+    (s.root / ".r2-sync").mkdir(0o700)
+    (s.root / ".r2-sync/parts").write_text("in the way")
+    s.write("file.png")
+    d = s.daemon()
+    s.equal("without journals")
+    s.check("it is said", re.search(rb"WARNING: \S+/\.r2-sync/parts: .*start again", d.log()) and d.stop() == 0, *s.tail())
 
 
 def few_descriptors(s):
@@ -921,7 +936,7 @@ def old_start(s):
             wait("it ends", lambda: not pathlib.Path(f"/proc/{pids[0]}/cmdline").exists() or not pathlib.Path(f"/proc/{pids[0]}/cmdline").read_bytes(), 30)
 
 
-CASES = [ledger_damaged, no_etag, killed, safe_to_delete, server_away, slow_server, cut_connections, killed_in_parts, killed_in_parts_then_small, stopped_under_load, second_signal, second_signal_with_command,
+CASES = [ledger_damaged, no_etag, killed, safe_to_delete, no_parts, server_away, slow_server, cut_connections, killed_in_parts, killed_in_parts_then_small, stopped_under_load, second_signal, second_signal_with_command,
          drain_takes_what_settles, command_leaves_much, command_leaves_in_an_outage, command_leaves_a_writer, drain_waits_for_a_writer, delete_after_careful, delete_after_together, root_made_again, once, once_without, drain_outlasts,
          new_only, new_only_killed, settle_zero, midnight, asked, asked_without, refused, pause_outlived, nobody_reads, rotated, second_daemon,
          bad_input, few_descriptors, command, command_odd_start, terminal, command_keys, priority, notified, old_start]
