@@ -56,12 +56,13 @@ class Server:
             return False
         return not self.relay or self.relay.poll() is None
 
-    def ask(self, path):
-        """The sink's answer; raises OSError where there is none."""
+    def ask(self, path, method="GET"):
+        """The sink's answer: status, text; raises OSError where there is none."""
         self.line = self.line or http.client.HTTPSConnection(self.near.split("//")[1], context=self.tls, timeout=60)
         try:
-            self.line.request("GET", path)
-            return self.line.getresponse().read().decode()
+            self.line.request(method, path)
+            answer = self.line.getresponse()
+            return answer.status, answer.read().decode()
         except LOST as e:
             self.line = None
             raise OSError(f"the server is gone: {e}") from None
@@ -69,7 +70,7 @@ class Server:
     def counts(self):
         """Running totals: of the sink its own, else what went over loopback, which is everybody's."""
         if self.kind == "sink":
-            rows = dict(line.split() for line in self.ask("/-/counts").splitlines())
+            rows = dict(line.split() for line in self.ask("/-/counts")[1].splitlines())
             rows = {name: int(value) for name, value in rows.items()}
             return {"wire": rows["received"] + rows["sent"], **rows}
         with open("/proc/net/dev") as f:
