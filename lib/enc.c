@@ -205,10 +205,9 @@ enc_unpercent(char *s, size_t n, int plus_is_space)
 	return (long)out;
 }
 
-/* The character at s and its length in bytes; 0 when the bytes are not valid UTF-8. The second byte's limits
-   are RFC 3629's table: they rule out overlong forms, surrogates and what lies above U+10FFFF. */
-static size_t
-utf8(const char *text, size_t n, uint32_t *cp)
+/* The second byte's limits are RFC 3629's table: they rule out overlong forms, surrogates and what lies above U+10FFFF. */
+size_t
+enc_utf8(const char *text, size_t n, uint32_t *cp)
 {
 	const unsigned char *s = (const unsigned char *)text;
 	size_t len = s[0] < 0x80 ? 1 : s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : 4;
@@ -235,7 +234,7 @@ enc_utf8_valid(const char *s, size_t n)
 	uint32_t cp;
 
 	for (size_t i = 0, len; i < n; i += len)
-		if (!(len = utf8(s + i, n - i, &cp)))
+		if (!(len = enc_utf8(s + i, n - i, &cp)))
 			return 0;
 	return 1;
 }
@@ -269,7 +268,7 @@ enc_json(struct buf *b, const char *s, size_t n)
 
 	buf_char(b, '"');
 	for (size_t i = 0, len; i < n; i += len) {
-		len = utf8(s + i, n - i, &cp);
+		len = enc_utf8(s + i, n - i, &cp);
 		if (!len) {
 			buf_str(b, "\xef\xbf\xbd");
 			len = 1;
@@ -315,7 +314,7 @@ enc_printable(struct buf *b, const char *s, size_t n)
 	uint32_t cp;
 
 	for (size_t i = 0, len; i < n; i += len) {
-		int valid = (len = utf8(s + i, n - i, &cp)) > 0;
+		int valid = (len = enc_utf8(s + i, n - i, &cp)) > 0;
 
 		len += !valid;
 		if (valid && letter(cp))

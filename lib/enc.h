@@ -43,5 +43,8 @@ void enc_printable(struct buf *b, const char *s, size_t n);
 const char *enc_show(char *out, size_t cap, const char *text);
 enum { ENC_SHOW_CAP = 204 };   /* enough to recognise a name, short enough for a line */
 
-/* 1 when the bytes are valid UTF-8 (RFC 3629: no surrogates, no overlong forms, at most U+10FFFF). */
+/* The character that the n bytes (1 or more) at s begin with: its length, 0 when they are no valid UTF-8 (RFC 3629: no surrogates, no overlong
+   forms, at most U+10FFFF). Nothing behind a byte that makes them so is looked at, such as a NUL. */
+size_t enc_utf8(const char *s, size_t n, uint32_t *cp);
+/* 1 when all of the bytes are valid UTF-8. */
 int enc_utf8_valid(const char *s, size_t n);

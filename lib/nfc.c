@@ -101,16 +101,12 @@ struct chars {
 static size_t
 peek(const struct chars *c, uint32_t *cp)
 {
-	unsigned char lead = (unsigned char)*c->p;
-	size_t len = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+	size_t len = enc_utf8(c->p, (size_t)(c->end - c->p), cp);
 
-	*cp = NO_CHARACTER + lead;
-	if ((size_t)(c->end - c->p) < len || !enc_utf8_valid(c->p, len))
-		return 1;
-	*cp = len == 1 ? lead : lead & (0x7Fu >> len);
-	for (size_t i = 1; i < len; i++)
-		*cp = *cp << 6 | ((unsigned char)c->p[i] & 0x3F);
-	return len;
+	if (len)
+		return len;
+	*cp = NO_CHARACTER + (unsigned char)*c->p;
+	return 1;
 }
 
 /* Canonical ordering: a mark goes before those of a higher class, never over a starter, whose rank is 0. */

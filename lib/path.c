@@ -130,20 +130,16 @@ path_bucket_check(const char *bucket, struct err *e)
 }
 
 /* One character of a name: '?' and the sets stand for a letter, not for a byte of it. Invalid UTF-8 goes byte by byte, each a character
-   outside Unicode. No byte behind a NUL is looked at: it makes what is before it invalid. */
+   outside Unicode. */
 static unsigned
 next_char(const char **s)
 {
-	unsigned c = (unsigned char)*(*s)++;
-	unsigned more = c < 0x80 ? 0 : c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3;
+	const char *at = *s;
+	uint32_t c;
+	size_t len = enc_utf8(at, 4, &c);   /* it stops at the NUL */
 
-	if (!enc_utf8_valid(*s - 1, more + 1))
-		return c + 0x110000;
-	if (more)
-		c &= 0x3fu >> more;
-	while (more--)
-		c = c << 6 | (*(*s)++ & 0x3f);
-	return c;
+	*s = at + (len ? len : 1);
+	return len ? c : (unsigned char)*at + 0x110000u;
 }
 
 static unsigned
