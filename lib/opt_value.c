@@ -6,6 +6,8 @@
 #include "opt_value.h"
 #include "utc.h"
 
+#define DIGITS "0123456789"
+
 const char *
 opt_called(const struct opt *o, char out[OPT_CALLED_CAP])
 {
@@ -48,7 +50,7 @@ opt_string(const struct opt *o, const char *val, struct err *e)
 static int
 all_digits(const char *s)
 {
-	return *s && !s[strspn(s, "0123456789")];
+	return *s && !s[strspn(s, DIGITS)];
 }
 
 int
@@ -86,23 +88,41 @@ unit(const char *s)
 	return *s ? 0 : size;
 }
 
-int
-opt_parse_size(const char *text, unsigned long long *bytes)
+/* "12" or "1.5" at text: its length, 0 when there is none. */
+static size_t
+number_length(const char *text)
 {
-	size_t whole = strspn(text, "0123456789"), point = whole + (text[whole] == '.');
-	size_t end = point + strspn(text + point, "0123456789");
-	unsigned long long size, v = 0, part = 0;
+	size_t whole = strspn(text, DIGITS), fraction = text[whole] == '.' ? strspn(text + whole + 1, DIGITS) : 0;
 
-	size = unit(text + end);
-	if (!whole || (point > whole && (end == point || size == 1)) || !size)
-		return -1;
+	return !whole || text[whole] != '.' ? whole : fraction ? whole + 1 + fraction : 0;
+}
+
+/* That number of `each`, rounded down: 0, or -1 when it does not fit. */
+static int
+times(const char *text, size_t len, unsigned long long each, unsigned long long *out)
+{
+	unsigned long long v = 0, part = 0;
+	size_t whole = strspn(text, DIGITS);
+
 	for (size_t i = 0; i < whole; i++)
 		if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, text[i] - '0', &v))
 			return -1;
 	/* From the last digit to the first: exact, however many there are. */
-	while (end > point)
-		part = ((unsigned)(text[--end] - '0') * size + part) / 10;
-	return __builtin_mul_overflow(v, size, &v) || __builtin_add_overflow(v, part, bytes) ? -1 : 0;
+	while (len > whole + 1)
+		part = ((unsigned)(text[--len] - '0') * each + part) / 10;
+	return __builtin_mul_overflow(v, each, &v) || __builtin_add_overflow(v, part, out) ? -1 : 0;
+}
+
+int
+opt_parse_size(const char *text, unsigned long long *bytes)
+{
+	size_t n = number_length(text);
+	unsigned long long size = unit(text + n);
+
+	/* There is no half a byte. */
+	if (!n || !size || (size == 1 && memchr(text, '.', n)))
+		return -1;
+	return times(text, n, size, bytes);
 }
 
 int
@@ -119,23 +139,18 @@ opt_size(const struct opt *o, const char *val, struct err *e)
 int
 opt_parse_age(const char *text, int64_t *ms)
 {
-	static const struct { char unit; int64_t ms; } units[] = {
+	static const struct { char unit; unsigned ms; } units[] = {
 		{'\0', 1000}, {'s', 1000}, {'m', 60000}, {'h', 3600000}, {'d', 86400000}, {'w', 604800000},
 	};
-	size_t whole = strspn(text, "0123456789"), point = whole + (text[whole] == '.');
-	size_t end = point + strspn(text + point, "0123456789"), u = 0;
-	int64_t v = 0, part = 0;
+	size_t n = number_length(text), u = 0;
+	unsigned long long v;
 
-	while (u < sizeof units / sizeof *units && units[u].unit != text[end])
+	while (u < sizeof units / sizeof *units && units[u].unit != text[n])
 		u++;
-	if (!whole || (point > whole && end == point) || u == sizeof units / sizeof *units || (text[end] && text[end + 1]))
+	if (!n || u == sizeof units / sizeof *units || (text[n] && text[n + 1]) || times(text, n, units[u].ms, &v) < 0 || v > INT64_MAX)
 		return -1;
-	for (size_t i = 0; i < whole; i++)
-		if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, text[i] - '0', &v))
-			return -1;
-	while (end > point)
-		part = ((text[--end] - '0') * units[u].ms + part) / 10;
-	return __builtin_mul_overflow(v, units[u].ms, &v) || __builtin_add_overflow(v, part, ms) ? -1 : 0;
+	*ms = (int64_t)v;
+	return 0;
 }
 
 int
