@@ -86,17 +86,28 @@ journal_any(const char *dir)
 	return n == 3;      /* besides . and .. */
 }
 
+static int
+oops(const struct journal *j, struct err *e)
+{
+	char shown[ENC_SHOW_CAP];
+
+	return fail_errno(e, "journal %s", enc_show(shown, sizeof shown, j->path));
+}
+
+static int
+too_long(struct err *e)
+{
+	return fail(e, ERR_LOCAL, "a record is too long for a journal");
+}
+
 int
 journal_open(struct journal *j, const char *path, struct err *e)
 {
-	struct buf name = {j->path, 0, sizeof j->path, 0};
 	int rc;
 
 	j->fd = -1;
 	j->end = -1;
-	buf_reset(&name);
-	buf_str(&name, path);
-	if (!buf_ok(&name))
+	if (snprintf(j->path, sizeof j->path, "%s", path) >= (int)sizeof j->path)
 		return fail(e, ERR_LOCAL, "the journal's name is too long");
 	rc = private_open(&j->fd, j->path, "journal", e);
 	if (rc == 0)
@@ -222,15 +233,14 @@ journal_load(struct journal *j, struct journal_text *t,
 	void (*part)(void *arg, unsigned number, const char *note), void *arg, struct err *e)
 {
 	struct found f = {.t = t}, last = {.t = t, .part = part, .arg = arg};
-	char shown[ENC_SHOW_CAP];
 
 	/* Twice: which parts count is known only once the last beginning is. */
 	if (j->fd >= 0 && (scan(j->fd, &f) < 0 || cut_tail(j, f.end) < 0))
-		return fail_errno(e, "journal %s", enc_show(shown, sizeof shown, j->path));
+		return oops(j, e);
 	t->identity[0] = t->token[0] = '\0';
 	last.end = f.begin;
 	if (j->fd >= 0 && scan(j->fd, &last) < 0)
-		return fail_errno(e, "journal %s", enc_show(shown, sizeof shown, j->path));
+		return oops(j, e);
 	return 0;
 }
 
@@ -259,19 +269,19 @@ write_record(struct journal *j, const struct buf *line)
 static int
 append(struct journal *j, struct buf *line, struct err *e)
 {
-	char text[SUM_LEN + 1], shown[ENC_SHOW_CAP];
+	char text[SUM_LEN + 1];
 	int rc;
 
 	buf_char(line, '\n');
 	if (!buf_ok(line))
-		return fail(e, ERR_LOCAL, "a record is too long for a journal");
+		return too_long(e);
 	sum(text, line->p + SUM_LEN, line->len - SUM_LEN - 1);
 	memcpy(line->p, text, SUM_LEN);
 	pthread_mutex_lock(&j->lock);
 	rc = write_record(j, line);
 	pthread_mutex_unlock(&j->lock);
 	if (rc < 0 || fdatasync(j->fd) < 0)
-		return fail_errno(e, "journal %s", enc_show(shown, sizeof shown, j->path));
+		return oops(j, e);
 	return 0;
 }
 
@@ -284,7 +294,7 @@ journal_begin(struct journal *j, const char *identity, const char *token, struct
 	if (j->fd < 0)
 		return 0;
 	if (strlen(identity) >= JOURNAL_TEXT_MAX || strlen(token) >= JOURNAL_TEXT_MAX)
-		return fail(e, ERR_LOCAL, "a record is too long for a journal");
+		return too_long(e);
 	buf_fmt(&line, "%*sbegin ", SUM_LEN, "");
 	enc_query(&line, identity, strlen(identity));
 	buf_char(&line, ' ');
@@ -301,7 +311,7 @@ journal_part(struct journal *j, unsigned number, const char *note, struct err *e
 	if (j->fd < 0)
 		return 0;
 	if (strlen(note) >= JOURNAL_NOTE_MAX)
-		return fail(e, ERR_LOCAL, "a record is too long for a journal");
+		return too_long(e);
 	buf_fmt(&line, "%*spart %u ", SUM_LEN, "", number);
 	enc_query(&line, note, strlen(note));
 	return append(j, &line, e);
