@@ -85,6 +85,14 @@ in_worker(struct stream *st, int (*run)(struct stream *, struct s3 *, struct err
 }
 
 static void
+drop_piece(struct piece *p)
+{
+	if (p)
+		free(p->mem);
+	free(p);
+}
+
+static void
 run_piece(struct pool_job *j, struct s3 *s)
 {
 	struct piece *p = (struct piece *)j;
@@ -105,8 +113,7 @@ run_piece(struct pool_job *j, struct s3 *s)
 	} else if (e.kind) {
 		failed(st, &e);
 	}
-	free(p->mem);
-	free(p);
+	drop_piece(p);
 }
 
 static int
@@ -189,13 +196,12 @@ next_piece(struct stream *st, struct err *e)
 	ssize_t got;
 
 	if (!p || !(p->mem = malloc(want ? want : 1))) {
-		free(p);
+		drop_piece(p);
 		fail(e, ERR_LOCAL, "out of memory: standard input is read %zu MiB at a time: give a smaller --part-size", want >> 20);
 		return NULL;
 	}
 	if ((got = read_piece(st->u->pool->store, p->mem, want, e)) < 0) {
-		free(p->mem);
-		free(p);
+		drop_piece(p);
 		return NULL;
 	}
 	st->ended |= (size_t)got < want;
@@ -218,14 +224,6 @@ send_piece(struct stream *st, struct piece *p, struct err *e)
 	pool_wait(st->u->pool, AHEAD - 1);
 	pool_submit(st->u->pool, &p->job);
 	return 0;
-}
-
-static void
-drop_piece(struct piece *p)
-{
-	if (p)
-		free(p->mem);
-	free(p);
 }
 
 /* The rest of the input after the first piece, which was full. */
