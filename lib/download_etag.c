@@ -34,13 +34,14 @@ download_parts_fit(uint64_t size, unsigned parts, uint64_t part)
 	return part && (size ? (size - 1) / part + 1 : 1) == parts;
 }
 
+/* Another size, if it is possible and not among the n yet: how many there are then. */
 static unsigned
-add_size(uint64_t *sizes, unsigned n, uint64_t part)
+add_size(uint64_t *sizes, unsigned n, uint64_t size, unsigned parts, uint64_t part)
 {
 	for (unsigned i = 0; i < n; i++)
 		if (sizes[i] == part)
 			return n;
-	if (n < DOWNLOAD_SIZES_MAX)
+	if (n < DOWNLOAD_SIZES_MAX && download_parts_fit(size, parts, part))
 		sizes[n++] = part;
 	return n;
 }
@@ -54,15 +55,13 @@ download_part_sizes(uint64_t size, unsigned parts, uint64_t sizes[DOWNLOAD_SIZES
 	unsigned n = 0;
 
 	if (parts == 1)
-		return add_size(sizes, 0, size ? size : 1);
+		return add_size(sizes, 0, size, parts, even);
 	for (unsigned unit = 0; unit < 2; unit++)
 		for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
-			if (download_parts_fit(size, parts, usual[i] * (unit ? 1000000 : MIB)))
-				n = add_size(sizes, n, usual[i] * (unit ? 1000000 : MIB));
+			n = add_size(sizes, n, size, parts, usual[i] * (unit ? 1000000 : MIB));
 	/* A part size that grew until the parts were few enough; then the smallest that is possible. */
-	if (download_parts_fit(size, parts, (even + MIB - 1) / MIB * MIB))
-		n = add_size(sizes, n, (even + MIB - 1) / MIB * MIB);
-	return download_parts_fit(size, parts, even) ? add_size(sizes, n, even) : n;
+	n = add_size(sizes, n, size, parts, (even + MIB - 1) / MIB * MIB);
+	return add_size(sizes, n, size, parts, even);
 }
 
 void

@@ -95,8 +95,8 @@ same_on_the_way(struct download_state *st)
 		hash_md5_out(&st->lanes[i].md5, md5);
 		hash_md5_update(&all.outer, md5, sizeof md5);
 	}
-	hash_md5_out(&st->lanes[0].md5, md5);
-	return st->kind.etag.parts ? download_sum_is(&all, &st->kind.etag) : !memcmp(md5, st->kind.etag.md5, sizeof md5);
+	all.inner = st->lanes[0].md5;      /* without parts it is the only one */
+	return download_sum_is(&all, &st->kind.etag);
 }
 
 /* 1, 0, -1. */
