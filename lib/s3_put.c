@@ -68,12 +68,6 @@ struct put_state {
 	char crc32c[16], md5[32], sha256[2 * HASH_SHA256_LEN + 1];   /* as the fields carry them */
 };
 
-static int
-corrupt(const char *etag, struct err *e)
-{
-	return fail(e, ERR_CORRUPT, "the server stored something else than was sent (its ETag is %s)", etag);
-}
-
 /* A server that does not know the field leaves it out of its answer; from then on it gets Content-MD5 instead. */
 static int
 prove_by_echo(struct s3 *s, struct put_state *p, const struct http_reply *rp, struct err *e)
@@ -96,10 +90,9 @@ static int
 put_reply(struct s3 *s, struct s3_call *c, const struct http_reply *rp, struct err *e)
 {
 	struct put_state *p = c->arg;
-	char etag[S3_ETAG_CAP];
+	char *etag = p->result->etag;
 
 	s3_etag(etag, http_field(rp, "etag"));
-	memcpy(p->result->etag, etag, sizeof etag);
 	p->result->proof = S3_PROOF_NONE;
 	if (p->sums.want_crc32c && (prove_by_echo(s, p, rp, e) < 0 || p->result->proof))
 		return p->result->proof ? 0 : -1;
@@ -108,7 +101,7 @@ put_reply(struct s3 *s, struct s3_call *c, const struct http_reply *rp, struct e
 		return fail(e, ERR_CORRUPT, "the server's answer to PUT has no ETag: nothing proves that anything was stored: check R2_ENDPOINT");
 	switch (etag_is_md5(etag, p->sums.md5)) {
 	case 0:
-		return corrupt(etag, e);
+		return fail(e, ERR_CORRUPT, "the server stored something else than was sent (its ETag is %s)", etag);
 	case 1:
 		p->result->proof = S3_PROOF_MD5;
 		break;
