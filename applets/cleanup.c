@@ -261,7 +261,7 @@ sweep(struct client *c, struct err *e)
 		progress_stop(&transfer_progress);
 	if (*cleanup.sweep.before)
 		rc = cleanup_files(&cleanup, e);
-	if (rc == 0 && age && !c->store.stop)
+	if (rc == 0 && age && !s3_stopping(&c->store))
 		rc = cleanup_uploads(&cleanup, e);
 	if (cleanup.markers)
 		log_r2(LOG_WARNING, "The bucket keeps versions: what was deleted is hidden behind delete markers, and is stored and paid for until its "

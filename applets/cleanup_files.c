@@ -197,7 +197,7 @@ static int
 stopped(const struct cleanup *c)
 {
 	/* Or nobody reads any more. */
-	return __atomic_load_n(&c->client->store.stop, __ATOMIC_RELAXED) || __atomic_load_n(&c->broken, __ATOMIC_ACQUIRE) ||
+	return s3_stopping(&c->client->store) || __atomic_load_n(&c->broken, __ATOMIC_ACQUIRE) ||
 		(c->dry_run && ferror(stdout));
 }
 

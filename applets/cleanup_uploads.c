@@ -145,7 +145,7 @@ upload(void *arg, const struct s3_entry *x, struct err *e)
 	char path[PATH_MAX];
 	struct err why = {0};
 
-	if (__atomic_load_n(&c->client->store.stop, __ATOMIC_RELAXED))
+	if (s3_stopping(&c->client->store))
 		return 1;
 	if (!sweep_below(c->sweep.prefix, x->key) || !is_old(c, x->modified) || sweep_keeps(&c->sweep, x->key))
 		return 0;

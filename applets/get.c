@@ -214,7 +214,7 @@ get_tree(const char *key, const char *dest, struct err *e)
 	gets.options.only_different = recursive;
 	gets.dir = dest ? dest : ".";
 	rc = get_list(&gets, prefix, recursive ? NULL : key, e);
-	if (rc == 0 && !gets.files && !gets.client->store.stop)
+	if (rc == 0 && !gets.files && !s3_stopping(&gets.client->store))
 		rc = recursive ? fail(e, ERR_LOCAL, "nothing is below %s: -r is for what has keys under it",
 			enc_show(text, sizeof text, *prefix ? prefix : "the bucket's root")) : fail(e, ERR_LOCAL, "no key matches %s", enc_show(text, sizeof text, key));
 	return rc;

@@ -270,7 +270,7 @@ entry(void *arg, const struct s3_entry *x, struct err *e)
 {
 	struct listing *l = arg;
 
-	if (__atomic_load_n(&l->run->client->store.stop, __ATOMIC_RELAXED))
+	if (s3_stopping(&l->run->client->store))
 		return 1;
 	/* The object that stands for the directory itself. */
 	if (!x->key[l->skip])

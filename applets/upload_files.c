@@ -186,7 +186,7 @@ walk_tree(struct tree *t)
 		t->run->files++;
 		return;
 	}
-	while (!__atomic_load_n(&t->run->client->store.stop, __ATOMIC_RELAXED) && (rc = walk_next(w, &x, &e)) != 0) {
+	while (!s3_stopping(&t->run->client->store) && (rc = walk_next(w, &x, &e)) != 0) {
 		if (rc > 0)
 			walk_file(t, &x);
 		else
@@ -281,7 +281,7 @@ send_all(struct upload_run *run, int n, char **paths)
 	struct nfc_set keys = {0};
 	struct tree t = {.run = run, .operands = paths, .several = n > 1, .keys = &keys};
 
-	for (int i = 0; i < n && !__atomic_load_n(&run->client->store.stop, __ATOMIC_RELAXED); i++) {
+	for (int i = 0; i < n && !s3_stopping(&run->client->store); i++) {
 		t.root = paths[i];
 		if (run->recursive && is_dir(t.root))
 			walk_tree(&t);

@@ -32,7 +32,7 @@ pass_on(void *arg, const void *p, size_t n, struct err *e)
 		download_sum_update(&x->sums[i], p, n);
 	for (; n; q += put, n -= (size_t)put) {
 		/* Whoever reads may be in no hurry: a signal to stop has interrupted the write. */
-		if (__atomic_load_n(&x->store->stop, __ATOMIC_RELAXED))
+		if (s3_stopping(x->store))
 			return fail(e, ERR_STOPPED, "stopped");
 		put = write(x->d->fd, q, n);
 		if (put < 0 && errno == EINTR)

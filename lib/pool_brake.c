@@ -17,12 +17,6 @@ pool_wait_until(struct pool *p, pthread_cond_t *c, int64_t ns)
 	pthread_cond_timedwait(c, &p->lock, &(struct timespec){ns / 1000000000, (long)(ns % 1000000000)});
 }
 
-static int
-stopping(const struct pool *p)
-{
-	return __atomic_load_n(&p->store->stop, __ATOMIC_RELAXED);
-}
-
 static void
 nap(struct pool *p, pthread_cond_t *c, int64_t until_ns)
 {
@@ -48,7 +42,7 @@ admit(void *arg)
 	int stopped;
 
 	pthread_mutex_lock(&p->lock);
-	while (!(stopped = stopping(p)) && (wait = brake_ms(p, clock_ms())) != 0) {
+	while (!(stopped = s3_stopping(p->store)) && (wait = brake_ms(p, clock_ms())) != 0) {
 		if (wait < 0)
 			pthread_cond_wait(&p->admitted, &p->lock);
 		else
@@ -128,9 +122,9 @@ paid_at(int64_t next_free, int64_t now, uint64_t n, uint64_t rate)
 static int
 sleep_until(struct pool *p, int64_t ns)
 {
-	while (!stopping(p) && clock_ns() < ns)
+	while (!s3_stopping(p->store) && clock_ns() < ns)
 		nap(p, &p->stopped, ns);
-	return stopping(p);
+	return s3_stopping(p->store);
 }
 
 static void

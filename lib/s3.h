@@ -50,6 +50,13 @@ struct s3_store {
 	void *arg;
 };
 
+/* Not 0 once it was told to stop. */
+static inline int
+s3_stopping(const struct s3_store *st)
+{
+	return __atomic_load_n(&st->stop, __ATOMIC_RELAXED);
+}
+
 /* Load the trust anchors for cfg (which must outlive the store). -1: see tls_trust_load. */
 int s3_store_open(struct s3_store *st, const struct config *cfg, struct err *e);
 void s3_store_close(struct s3_store *st);   /* accepts a zeroed one */
@@ -69,7 +76,7 @@ struct s3 {
 void s3_open(struct s3 *s, struct s3_store *store);
 void s3_close(struct s3 *s);
 
-/* What HEAD and a successful PUT say of an object. */
+/* What HEAD and GET say of an object. */
 struct s3_object_info {
 	uint64_t size;
 	int64_t modified;              /* seconds since 1970, 0 when not said */

@@ -17,7 +17,7 @@ enum {
 int
 s3_stopped(const struct s3_store *st, struct err *e)
 {
-	return __atomic_load_n(&st->stop, __ATOMIC_RELAXED) && fail(e, ERR_STOPPED, "stopped") < 0;
+	return s3_stopping(st) && fail(e, ERR_STOPPED, "stopped") < 0;
 }
 
 static void *

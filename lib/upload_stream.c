@@ -172,7 +172,7 @@ read_piece(const struct s3_store *st, char *p, size_t n, struct err *e)
 	while (got < n) {
 		ssize_t k;
 
-		if (__atomic_load_n(&st->stop, __ATOMIC_RELAXED))
+		if (s3_stopping(st))
 			return fail(e, ERR_STOPPED, "stopped");
 		if (poll(&in, 1, LOOK_MS) <= 0)
 			continue;
