@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -80,7 +81,7 @@ parse_meta(struct err *e)
 			return fail(e, ERR_USAGE, "--meta: NAME=VALUE is needed, with a name of at most %zu letters",
 				sizeof meta_names[i] - 1);
 		for (size_t k = 0; k < n; k++)
-			name[k] = word[k] >= 'A' && word[k] <= 'Z' ? (char)(word[k] + 32) : word[k];
+			name[k] = (char)tolower((unsigned char)word[k]);
 		name[n] = '\0';
 		if (strspn(name, "_-.0123456789abcdefghijklmnopqrstuvwxyz") != n)
 			return fail(e, ERR_USAGE, "--meta: a name is made of letters, digits, '-', '_' and '.'");

@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <string.h>
 #include "buf.h"
 #include "config.h"
@@ -94,8 +95,7 @@ static void
 lower(char *p)
 {
 	for (; *p; p++)
-		if (*p >= 'A' && *p <= 'Z')
-			*p = (char)(*p - 'A' + 'a');
+		*p = (char)tolower((unsigned char)*p);
 }
 
 /* As config_find, but what stands in a place below that of rank does not count. */

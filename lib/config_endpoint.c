@@ -1,5 +1,6 @@
 /* The text of an endpoint → where to connect; what its host says. */
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 #include "buf.h"
@@ -66,7 +67,7 @@ static void
 copy_lower(char *out, const char *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		out[i] = p[i] >= 'A' && p[i] <= 'Z' ? (char)(p[i] - 'A' + 'a') : p[i];
+		out[i] = (char)tolower((unsigned char)p[i]);
 	out[n] = '\0';
 }
 

@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <string.h>
 #include "enc.h"
 #include "http_reply.h"
@@ -52,8 +53,7 @@ split_field(const struct http *h, char *line, struct pair *out, struct err *e)
 		return http_bad(h, e, is_blank(*line) ? "a folded header line" : "a malformed header line");
 	line[n] = '\0';
 	for (i = 0; i < n; i++)
-		if (line[i] >= 'A' && line[i] <= 'Z')
-			line[i] = (char)(line[i] | 0x20);
+		line[i] = (char)tolower((unsigned char)line[i]);
 	while (is_blank(*value))
 		value++;
 	for (end = value + strlen(value); end > value && is_blank(end[-1]);)
