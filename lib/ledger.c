@@ -109,9 +109,8 @@ make_room(struct ledger *l)
 	return 0;
 }
 
-/* r NULL: rel is forgotten. */
-static int
-put(struct ledger *l, const char *rel, const struct ledger_record *r, struct err *e)
+int
+ledger_put(struct ledger *l, const char *rel, const struct ledger_record *r, struct err *e)
 {
 	struct ledger_view v;
 	char shown[ENC_SHOW_CAP];
@@ -137,13 +136,7 @@ put(struct ledger *l, const char *rel, const struct ledger_record *r, struct err
 }
 
 int
-ledger_put(struct ledger *l, const char *rel, const struct ledger_record *r, struct err *e)
-{
-	return put(l, rel, r, e);
-}
-
-int
 ledger_forget(struct ledger *l, const char *rel, struct err *e)
 {
-	return find(l, rel) ? put(l, rel, NULL, e) : 0;
+	return find(l, rel) ? ledger_put(l, rel, NULL, e) : 0;
 }

@@ -44,7 +44,7 @@ int ledger_find(struct ledger *l, const char *rel, struct ledger_record *r);
 void ledger_each(struct ledger *l, void (*each)(void *arg, const char *rel, const struct ledger_record *r), void *arg);
 
 /* Remember. It is on disk at the latest after ledger_sync; a disk that is full or fails is no error here: records are kept in memory and written
-   as soon as there is room. -1 (ERR_LOCAL): out of memory, or path and key too long. */
+   as soon as there is room. -1 (ERR_LOCAL): out of memory, or path and key too long. r NULL: that rel is forgotten, known or not. */
 int ledger_put(struct ledger *l, const char *rel, const struct ledger_record *r, struct err *e);
 /* rel is nobody's any more: what comes at that path is a new file. */
 int ledger_forget(struct ledger *l, const char *rel, struct err *e);

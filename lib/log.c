@@ -65,7 +65,7 @@ log_format_r2(char *out, unsigned cap, long long t, enum log_level level, const 
 void
 log_write(const char *line, unsigned n)
 {
-	ssize_t got = 0;
+	ssize_t got;
 
 	if (output) {
 		output(output_arg, line, n);
@@ -73,7 +73,7 @@ log_write(const char *line, unsigned n)
 	}
 	if (hook_before)
 		hook_before(hook_arg);
-	for (; n > 0 && got >= 0; line += got, n -= (unsigned)got) {
+	for (; n > 0; line += got, n -= (unsigned)got) {
 		got = write(STDERR_FILENO, line, n);
 		if (got < 0 && errno == EINTR)
 			got = 0;

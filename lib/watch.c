@@ -130,10 +130,8 @@ start(struct watch *w)
 {
 	int64_t now = w->now;
 
-	if ((!w->there && !w->full) || w->mount == UNMOUNTED_SAID) {
-		if (now >= w->look_ms)
-			watch_root_look(w);
-	}
+	if (((!w->there && !w->full) || w->mount == UNMOUNTED_SAID) && now >= w->look_ms)
+		watch_root_look(w);
 	if (!w->there || w->full)
 		return;
 	if (w->rescan == RESCAN_OVERFLOW && now >= w->not_before_ms) {
