@@ -9,17 +9,23 @@
 #include "enc.h"
 #include "links.h"
 
+static int
+is_same(const char *path, const char *other)
+{
+	struct stat a, b;
+
+	return stat(path, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 /* Within one directory the link is relative, so that the directory can be moved or copied into an image. */
 static const char *
 link_text(const char *dir, char *self)
 {
-	struct stat here, there;
 	char *slash = strrchr(self, '/');
 	int same;
 
 	*slash = '\0';
-	same = stat(*self ? self : "/", &here) == 0 && stat(dir, &there) == 0 &&
-		here.st_dev == there.st_dev && here.st_ino == there.st_ino;
+	same = is_same(*self ? self : "/", dir);
 	*slash = '/';
 	return same ? slash + 1 : self;
 }
@@ -37,19 +43,11 @@ own_path(char self[PATH_MAX])
 }
 
 static int
-is_self(const char *path, const char *self)
-{
-	struct stat a, b;
-
-	return stat(path, &a) == 0 && stat(self, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
-}
-
-static int
 make(const char *path, const char *self, const char *text, int hard)
 {
 	char shown[ENC_SHOW_CAP];
 
-	if (is_self(path, self))
+	if (is_same(path, self))
 		return 0;
 	if ((hard ? link(self, path) : symlink(text, path)) == 0)
 		return 0;
