@@ -2,6 +2,7 @@
 #include <string.h>
 #include "client.h"
 #include "completion.h"
+#include "path.h"
 
 /* The scripts only ask: what there is to say stands in the rows of options, and so it is never older than the program. */
 static const struct shell {
@@ -129,7 +130,7 @@ without_equals(int n, char **words)
 static const struct applet *
 applet_of(const struct applet *const *applets, int n, char **words)
 {
-	const char *slash = strrchr(words[0], '/'), *called = slash ? slash + 1 : words[0];
+	const char *called = path_base(words[0]);
 
 	if (!strncmp(called, "r2-", 3))
 		called += 3;

@@ -13,6 +13,7 @@
 #include "licenses.h"
 #include "links.h"
 #include "log.h"
+#include "path.h"
 #include "tls.h"
 
 static const struct applet *const applets[] = {
@@ -68,8 +69,8 @@ unknown(const char *name)
 	return 2;
 }
 
-static int
-overview(FILE *out, int rc)
+static void
+overview(FILE *out)
 {
 	fputs("usage: r2 COMMAND [OPTION]... [ARG]...\n"
 		"Cloudflare R2 and other S3 stores from one static program.\n\n", out);
@@ -77,14 +78,6 @@ overview(FILE *out, int rc)
 		fprintf(out, "  %-10s %s\n", (*a)->name, (*a)->summary);
 	putc('\n', out);
 	opt_print(own_opts, out);
-	return rc;
-}
-
-static int
-version(void)
-{
-	printf("r2 %s\n%s, %s, %s, roots of %s\n", R2_VERSION, tls_library(), R2_LIBC, R2_ARCH, tls_roots_date());
-	return 0;
 }
 
 /* What was printed has arrived. A reader that left early (r2 ls | head) is no error worth a message. */
@@ -102,6 +95,13 @@ flush_stdout(int rc)
 	if (errno != EPIPE)
 		fprintf(stderr, "r2: standard output: %s\n", errno ? strerror(errno) : "not everything could be written");
 	return rc ? rc : 1;
+}
+
+static int
+version(void)
+{
+	printf("r2 %s\n%s, %s, %s, roots of %s\n", R2_VERSION, tls_library(), R2_LIBC, R2_ARCH, tls_roots_date());
+	return flush_stdout(0);
 }
 
 static int
@@ -158,7 +158,7 @@ help(const char *name)
 	if (a)
 		applet_help(a, stdout);
 	else
-		overview(stdout, 0);
+		overview(stdout);
 	return flush_stdout(0);
 }
 
@@ -231,7 +231,7 @@ top(int argc, char **argv)
 	if (!strcmp(option, "help") || !strcmp(argv[1], "help"))
 		return help(argc > 2 ? argv[2] : NULL);
 	if (!strcmp(option, "version"))
-		return flush_stdout(version());
+		return version();
 	if (!strcmp(option, "list"))
 		return list();
 	if (!strcmp(option, "install"))
@@ -246,18 +246,18 @@ top(int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	const char *name = argc > 0 ? argv[0] : "r2", *slash = strrchr(name, '/');
+	const char *name = path_base(argc > 0 ? argv[0] : "r2");
 	const struct applet *a;
 
 	guard_stdio();
 	/* What its owner may not do would be there for us once, and then never again. */
 	umask(umask(077) & 077);
-	if (slash)
-		name = slash + 1;
 	if (!strncmp(name, "r2-", 3) && (a = find(name + 3)))
 		return run(a, argc, argv);
-	if (argc < 2)
-		return overview(stderr, 2);
+	if (argc < 2) {
+		overview(stderr);
+		return 2;
+	}
 	if ((a = find(argv[1])))
 		return run(a, argc - 1, argv + 1);
 	return top(argc, argv);
