@@ -30,7 +30,7 @@ is_state(int fd, const struct ledger_file *f, struct stat *st)
 	if (fstat(fd, st) < 0 || !S_ISREG(st->st_mode))
 		return 0;
 	now = ledger_file_of(st);
-	return now.size == f->size && now.mtime_ns == f->mtime_ns && now.inode == f->inode;
+	return !memcmp(&now, f, sizeof now);
 }
 
 /* A writer that opened the file before it lost its name would write into nothing. The read lease tells: while it is held, nobody has the file open

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "log.h"
 #include "path.h"
+#include "size_text.h"
 #include "sync_file.h"
 #include "sync_log.h"
 #include "utc.h"
@@ -36,7 +37,7 @@ static void
 started(struct upload *u)
 {
 	if (!file_of(u)->probe)
-		log_r2(LOG_INFO, "Uploading: %s (%.2f MB)", path_base(u->plan.path), (double)u->plan.size / 1048576);
+		log_r2(LOG_INFO, "Uploading: %s (%.2f MB)", path_base(u->plan.path), size_mib(u->plan.size));
 }
 
 static void
@@ -58,7 +59,7 @@ note(struct upload *u, const char *text)
 static void
 resumed(struct upload *u)
 {
-	log_r2(LOG_INFO, "%s: goes on: %.2f MB are there already", path_base(u->plan.path), (double)u->r.resumed / 1048576);
+	log_r2(LOG_INFO, "%s: goes on: %.2f MB are there already", path_base(u->plan.path), size_mib(u->r.resumed));
 }
 
 /* In a worker, mostly: hand it over and wake the loop. */

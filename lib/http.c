@@ -10,6 +10,14 @@ enum {
 };
 
 static int
+is_token(const char *s)
+{
+	size_t n = http_token_len(s);
+
+	return n && !s[n];
+}
+
+static int
 is_text(const char *s, int lowest)
 {
 	for (; *s; s++)
@@ -24,14 +32,14 @@ check_request(const struct http_request *rq, struct err *e)
 {
 	size_t i;
 
-	if (!http_token_len(rq->method) || rq->method[http_token_len(rq->method)])
+	if (!is_token(rq->method))
 		return fail(e, ERR_PROTO, "a request's method is not a token");
 	if (!*rq->target || strchr(rq->target, '\t') || !is_text(rq->target, ' ' + 1))
 		return fail(e, ERR_PROTO, "a request's target has a space or a control character");
 	for (i = 0; i < rq->nfields; i++) {
 		const struct pair *f = &rq->fields[i];
 
-		if (!http_token_len(f->name) || f->name[http_token_len(f->name)])
+		if (!is_token(f->name))
 			return fail(e, ERR_PROTO, "a request field's name is not a token");
 		if (!is_text(f->value, ' '))
 			return fail(e, ERR_PROTO, "a control character in the value of %s", f->name);

@@ -13,7 +13,7 @@ enum {
 	TEXT_CAP_MAX = 4 * 1024 * 1024,  /* keys, ETags and classes: 1,000 of the longest keys, encoded */
 };
 
-/* Room for n more of size bytes at *p, doubling: 0 or -1. */
+/* Room for `need` things of size bytes at *p, doubling: 0 or -1. */
 static int
 grow(void **p, size_t *cap, size_t need, size_t size)
 {
