@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 #include "path.h"
@@ -15,7 +14,6 @@
 
 enum {
 	UNLEASED_S = 60,
-	NO_REPLACE = 1,      /* RENAME_NOREPLACE of linux/fs.h */
 	SAVE_MS = 1000,      /* what the ledger has not fsynced grows this old, */
 	SAVE_BUSY_MS = 5000, /* or this old while there is something to upload: an fsync may take long, and nothing goes on meanwhile */
 	SAVE_ROOM_MS = 200,
@@ -53,9 +51,9 @@ remove_leased(int dir, const char *rel, int fd, const struct stat *st)
 			hid.st_size == st->st_size && hid.st_mtim.tv_sec == st->st_mtim.tv_sec && hid.st_mtim.tv_nsec == st->st_mtim.tv_nsec;
 
 		removed = same && (!leased || fcntl(fd, F_GETLEASE) == F_RDLCK) && unlinkat(dir, hidden, 0) == 0;
-		/* A newer file may have the name by now. NFS knows this by a link only, FAT by a rename only. */
-		if (!removed && syscall(SYS_renameat2, dir, hidden, dir, name, NO_REPLACE) < 0 && linkat(dir, hidden, dir, name, 0) == 0)
-			unlinkat(dir, hidden, 0);
+		/* A newer file may have the name by now. */
+		if (!removed)
+			private_rename_new(dir, hidden, name);
 	} else if (errno != ENOENT && !told++) {
 		sync_log(1, "WARNING: --delete-after: %s stays, and what else cannot be removed: %s", rel, strerror(errno));
 	}

@@ -4,13 +4,10 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/random.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 #include "download_dest.h"
 #include "enc.h"
 #include "private.h"
-
-enum { NO_REPLACE = 1 };             /* RENAME_NOREPLACE of linux/fs.h */
 
 /* What keeps the n bytes at s from being a name, or NULL. */
 static const char *
@@ -193,21 +190,6 @@ download_dest_temp(struct download_dest *d, const char tag[9], struct err *e)
 	return 0;
 }
 
-/* Under the final name unless there is something: 0 or -1 with errno. */
-static int
-rename_new(const struct download_dest *d)
-{
-	if (syscall(SYS_renameat2, d->dir, d->temp, d->dir, d->name, NO_REPLACE) == 0)
-		return 0;
-	if (errno != ENOSYS && errno != EINVAL)
-		return -1;
-	/* An old kernel, or a file system that cannot: a second name is never made over another. */
-	if (linkat(d->dir, d->temp, d->dir, d->name, 0) < 0)
-		return -1;
-	unlinkat(d->dir, d->temp, 0);
-	return 0;
-}
-
 int
 download_dest_commit(struct download_dest *d, const struct download_final *f, struct err *e)
 {
@@ -226,7 +208,7 @@ download_dest_commit(struct download_dest *d, const struct download_final *f, st
 	/* What is renamed is what was written: another name for it would be somebody's trick. */
 	if (fstat(d->fd, &st) < 0 || !private_still_named(d->dir, d->temp, &st) || (uint64_t)st.st_size != f->size)
 		return fail(e, ERR_LOCAL, "%s: its temporary file %s was removed or changed meanwhile", text, d->temp);
-	if ((f->replace ? renameat(d->dir, d->temp, d->dir, d->name) : rename_new(d)) < 0) {
+	if ((f->replace ? renameat(d->dir, d->temp, d->dir, d->name) : private_rename_new(d->dir, d->temp, d->name)) < 0) {
 		if (errno != EEXIST)
 			return fail_errno(e, "%s: rename", text);
 		/* Of the keys a and a/b, the other may have come first. */

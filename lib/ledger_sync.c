@@ -11,7 +11,6 @@ enum {
 	COMPACT_MIN = 64 * 1024,       /* bytes of file below which dead records do not matter */
 	TAIL_KEEP = 64 * 1024,         /* a longer buffer is given back once it is empty */
 	RESERVE = 128 * 1024,          /* disk space kept behind the last record */
-	NO_REPLACE = 1,                /* RENAME_NOREPLACE of linux/fs.h */
 };
 
 int
@@ -89,7 +88,7 @@ rename_to(const struct ledger *l, const char *new)
 {
 	if (!l->lost)
 		return rename(new, l->path);
-	if (syscall(SYS_renameat2, AT_FDCWD, new, AT_FDCWD, l->path, NO_REPLACE) == 0)
+	if (syscall(SYS_renameat2, AT_FDCWD, new, AT_FDCWD, l->path, PRIVATE_NO_REPLACE) == 0)
 		return 0;
 	/* NFS cannot do both at once. */
 	return errno == EINVAL && access(l->path, F_OK) < 0 ? rename(new, l->path) : -1;

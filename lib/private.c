@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "buf.h"
 #include "enc.h"
@@ -88,6 +89,20 @@ private_still_named(int dir, const char *name, const struct stat *opened)
 	struct stat st;
 
 	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == opened->st_dev && st.st_ino == opened->st_ino;
+}
+
+int
+private_rename_new(int dir, const char *from, const char *to)
+{
+	if (syscall(SYS_renameat2, dir, from, dir, to, PRIVATE_NO_REPLACE) == 0)
+		return 0;
+	if (errno == EEXIST)
+		return -1;
+	/* An old kernel, or a file system that cannot, as NFS: a second name is never made over another. */
+	if (linkat(dir, from, dir, to, 0) < 0)
+		return -1;
+	unlinkat(dir, from, 0);
+	return 0;
 }
 
 int

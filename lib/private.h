@@ -26,6 +26,10 @@ int private_open(int *fd, const char *path, const char *what, struct err *e);
 /* 1 when name, in dir, is still the file that was opened. */
 int private_still_named(int dir, const char *name, const struct stat *opened);
 
+/* Rename from to to, both in dir, unless something has that name: 0, -1 (errno; EEXIST). */
+enum { PRIVATE_NO_REPLACE = 1 };   /* RENAME_NOREPLACE of linux/fs.h */
+int private_rename_new(int dir, const char *from, const char *to);
+
 /* The names in path's directory survive a power cut too. -1 (errno): they may not. A file system that cannot say counts as one that does. */
 int private_sync_dir(const char *path);
 

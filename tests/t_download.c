@@ -26,8 +26,9 @@ old_renameat2(long number, int from, const char *name, int to, const char *other
 	return syscall(number, from, name, to, other, flags);
 }
 #define syscall old_renameat2
-#include "../lib/download_dest.c"
+#include "../lib/private.c"
 #undef syscall
+#include "download_dest.h"
 #include "download_etag.h"
 #include "download_layout.h"
 #include "download_state.h"
