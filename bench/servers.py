@@ -20,17 +20,15 @@ class Server:
     def __init__(self, place, directory, run):
         self.place, self.directory, self.relay, self.line = place, directory, None, None
         self.kind = "sink" if place in FAR else place
-        self.up = False
         for kind in ["sink"] if self.kind == "sink" else os.environ.get("SERVER", "minio radosgw").split():
-            self.kind, self.up = kind, True
             try:
                 run([ROOT + "/tests/server", "up", kind, directory])
                 break
             except OSError as e:
                 error = e
-                self.up = False
-        if not self.up:
+        else:
             raise OSError(f"no server: {error}")
+        self.kind, self.up = kind, True
         with open(os.path.join(directory, "env")) as f:
             self.env = dict(line.rstrip("\n").replace('"', "").split("=", 1) for line in f)
         self.tls = ssl.create_default_context(cafile=self.env["R2_CA_FILE"])

@@ -51,8 +51,8 @@ class Store:
             raise OSError(f"{method} {key}: {reply.status} {reply.read(300)!r}")
         return reply
 
-    def sha256(self, key):
-        reply, digest = self.request("GET", key), hashlib.sha256()
+    def digest(self, key, how):
+        reply, digest = self.request("GET", key), hashlib.new(how)
         while data := reply.read(1 << 20):
             digest.update(data)
         return digest.hexdigest()

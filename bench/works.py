@@ -115,7 +115,7 @@ class Work:
             if "puts" in sample:
                 right = sample["bodies"] >= self.count * self.size and sample["puts"] >= self.count
             elif self.kind == "put":
-                right = bench.store.sha256(there) == digest(self.path, "sha256")
+                right = bench.store.digest(there, "sha256") == digest(self.path, "sha256")
             elif tool.name != "curl":
                 right = bench.store.list(there + "/") == {
                     f"{there}/{name}": (self.size, digest(os.path.join(self.path, name), "md5")) for name in os.listdir(self.path)}

@@ -40,12 +40,6 @@ class Bucket(Store):
             if not token:
                 return found
 
-    def md5(self, key):
-        reply, digest = self.request("GET", key.decode()), hashlib.md5()
-        while data := reply.read(1 << 20):
-            digest.update(data)
-        return digest.hexdigest()
-
 
 class Failed(Exception):
     pass
@@ -143,7 +137,7 @@ class Scene:
         self.prefix = f"sync-{name}-{os.getpid()}"
         self.env = clean_env() | {"R2_PREFIX": self.prefix}
         self.bucket = Bucket(self.env)
-        self.known = {}                          # (path, size, time) → MD5
+        self.known = {}                          # (path, size, time, inode) → MD5; (key, ETag) → MD5
         self.random = random.Random(name)
 
     def check(self, what, fine, *why):
@@ -206,7 +200,9 @@ class Scene:
         for key, size, etag in self.bucket.keys(self.prefix + "/"):
             date, rel = re.fullmatch(rb"[^/]+/(\d{4}-\d\d-\d\d)/(.*)", key, re.S).groups()
             if "-" in etag:                      # in parts: the ETag is no MD5 of the whole
-                etag = self.known.setdefault((key, etag), None) or self.known.update({(key, etag): self.bucket.md5(key)}) or self.known[key, etag]
+                if (key, etag) not in self.known:
+                    self.known[key, etag] = self.bucket.digest(key.decode(), "md5")
+                etag = self.known[key, etag]
             found[rel + b" at " + date if rel in found else rel] = (size, etag)
         return found
 
