@@ -14,7 +14,7 @@
 #include "sync_log.h"
 #include "utc.h"
 
-enum { LINE_CAP = 8192, STUCK_MS = 2000 };
+enum { STUCK_MS = 2000 };
 
 static struct {
 	pthread_mutex_t lock;
@@ -25,7 +25,7 @@ static struct {
 	unsigned repeats;
 } out = {.lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1};
 
-static char last[LINE_CAP];  /* the last line, behind its time */
+static char last[LOG_LINE_CAP];  /* the last line, behind its time */
 
 int
 sync_log_takes_lines(void)
@@ -66,7 +66,7 @@ put_standard(const char *line, size_t n)
 static void
 put(const char *line, size_t n)
 {
-	char stamp[UTC_STAMP_CAP], text[LINE_CAP];
+	char stamp[UTC_STAMP_CAP], text[LOG_LINE_CAP];
 	struct buf b = BUF(text);
 
 	put_standard(line, n);
@@ -211,7 +211,7 @@ sync_log_close(void)
 void
 sync_log(int error, const char *fmt, ...)
 {
-	char text[LINE_CAP], line[LINE_CAP], stamp[UTC_STAMP_CAP];
+	char text[LOG_LINE_CAP], line[LOG_LINE_CAP], stamp[UTC_STAMP_CAP];
 	struct buf b = BUF(text), l = {line, 0, sizeof line - 1, 0};
 	va_list ap;
 

@@ -1,12 +1,7 @@
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include "buf.h"
 #include "turns.h"
-
-enum { LINE_CAP = 8192 };
 
 struct turn *
 turns_take(struct turns *t)
@@ -74,18 +69,15 @@ turns_print(struct turns *t, struct turn *at, const char *line)
 void
 turns_log(struct turns *t, struct turn *at, enum log_level level, const char *fmt, ...)
 {
-	char text[LINE_CAP], line[LINE_CAP];
-	struct buf b = BUF(text);
+	char line[LOG_LINE_CAP];
+	unsigned n;
 	va_list ap;
 
-	if (level > log_get_level())
-		return;
 	va_start(ap, fmt);
-	buf_vfmt(&b, fmt, ap);
+	n = log_line(line, level, fmt, ap);
 	va_end(ap);
-	buf_ellipsis(&b);
-	log_format_r2(line, sizeof line, time(NULL), level, text);
-	say(t, at, 'E', line);
+	if (n)
+		say(t, at, 'E', line);
 }
 
 static void

@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <stdarg.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -7,8 +6,6 @@
 #include "enc.h"
 #include "log.h"
 #include "utc.h"
-
-enum { LINE_CAP = 8192 };
 
 static enum log_level max_level = LOG_INFO;
 static void (*hook_before)(void *), (*hook_after)(void *);
@@ -20,12 +17,6 @@ void
 log_set_level(enum log_level level)
 {
 	max_level = level;
-}
-
-enum log_level
-log_get_level(void)
-{
-	return max_level;
 }
 
 void
@@ -84,18 +75,29 @@ log_write(const char *line, unsigned n)
 		hook_after(hook_arg);
 }
 
+unsigned
+log_line(char line[LOG_LINE_CAP], enum log_level level, const char *fmt, va_list ap)
+{
+	char text[LOG_LINE_CAP];
+	struct buf b = BUF(text);
+
+	if (level > max_level)
+		return 0;
+	buf_vfmt(&b, fmt, ap);
+	buf_ellipsis(&b);
+	return log_format_r2(line, LOG_LINE_CAP, time(NULL), level, text);
+}
+
 void
 log_r2(enum log_level level, const char *fmt, ...)
 {
-	char text[LINE_CAP], line[LINE_CAP];
-	struct buf b = BUF(text);
+	char line[LOG_LINE_CAP];
+	unsigned n;
 	va_list ap;
 
-	if (level > max_level)
-		return;
 	va_start(ap, fmt);
-	buf_vfmt(&b, fmt, ap);
+	n = log_line(line, level, fmt, ap);
 	va_end(ap);
-	buf_ellipsis(&b);
-	log_write(line, log_format_r2(line, sizeof line, time(NULL), level, text));
+	if (n)
+		log_write(line, n);
 }
