@@ -14,6 +14,12 @@ note(const struct parts *ps, const char *text)
 		ps->u->o->note(ps->u, text);
 }
 
+static uint32_t
+add_text(uint32_t sum, const char *text)
+{
+	return hash_crc32c(sum, text, strlen(text) + 1);
+}
+
 /* What the object is to carry besides its bytes, as a number: another answer makes another upload. */
 static uint32_t
 settings_sum(const struct upload_options *o)
@@ -22,11 +28,9 @@ settings_sum(const struct upload_options *o)
 	uint32_t sum = 0;
 
 	for (size_t i = 0; i < sizeof one / sizeof *one; i++)
-		sum = hash_crc32c(sum, one[i] ? one[i] : "", one[i] ? strlen(one[i]) + 1 : 1);
-	for (size_t i = 0; i < o->nmeta; i++) {
-		sum = hash_crc32c(sum, o->meta[i].name, strlen(o->meta[i].name) + 1);
-		sum = hash_crc32c(sum, o->meta[i].value, strlen(o->meta[i].value) + 1);
-	}
+		sum = add_text(sum, one[i] ? one[i] : "");
+	for (size_t i = 0; i < o->nmeta; i++)
+		sum = add_text(add_text(sum, o->meta[i].name), o->meta[i].value);
 	return sum;
 }
 
