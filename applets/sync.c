@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "applet.h"
 #include "path.h"
+#include "private.h"
 #include "sync_ask.h"
 #include "sync_daemon.h"
 #include "sync_place.h"
@@ -135,11 +136,7 @@ make_dir(const char *dir, struct err *e)
 	if (set.once && !set.command && access(dir, F_OK) < 0)
 		return fail_errno(e, "%s: nothing to upload", dir);
 	snprintf(path, sizeof path, "%s", dir);
-	for (char *p = path + 1; (p = strchr(p, '/')); *p++ = '/') {
-		*p = '\0';
-		mkdir(path, 0777);
-	}
-	if (mkdir(path, 0777) == 0)
+	if (private_make_dirs(path, 0, 0777) == 0)
 		return 1;
 	if (stat(path, &st) < 0)
 		return fail_errno(e, "%s", dir);

@@ -52,7 +52,7 @@ place_make(const char *dir, const char *asked, char out[PATH_MAX], struct err *e
 	for (int i = 0; i < n; i++) {
 		memcpy(out, all[i], PATH_MAX);
 		/* A system without /var/lib gets none from us. */
-		private_make_dirs(out, strncmp(out, "/var/lib/", 9) ? 0 : 8);
+		private_make_dirs(out, strncmp(out, "/var/lib/", 9) ? 0 : 8, 0700);
 		if (!asked)
 			private_reclaim(out);
 		if (private_dir(out, e) == 0)

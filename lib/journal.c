@@ -38,7 +38,7 @@ place_fault(const struct place *x, char out[PATH_MAX], int *unsafe)
 		return "not an absolute path";   /* to be ignored: XDG Base Directory Specification */
 	if (!buf_ok(&path))
 		return strerror(ENAMETOOLONG);
-	private_make_dirs(out, x->make_base ? 0 : strlen(x->base));
+	private_make_dirs(out, x->make_base ? 0 : strlen(x->base), 0700);
 	return private_dir_fault(out, unsafe);
 }
 

@@ -33,15 +33,15 @@ private_dir_fault(const char *dir, int *unsafe)
 	return access(dir, W_OK | X_OK) < 0 ? strerror(errno) : NULL;
 }
 
-void
-private_make_dirs(char *path, size_t keep)
+int
+private_make_dirs(char *path, size_t keep, mode_t mode)
 {
 	for (char *p = path + keep + 1; (p = strchr(p, '/')); p++) {
 		*p = '\0';
-		mkdir(path, 0700);
+		mkdir(path, mode);
 		*p = '/';
 	}
-	mkdir(path, 0700);
+	return mkdir(path, mode);
 }
 
 void
