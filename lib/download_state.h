@@ -66,7 +66,9 @@ struct download_state {
 /* Memory for the layout's ranges, and, where there are several, what an earlier run has brought (d->resumed). 0 or -1. */
 int download_ranges_open(struct download_state *st, struct err *e);
 void download_ranges_free(struct download_state *st);
-/* Of a worker that fetches ranges: what it has received and not written; or, when that is written, what it hashes. */
+
+/* Bytes of the buffer of a worker that fetches ranges: for what it has received and not written yet, and between two writes for what it
+   hashes. */
 enum { DOWNLOAD_ROOM = 128 * 1024 };
 
 /* Fetch range i, or what it lacks; room is of DOWNLOAD_ROOM bytes, NULL for the only range. */

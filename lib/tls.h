@@ -14,7 +14,7 @@ struct tls_trust;
    NULL on error: ERR_USAGE naming the file (unreadable, one damaged, or none that can be used). Free with tls_trust_free. */
 struct tls_trust *tls_trust_load(const char *ca_file, struct err *e);
 void tls_trust_free(struct tls_trust *t);
-/* Those that can be used: decodes each one. */
+/* How many there are that BearSSL can use; each is decoded. For tests. */
 size_t tls_trust_count(const struct tls_trust *t);
 /* Date of the built-in roots, "2023-12-11", and BearSSL's version, for --version. */
 const char *tls_roots_date(void);

@@ -27,7 +27,6 @@ struct walk_entry {
 
 /* 1: *x is the next file; 0: the end; -1: *e says what could not be read (ERR_LOCAL: a directory without permission, a path too long:
    there may be files that are not told) or is no file (ERR_NONE: a FIFO, a socket, a device, a broken link, a loop); the walk goes on with the
-   next call. What was removed before
-   its turn came is passed over; what is added may be told or not. */
+   next call. What was removed before its turn came is passed over; what is added may be told or not. */
 int walk_next(struct walk *w, struct walk_entry *x, struct err *e);
 void walk_close(struct walk *w);   /* NULL is fine */

@@ -9,11 +9,11 @@
 
 struct watch;
 
-/* All are called from within watch_step, and may call watch_rescan and watch_missed, nothing else of this module. rel is below the root, without "." or
-   ".." segments, and valid during the call only. */
-/* MOVED: an event says that the file, or the directory, was moved, here or elsewhere. */
+/* What has gone. MOVED: an event says that the file, or the directory, was moved, here or elsewhere. */
 enum watch_gone { WATCH_GONE_FILE, WATCH_GONE_DIR, WATCH_GONE_MOVED = 2, WATCH_GONE_MOVED_DIR };
 
+/* All are called from within watch_step, and may call watch_rescan and watch_missed, nothing else of this module. rel is below the root, without "." or
+   ".." segments, and valid during the call only. */
 struct watch_options {
 	const char *root;            /* absolute; need not be there yet */
 	int poll;                    /* by scanning only, every rescan_ms */
