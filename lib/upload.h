@@ -33,7 +33,7 @@ struct upload_options {
 	const struct pair *meta;
 	size_t nmeta;
 	int move;                    /* remove the file once its object is proved */
-	int by_path;                 /* what took the place of the file while it was sent is sent in its stead; 0: the same file, wherever it is now */
+	int by_path;                 /* what took the place of the file, if that was its last name, is sent in its stead; 0: the same file, wherever it is now */
 	const char *journal_dir;     /* NULL: nothing can be gone on with */
 	int old_journals;            /* it may hold some of earlier runs */
 	/* In a worker; lines of the log come from here. note: something the user should know ("starts again: …"). */

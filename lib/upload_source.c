@@ -101,20 +101,22 @@ look(struct upload_source *s, struct err *e)
 	return 0;
 }
 
+/* One name less, or one more, is another ctime, and the same content. Without the last one the path is another file's. */
+static int
+unchanged(const struct upload_source *s, struct stat *now)
+{
+	if (now->st_nlink != s->was.st_nlink && (now->st_nlink || !s->by_path))
+		now->st_ctim = s->was.st_ctim;
+	return same_state(&s->was, now);
+}
+
 int
 source_changed(void *source)
 {
 	const struct upload_source *s = source;
 	struct stat now;
 
-	if (s->fd < 0)
-		return 0;
-	if (fstat(s->fd, &now) < 0)
-		return 1;
-	/* One name less, or one more, is another ctime, and the same content. */
-	if (!s->by_path && now.st_nlink != s->was.st_nlink)
-		now.st_ctim = s->was.st_ctim;
-	return !same_state(&s->was, &now);
+	return s->fd >= 0 && (fstat(s->fd, &now) < 0 || !unchanged(s, &now));
 }
 
 int
@@ -200,7 +202,7 @@ source_remove(const struct upload_source *s, const char *path, size_t named, str
 
 	if (dir < 0 && (errno == ELOOP || errno == ENOTDIR))
 		fail(e, ERR_CHANGED, "uploaded, but not removed: behind a symbolic link");
-	else if (dir < 0 || fstatat(dir, path + base, &st, 0) < 0 || !same_state(&st, &s->was))
+	else if (dir < 0 || fstatat(dir, path + base, &st, 0) < 0 || !unchanged(s, &st))
 		fail(e, ERR_CHANGED, "uploaded, but not removed: it changed meanwhile");
 	else
 		rc = unlinkat(dir, path + base, 0) < 0 ? fail_errno(e, "uploaded, but not removed") : 0;

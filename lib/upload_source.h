@@ -10,7 +10,7 @@ enum { SOURCE_SETTLE_MS = 1000 };   /* a file that changed is sent again after t
 struct upload_source {
 	int fd;               /* -1: memory, or nothing yet */
 	const char *mem;
-	int by_path;          /* it is changed also when its path is not its any more */
+	int by_path;          /* it is changed also when it has no name any more */
 	const int *stop;      /* atomic; not 0: reading fails with ERR_STOPPED. NULL: it goes on */
 	struct stat was;      /* the file before anything was read */
 	struct http_body body;   /* all of it; its arg is the source, which must not move */

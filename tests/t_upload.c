@@ -1083,6 +1083,27 @@ test_kept(void)
 	memset(&answers, 0, sizeof answers);
 }
 
+/* --move removes one name after the other of a file that has several; that each of them sees the others go is no change of it. */
+static void
+test_remove_names(void)
+{
+	struct upload_source s;
+	char other[sizeof path + 8];
+	struct err e = {0};
+
+	snprintf(other, sizeof other, "%s.other", path);
+	write_file("seen");
+	check_int(link(path, other), 0);
+	check_int(source_open(&s, path, 0, &e), 0);
+	s.by_path = 1;
+	check_int(unlink(other), 0);
+	check_int(source_changed(&s), 0);
+	check_int(source_remove(&s, path, 0, &e), 0);
+	check_int(source_changed(&s), 1);
+	source_close(&s);
+	close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+}
+
 /* The last moment of a file that --move removes: not if it changed, be it in the same second. */
 static void
 test_remove(void)
@@ -1138,6 +1159,7 @@ main(void)
 	test_kept();
 	check_int(rmdir(journals), 0);
 	pool_close(&pool);
+	test_remove_names();
 	test_remove();
 	return test_end();
 }
