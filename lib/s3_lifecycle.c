@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "path.h"
@@ -12,10 +13,14 @@ enum {
 
 static const struct pair query[] = {{"lifecycle", ""}};
 
+/* Goes with all rules together; what a PUT leaves out becomes Amazon's newer default. R2 knows no such field, and sends none. */
+static const char small[] = "x-amz-transition-default-minimum-object-size";
+
 /* A configuration as it came; p is NULL when there is none. */
 struct rules {
 	char *p;
 	size_t len, cap;
+	char small[32];                 /* value of that field, "" without */
 	int n;                          /* rules the XML reader has seen */
 	struct s3_rule now;             /* the rule being read */
 	char id[ID_CAP], prefix[PATH_KEY_MAX + 1];
@@ -85,10 +90,11 @@ parse(struct rules *x, void (*rule)(void *arg, const struct s3_rule *r), void *a
 static int
 get_reply(struct s3 *s, struct s3_call *c, const struct http_reply *rp, struct err *e)
 {
+	const char *value = http_field(rp, small);
 	struct rules *x = c->arg;
 	ssize_t n;
 
-	(void)rp;
+	snprintf(x->small, sizeof x->small, "%s", value ? value : "");
 	x->len = 0;
 	do {
 		if (x->cap - x->len < 8192) {
@@ -223,8 +229,10 @@ put_rules(struct s3 *s, const struct rules *x, const struct wanted *w, struct er
 	else if (w->n == w->found)
 		c.method = "DELETE";
 	buf_str(&b, "</LifecycleConfiguration>");
-	if (*c.method == 'P')
+	if (*c.method == 'P') {
 		s3_call_checked_text(s, &c, &text, b.p, b.len);
+		s3_call_field(&c, small, *x->small ? x->small : NULL);
+	}
 	rc = s3_call(s, &c, e);
 	free(b.p);
 	return rc;

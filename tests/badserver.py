@@ -41,9 +41,10 @@ from xml.sax.saxutils import escape
 
 lock = threading.RLock()
 objects, uploads, faults, log = {}, {}, [], []
-rules, busy = {}, set()  # lifecycle configurations of buckets
+rules, busy = {}, set()  # lifecycle configurations of buckets, each with the field that goes with it
 now = most = 0           # requests under way
 DAY = "Mon, 29 Dec 2025 10:00:00 GMT"
+SMALL = "x-amz-transition-default-minimum-object-size"
 
 
 def crc32c(data, table=[]):
@@ -475,7 +476,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_getrules(self, _):
         if self.bucket in rules:
-            self.answer(200, rules[self.bucket])
+            data, small = rules[self.bucket]
+            self.answer(200, data, [(SMALL, small)])
         else:
             self.refuse(404, "NoSuchLifecycleConfiguration")
 
@@ -485,7 +487,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             data = data.replace(b"<ID>", b"<ID >")
         if f and f.name == "drop":
             data = re.sub(rb"<Rule>.*(?=<Rule>)", b"", data, flags=re.S)
-        rules[self.bucket] = data
+        # Without that field the default: docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketLifecycleConfiguration.html
+        rules[self.bucket] = data, self.headers.get(SMALL, "all_storage_classes_128K")
         self.answer(200)
 
     def do_deleterules(self, _):

@@ -175,6 +175,9 @@ t "beside R2's own rule" 0 '' '…Rule set: r2-cleanup-outputs…' lifecycle set
 is '… in the words of its documentation' "$(rules)" "<LifecycleConfiguration…>$(rule 'Default Multipart Abort Rule')<Rule><ID>r2-cleanup-outputs</ID><Filter><Prefix>outputs/</Prefix></Filter><Status>Enabled</Status><Transition><Days>7</Days><StorageClass>STANDARD_IA</StorageClass></Transition><Expiration><Days>30</Days></Expiration></Rule></LifecycleConfiguration>"
 t 'show' 0 '  Default Multipart Abort Rule: below "": aborts unfinished uploads after 7 days
 * r2-cleanup-outputs: below "outputs/": moves objects to another class after 7 days, deletes them after 30 days' '' lifecycle show
+rules -X PUT -H 'x-amz-transition-default-minimum-object-size: varies_by_storage_class' --data-binary "$(rules)"
+t 'what goes with all the rules stays as it is' 0 '' '…Rule set…' lifecycle set --days 29 --ia-days 7
+is '… as this says' "$(rules -D - -o /dev/null | tr -d '\r' | grep -i x-amz-transition)" 'x-amz-transition-default-minimum-object-size: varies_by_storage_class'
 bad 'getrules status code=403 s3=AccessDenied'
 t 'no right' 1 '' '…AccessDenied…rules need an admin token…' lifecycle set --days 31
 bad 'putrules drop'
