@@ -45,14 +45,16 @@ show(void *arg, const struct s3_rule *r)
 		json_days(&j, "delete_days", r->days);
 		json_days(&j, "ia_days", r->ia_days);
 		json_days(&j, "abort_days", r->abort_days);
+		json_days(&j, "filtered", r->filtered);
 		json_end(&j);
 		return;
 	}
 	days(&b, "moves objects to another class", r->ia_days);
 	days(&b, "deletes them", r->days);
 	days(&b, "aborts unfinished uploads", r->abort_days);
-	printf("%c %s: below \"%s\": %s%s\n", strcmp(r->id, s->ours) ? ' ' : '*', enc_show(id, sizeof id, r->id),
-		enc_show(prefix, sizeof prefix, r->prefix), b.len ? text : "something else", r->enabled ? "" : " (disabled)");
+	printf("%c %s: below \"%s\"%s: %s%s\n", strcmp(r->id, s->ours) ? ' ' : '*', enc_show(id, sizeof id, r->id),
+		enc_show(prefix, sizeof prefix, r->prefix), r->filtered ? ", by tags or size" : "",
+		b.len ? text : "something else", r->enabled ? "" : " (disabled)");
 }
 
 static int

@@ -249,6 +249,7 @@ int s3_delete_unknown(const struct err *e);
 struct s3_rule {
 	const char *id, *prefix;       /* prefix "" for all */
 	int enabled;
+	int filtered;                  /* by more than the prefix: tags or sizes */
 	/* Until it deletes, moves to another storage class, aborts unfinished uploads; 0: it does not. */
 	long days, ia_days, abort_days;
 };

@@ -57,6 +57,9 @@ element(void *arg, const char *path, const char *text, size_t len, struct err *e
 		return take_text(x->id, sizeof x->id, text, len, e);
 	if (!strcmp(last, "/Prefix"))
 		return take_text(x->prefix, sizeof x->prefix, text, len, e);
+	/* Not an element that holds others, or nothing. */
+	if (!strncmp(path, "Rule/Filter/", 12) && (unsigned char)*text > ' ')
+		x->now.filtered = 1;
 	if (!strcmp(path, "Rule/Status"))
 		x->now.enabled = !strcmp(text, "Enabled");
 	if (!strcmp(path, "Rule/Expiration/Days"))
@@ -171,7 +174,7 @@ look(void *arg, const struct s3_rule *x)
 		w->ours[w->n] = (unsigned char)ours;
 	w->n++;
 	w->found += ours;
-	w->same += ours && x->enabled && !strcmp(x->prefix, r->prefix) && x->days == r->days && x->ia_days == r->ia_days;
+	w->same += ours && x->enabled && !x->filtered && !strcmp(x->prefix, r->prefix) && x->days == r->days && x->ia_days == r->ia_days;
 }
 
 /* Find the rule; the text of each must be found as well as its meaning, or what is sent back would lack something. */

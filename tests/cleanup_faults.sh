@@ -186,6 +186,17 @@ put_rules "$(rule one)<!-- <Rule></Rule> -->"
 before=$(rules)
 t 'what cannot be told apart is left alone' 1 '' '…cannot be kept as they are…nothing was changed' lifecycle set --days 31
 is '… indeed' "$(rules)" "$before"
+# A rule for some of what is there says nothing of the rest.
+filtered() { printf '<Rule><ID>%s</ID><Filter>%s</Filter><Status>Enabled</Status><Expiration><Days>30</Days></Expiration></Rule>' "$@"; }
+some='<Tag><Key>k</Key><Value>v</Value></Tag>'
+put_rules "$(filtered a "$some")$(filtered b '<ObjectSizeLessThan>9</ObjectSizeLessThan>')$(filtered r2-cleanup-outputs "<And><Prefix>outputs/</Prefix>$some</And>")"
+t 'show: by tags or size' 0 '  a: below "", by tags or size: deletes them after 30 days
+  b: below "", by tags or size: deletes them after 30 days
+* r2-cleanup-outputs: below "outputs/", by tags or size: deletes them after 30 days' '' lifecycle show
+t '… as JSON' 0 '…
+{"rule":"r2-cleanup-outputs","prefix":"outputs/","status":"enabled","delete_days":30,"filtered":1}' '' lifecycle show --json
+t 'a rule by tags is not the one that is asked for' 0 '' '…Rule set: …' lifecycle set --days 30
+t '… now it is' 0 '' '…set already…' lifecycle set --days 30
 put_rules "$(rule theirs)"
 before=$(rules)
 for body in '<Error><Message>denied</Message></Error>' '<html/>' '<ListBucketResult/>'; do
