@@ -162,9 +162,9 @@ piece_size(const struct upload *u, int index)
 	return (size_t)PIECE << (index / GROW_EVERY);
 }
 
-/* n bytes unless the input ends: bytes, or -1. A signal may ask to stop while nothing comes in. */
+/* n bytes unless the input ends: bytes, or -1. While nothing comes in a signal may ask to stop, or a part fail. */
 static ssize_t
-read_piece(const struct s3_store *st, char *p, size_t n, struct err *e)
+read_piece(struct stream *st, char *p, size_t n, struct err *e)
 {
 	struct pollfd in = {STDIN_FILENO, POLLIN, 0};
 	size_t got = 0;
@@ -172,7 +172,7 @@ read_piece(const struct s3_store *st, char *p, size_t n, struct err *e)
 	while (got < n) {
 		ssize_t k;
 
-		if (s3_stopping(st))
+		if (has_failed(st) || s3_stopping(st->u->pool->store))
 			return fail(e, ERR_STOPPED, "stopped");
 		if (poll(&in, 1, LOOK_MS) <= 0)
 			continue;
@@ -200,7 +200,7 @@ next_piece(struct stream *st, struct err *e)
 		fail(e, ERR_LOCAL, "out of memory: standard input is read %zu MiB at a time: give a smaller --part-size", want >> 20);
 		return NULL;
 	}
-	if ((got = read_piece(st->u->pool->store, p->mem, want, e)) < 0) {
+	if ((got = read_piece(st, p->mem, want, e)) < 0) {
 		drop_piece(p);
 		return NULL;
 	}
@@ -284,6 +284,7 @@ upload_stream(struct pool *pool, const struct upload_options *o, struct upload *
 
 	u->pool = pool;
 	u->o = o;
+	pthread_mutex_init(&st.lock, NULL);
 	first = next_piece(&st, &e);
 	if (!first) {
 		o->finished(u, &e);
@@ -294,8 +295,7 @@ upload_stream(struct pool *pool, const struct upload_options *o, struct upload *
 		pool_wait(pool, 0);
 		drop_piece(first);
 	} else {
-		pthread_mutex_init(&st.lock, NULL);
 		run_stream(&st, first);
-		pthread_mutex_destroy(&st.lock);
 	}
+	pthread_mutex_destroy(&st.lock);
 }
