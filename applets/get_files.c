@@ -272,8 +272,8 @@ entry(void *arg, const struct s3_entry *x, struct err *e)
 
 	if (s3_stopping(&l->run->client->store))
 		return 1;
-	/* The object that stands for the directory itself. */
-	if (!x->key[l->skip])
+	/* The object that stands for the directory itself, unless it has content: that is not dropped in silence. */
+	if (!x->key[l->skip] && !x->size)
 		return 0;
 	if (l->pattern && !path_match(l->pattern, x->key, 0))
 		return 0;

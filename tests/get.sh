@@ -183,6 +183,14 @@ ok "… follows it" same_tree real
 t "-r into here" 0 '' "…Downloaded: sub/c.png…Complete: 6/6" sh -c "mkdir cwd; cd cwd; '$R2' get -r '$P/t'"
 t "-r of an object" 1 '' "…nothing is below $P/t2/…" got -r "$P/t2" x
 ok "… makes no directory" [ ! -e x ]
+s3 PUT "$P/place/" -f --data-binary @hello.txt   # -T would add the name
+s3_put "$P/place/x" hello.txt
+for key in -r\ "$P/place" "$P/place/*"; do
+	# shellcheck disable=SC2086
+	t "$key: content at the key of the directory itself is not left out in silence" 1 '' "…Download failed: $P/place/: …: give that one object's key and a file name…Complete: 1/2" \
+		got $key place
+done
+t "… its key and a file name" 0 '' "…Downloaded: place/itself…" got "$P/place/" place/itself
 t "-r of nothing" 1 '' "…nothing is below…" got -r "$P/nothing" x
 E=empty-$(date +%s)-$$
 S3_BUCKET=$E s3 PUT '?' -f -d ''
