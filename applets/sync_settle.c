@@ -126,10 +126,10 @@ stored(struct daemon *d, struct file *f)
 	} else {
 		log_r2(LOG_INFO, "Uploaded: s3://%s/%s", d->client.cfg.bucket, r->key);
 		sync_log(0, "Uploaded: %s", path_base(f->path));
+		d->uploaded++;
+		d->bytes += r->size;
+		d->last_success = time(NULL);
 	}
-	d->uploaded++;
-	d->bytes += r->size;
-	d->last_success = time(NULL);
 	sync_done(d->sync, f->x, d->now);
 	sync_count(d->sync, &c);
 	pthread_mutex_lock(&d->lock);

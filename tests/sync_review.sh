@@ -102,6 +102,11 @@ is 'two directories that take turns with one --state' "$(object shared/$DAY/x.pn
 is '… the other one has its object too' "$(r2 ls -r1 shared/ | wc -l)" 2
 t '--delete-after and --if-exists overwrite' 2 '' '…what is removed here would be overwritten there…' \
 	r2 sync --once --delete-after --if-exists overwrite "$D/one"
+new skipped
+echo theirs | r2 upload -q --key skipped/$DAY/x.png -
+echo mine >"$D/x.png"
+t 'what --if-exists skip passes over is not counted as uploaded' 0 '…Skipped: …Stopped: 0 uploaded, 0 left over' '' \
+	r2 sync --once --settle 0 --date $DAY --if-exists skip "$D"
 new own
 mkdir "$D/state"
 STATE=$D/state
