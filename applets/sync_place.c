@@ -67,16 +67,19 @@ int
 place_of_daemon(const char *dir, const char *asked, char out[PATH_MAX], struct err *e)
 {
 	char all[PLACES][PATH_MAX], socket[PATH_MAX + 8], shown[ENC_SHOW_CAP];
-	int n = places(dir, asked, all);
+	int n = places(dir, asked, all), shut = 0;
 	time_t newest = 0;
 	struct stat st;
 
 	for (int i = 0; i < n; i++)
-		if (stat(strcat(strcpy(socket, all[i]), "/socket"), &st) == 0 && st.st_mtime > newest) {
+		if (stat(strcat(strcpy(socket, all[i]), "/socket"), &st) < 0) {
+			shut |= errno == EACCES;
+		} else if (st.st_mtime > newest) {
 			memcpy(out, all[i], PATH_MAX);
 			newest = st.st_mtime;
 		}
-	return newest ? 0 : fail(e, ERR_LOCAL, "no daemon is running for %s", enc_show(shown, sizeof shown, dir));
+	return newest ? 0 : fail(e, ERR_LOCAL, "no daemon is running for %s%s", enc_show(shown, sizeof shown, dir),
+		shut ? " that this user may ask: try as the one that it runs as" : "");
 }
 
 /* Whoever holds fd's lock has written its process id there. */

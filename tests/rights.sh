@@ -137,6 +137,15 @@ done
 mkdir -m 755 shut && chmod 755 "$T"
 t 'get into a directory that cannot be made: why not' 1 '' '…ERROR - shut/a/b/: Permission denied' mallory ./r2-copy get got/key shut/a/b/
 
+# Who may not look has not seen that there is no daemon.
+mkdir asked
+"$R2" sync --log - asked >asked.log 2>&1 &
+HELPERS+=($!)
+until r2 sync --health asked >/dev/null 2>&1; do kill -0 "${HELPERS[-1]}" || break; sleep 0.05; done
+for ask in status health; do
+	t "sync --$ask by another user" 1 '' "…no daemon is running for $T/asked that this user may ask: try as the one that it runs as" mallory ./r2-copy sync --$ask asked
+done
+kill "${HELPERS[-1]}"
 # sync's own files.
 mkdir watched
 say() { r2 sync --once --settle 0 --prefix sync "$@" watched; }
