@@ -79,7 +79,8 @@ place_of_daemon(const char *dir, const char *asked, char out[PATH_MAX], struct e
 			newest = st.st_mtime;
 		}
 	return newest ? 0 : fail(e, ERR_LOCAL, "no daemon is running for %s%s", enc_show(shown, sizeof shown, dir),
-		shut ? " that this user may ask: try as the one that it runs as" : "");
+		shut ? " that this user may ask: try as the one that it runs as"
+		: asked ? "" : ", unless one has --state: say it here, too");
 }
 
 /* Whoever holds fd's lock has written its process id there. */

@@ -549,7 +549,7 @@ def asked(s):
 def asked_without(s):
     """DIR is not there."""
     code, _, err = s.ask("--health", directory=s.dir / "nowhere")
-    s.check("no DIR, no daemon", code == 1 and "no daemon is running for" in err, err)
+    s.check("no DIR, no daemon", code == 1 and err.endswith(", unless one has --state: say it here, too\n"), err)
     state = s.dir / "state"
     d = s.daemon("--state", state)
     s.write("a.png")
