@@ -39,7 +39,7 @@ static const char cures[] =
 	ROW("TooManyRequests", "too many requests at once, or to one key (R2: one write a second)", "")
 	ROW("TooMuchConcurrency", "too many requests at once", "")
 	ROW("InvalidAccessKeyId", "the server does not know this access key", KEYS_WRONG)
-	ROW("Unauthorized", "the credentials were not accepted", "")
+	ROW("Unauthorized", "the credentials were not accepted", KEYS_WRONG "; a session token must be theirs, or unset")
 	ROW("InvalidBucketName", "no bucket can have this name", "correct R2_BUCKET or --bucket")
 	ROW("InvalidObjectName", "the store does not take this key",
 		"rename the file: valid UTF-8, at most 1,024 bytes")

@@ -113,6 +113,7 @@ print(text + "." + base64.urlsafe_b64encode(mac).decode().rstrip("="))')
 	R2_SECRET_ACCESS_KEY=${2:-$secret} R2_SESSION_TOKEN=$(printf 'jwt/%s' "$jwt" | base64 -w0) "${@:3}"
 }
 t 'temporary keys: all three' 0 … '…Connection OK: runpod' temporary head.body "" r2 upload --test
+t 'a session token beside lasting keys' 1 … '…a session token must be theirs, or unset…' env R2_SESSION_TOKEN=old r2 upload --test
 t '… with the lasting secret' 1 … '…SignatureDoesNotMatch…' temporary head.body "$R2_SECRET_ACCESS_KEY" r2 upload --test
 is 'each row was tried' "$(grep -cE '^\| `r2 ' "$ROOT/doc/keys.md")" 12
 
