@@ -165,12 +165,14 @@ resolve(struct race *r, const struct net_peer *p, struct err *e)
 		return 0;
 	}
 	/* No name has a colon: that was meant as an IPv6 address, and is nothing to ask DNS for. */
-	if (code == EAI_NONAME && !strchr(bare, ':'))
+	if (code == EAI_NONAME && !strchr(bare, ':')) {
 		code = lookup(bare, 0, AF_UNSPEC, &list);
-	/* One question of several that fails is the end for musl, not for glibc: that for the name in a search domain, or that for an IPv6
-	   address, which some servers answer with an error or not at all. So the whole name, for IPv4 alone. */
-	if ((code == EAI_AGAIN || code == EAI_FAIL) && !net_stopped(p->stop))
-		code = lookup(strcat(bare, "."), 0, AF_INET, &list);
+		/* One question of several that fails is the end for musl, not for glibc: that for the name in a search domain, or that for an
+		   IPv6 address, which some servers answer with an error, with "no such name" (RFC 4074 section 4.2), or not at all. So the
+		   whole name, for IPv4 alone. */
+		if (code && !net_stopped(p->stop))
+			code = lookup(strcat(bare, "."), 0, AF_INET, &list);
+	}
 	if (code)
 		return name_fail(p, code, errno, e);
 	add_interleaved(r, list, p->port);

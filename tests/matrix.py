@@ -184,6 +184,7 @@ MATRIX = [
     Row("DNS: twenty dead addresses", dns="many dead", all="cannot connect to .*Connection refused"),
     Row("DNS: an answer cut off", dns="cut off"),
     Row("DNS: no answer but for IPv4", dns="no v6"),
+    Row("DNS: no such name but for IPv4", dns="nxdomain v6"),
     Row("DNS: a search domain that fails", dns="search"),
     Row("DNS: somebody else's address", dns="elsewhere", all="certificate"),
     # An HTTP proxy on the way.
@@ -290,8 +291,8 @@ class Names:
         how = "good" if label in self.healed else label.rpartition("-")[0].replace("--", " ")
         if how == "search":
             how = "servfail" if b"\6search\7invalid" in q else "good"
-        if how == "no v6":
-            how = "good" if v4 else "silent"
+        if how in ("no v6", "nxdomain v6"):
+            how = "good" if v4 else "nxdomain" if how == "nxdomain v6" else "silent"
         dead = {"dead": 3, "dead first": 3, "many dead first": 15, "many dead": 20}.get(how, 0)
         live = how in ("good", "dead first", "many dead first", "elsewhere", "forged", "cut off")
         addresses = self.DEAD[:dead] + ["127.0.0.1"] * live

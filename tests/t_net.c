@@ -5,7 +5,26 @@
 #include <stdlib.h>
 #include <sys/time.h>
 #include "test.h"
+#include <netdb.h>
+
+/* What the race knows of names, where a test says so. */
+static int ask(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+#define getaddrinfo ask
 #include "../lib/net_race.c"
+#undef getaddrinfo
+
+/* Names below "test": no address for IPv6, in the way that the first label says. */
+static int
+ask(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **list)
+{
+	if (hints->ai_flags & AI_NUMERICHOST || !strstr(name, ".test"))
+		return getaddrinfo(name, service, hints, list);
+	if (strstr(name, "none.") || (hints->ai_family == AF_UNSPEC && strstr(name, "nx.")))
+		return EAI_NONAME;
+	if (hints->ai_family == AF_UNSPEC && strstr(name, "fails."))
+		return EAI_AGAIN;
+	return getaddrinfo("127.0.0.1", service, hints, list);
+}
 
 /* What the secret "se:cret" looks like in Basic authentication after "us@er:". */
 static const char auth[] = "Basic dXNAZXI6c2U6Y3JldA==";
@@ -362,6 +381,24 @@ test_names(void)
 	has(e.msg, access("/etc/resolv.conf", R_OK) ? "mount or write one" : "do not answer");
 }
 
+/* Servers that know no IPv6 address but the other one, whatever they say. */
+static void
+test_name_servers(void)
+{
+	static const char *const names[] = {"fails.test", "nx.test"};
+	int fd = listen_on("127.0.0.1", 0, 5);
+	struct net n = {.fd = -1};
+	struct err e = {0};
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		check_int(net_dial(&n, names[i], port_of(fd), NULL, 20000, &e), 0);
+		net_close(&n);
+	}
+	check_int(net_dial(&n, "none.test", port_of(fd), NULL, 20000, &e), -1);
+	check_int(e.kind, ERR_NAME);
+	close(fd);
+}
+
 static void
 test_dial(void)
 {
@@ -693,6 +730,7 @@ main(void)
 	test_race();
 	test_losers();
 	test_names();
+	test_name_servers();
 	test_dial();
 	test_io();
 	test_expect();
