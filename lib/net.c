@@ -198,8 +198,7 @@ proxy_judge(const char *block, const struct net_proxy *proxy, struct err *e)
 
 /* RFC 9110 section 9.3.6. */
 static int
-proxy_connect(struct net *n, const struct net_peer *to, const struct net_proxy *proxy, int64_t deadline_ms,
-	struct err *e)
+proxy_connect(struct net *n, const struct net_peer *to, const struct net_proxy *proxy, struct err *e)
 {
 	char rq[2 * NET_HOST_CAP + sizeof proxy->auth + 128], reply[REPLY_MAX + 1] = "", bare[NET_HOST_CAP];
 	struct buf out = BUF(rq), in = BUF(reply);
@@ -219,10 +218,10 @@ proxy_connect(struct net *n, const struct net_peer *to, const struct net_proxy *
 		buf_str(&out, proxy->auth);
 	}
 	buf_str(&out, "\r\n\r\n");
-	n->until_ms = deadline_ms;
+	net_limit(n, 1);
 	if (proxy_send(n, &out, e) == 0 && proxy_recv(n, &in, e) == 0)
 		r = proxy_judge(reply, proxy, e);
-	n->until_ms = 0;
+	net_limit(n, 0);
 	explicit_bzero(rq, sizeof rq);
 	explicit_bzero(reply, sizeof reply);
 	if (r == 0 || e->kind == ERR_STOPPED)
@@ -238,18 +237,17 @@ net_dial(struct net *n, const char *host, uint16_t port, const struct net_proxy 
 	struct err *e)
 {
 	struct net_peer to = {"", host, "R2_ENDPOINT", port, n->stop}, via = to;
-	int64_t deadline_ms = clock_ms() + timeout_ms;
 	int on = 1;
 
 	if (proxy && proxy->port)
 		via = (struct net_peer){"proxy ", proxy->host, "HTTPS_PROXY", proxy->port, n->stop};
 	*n = (struct net){.timeout_ms = timeout_ms, .expected = 1, .stop = n->stop};
-	n->fd = net_race(&via, deadline_ms, n->peer, sizeof n->peer, e);
+	n->fd = net_race(&via, timeout_ms, n->peer, sizeof n->peer, e);
 	if (n->fd < 0)
 		return -1;
 	/* Requests go out in whole records: waiting for more would only cost a round trip. */
 	setsockopt(n->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	if (proxy && proxy->port && proxy_connect(n, &to, proxy, deadline_ms, e) < 0) {
+	if (proxy && proxy->port && proxy_connect(n, &to, proxy, e) < 0) {
 		net_close(n);
 		return -1;
 	}

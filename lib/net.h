@@ -27,7 +27,7 @@ struct net {
 
 /* Resolve host (names "localhost" and "*.localhost" are loopback without asking, RFC 6761; an address in
    brackets or without is taken as it is), race its addresses IPv6 first, 250 ms apart (RFC 8305 section 5),
-   and, with a proxy, ask that for host:port with CONNECT. timeout_ms bounds the whole and later each wait.
+   and, with a proxy, ask that for host:port with CONNECT. timeout_ms bounds the connecting, the proxy's answer and later each wait.
    0; or -1 with ERR_NAME or ERR_CONNECT and each address with its own reason in the message. */
 int net_dial(struct net *n, const char *host, uint16_t port, const struct net_proxy *proxy,
 	int timeout_ms, struct err *e);

@@ -254,14 +254,14 @@ race_run(struct race *r)
 	struct attempt *won = NULL;
 
 	r->next_ms = clock_ms();
-	while (!won && clock_ms() < r->deadline_ms && !net_stopped(r->stop)) {
+	do {
 		while (r->started < r->count && clock_ms() >= r->next_ms)
 			attempt_start(r);
 		if (race_wait(r, p))
 			won = attempt_won(r, p);
 		else if (r->started == r->count)
 			break;
-	}
+	} while (!won && clock_ms() < r->deadline_ms && !net_stopped(r->stop));
 	return won;
 }
 
@@ -275,9 +275,6 @@ race_fail(const struct race *r, const struct net_peer *p, struct err *e)
 
 	if (net_stopped(r->stop))
 		return fail(e, ERR_STOPPED, "stopped");
-	if (!r->started)
-		return fail(e, ERR_CONNECT, "cannot connect to %s%s: timed out while its name was looked up: check the DNS "
-			"servers in /etc/resolv.conf", p->kind, p->host);
 	for (i = 0; i < r->started; i++) {
 		addr_text(&r->a[i], addr, sizeof addr);
 		buf_fmt(&b, "%s%s %s", i ? ", " : "", addr, r->a[i].why ? strerror(r->a[i].why) : "timed out");
@@ -291,14 +288,15 @@ race_fail(const struct race *r, const struct net_peer *p, struct err *e)
 }
 
 int
-net_race(const struct net_peer *p, int64_t deadline_ms, char *text, size_t cap, struct err *e)
+net_race(const struct net_peer *p, int timeout_ms, char *text, size_t cap, struct err *e)
 {
-	struct race r = {.deadline_ms = deadline_ms, .stop = p->stop};
+	struct race r = {.stop = p->stop};
 	struct attempt *won;
 	int i, fd = -1;
 
 	if (resolve(&r, p, e) < 0)
 		return -1;
+	r.deadline_ms = clock_ms() + timeout_ms;
 	won = race_run(&r);
 	if (won) {
 		fd = won->fd;

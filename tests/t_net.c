@@ -6,19 +6,30 @@
 #include <sys/time.h>
 #include "test.h"
 #include <netdb.h>
+#include "../lib/clock.h"
 
-/* What the race knows of names, where a test says so. */
+/* What the race knows of names and of the time, where a test says so. */
 static int ask(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+static int64_t late_ms, now_and_late(void);
 #define getaddrinfo ask
+#define clock_ms now_and_late
 #include "../lib/net_race.c"
 #undef getaddrinfo
+#undef clock_ms
 
-/* Names below "test": no address for IPv6, in the way that the first label says. */
+static int64_t
+now_and_late(void)
+{
+	return clock_ms() + late_ms;
+}
+
+/* Names below "test": no address for IPv6, in the way that the first label says. "late": an answer after a minute. */
 static int
 ask(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **list)
 {
 	if (hints->ai_flags & AI_NUMERICHOST || !strstr(name, ".test"))
 		return getaddrinfo(name, service, hints, list);
+	late_ms += strstr(name, "late.") ? 60000 : 0;
 	if (strstr(name, "none.") || (hints->ai_family == AF_UNSPEC && strstr(name, "nx.")))
 		return EAI_NONAME;
 	if (hints->ai_family == AF_UNSPEC && strstr(name, "fails."))
@@ -381,11 +392,11 @@ test_names(void)
 	has(e.msg, access("/etc/resolv.conf", R_OK) ? "mount or write one" : "do not answer");
 }
 
-/* Servers that know no IPv6 address but the other one, whatever they say. */
+/* Servers that know no IPv6 address but the other one, whatever they say; and those that say it late. */
 static void
 test_name_servers(void)
 {
-	static const char *const names[] = {"fails.test", "nx.test"};
+	static const char *const names[] = {"fails.test", "nx.test", "late.test"};
 	int fd = listen_on("127.0.0.1", 0, 5);
 	struct net n = {.fd = -1};
 	struct err e = {0};
@@ -394,6 +405,8 @@ test_name_servers(void)
 		check_int(net_dial(&n, names[i], port_of(fd), NULL, 20000, &e), 0);
 		net_close(&n);
 	}
+	check_int(late_ms, 60000);
+	late_ms = 0;
 	check_int(net_dial(&n, "none.test", port_of(fd), NULL, 20000, &e), -1);
 	check_int(e.kind, ERR_NAME);
 	close(fd);
