@@ -186,10 +186,11 @@ proxy_judge(const char *block, const struct net_proxy *proxy, struct err *e)
 
 	if (status >= 200 && status < 300)
 		return 0;
-	if (status == 407) {
+	/* 401: tinyproxy of a wrong password. */
+	if (status == 407 || status == 401) {
 		fail(e, ERR_CONNECT, proxy->auth[0] ? "refuses the user name and password in HTTPS_PROXY"
 			: "asks for a user name and password: set them in HTTPS_PROXY");
-		e->status = status;
+		e->status = 407;
 		return -1;
 	}
 	enc_printable(&b, block, strcspn(block, "\r\n"));

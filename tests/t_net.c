@@ -641,7 +641,7 @@ dial_via(struct proxy *p, struct net *n, const char *host, const char *secret, s
 		return r;   /* the caller reads on; the thread ends with the connection */
 	check_int(n->fd, -1);
 	check_int(e->kind, ERR_CONNECT);
-	check_int(e->status, strstr(p->reply, " 407 ") ? 407 : 0);
+	check_int(e->status, strstr(p->reply, " 407 ") || strstr(p->reply, " 401 ") ? 407 : 0);
 	check(!strstr(e->msg, "dXNA"));
 	has(e->msg, "proxy 127.0.0.1:");
 	pthread_join(p->thread, NULL);
@@ -720,6 +720,7 @@ test_proxy(void)
 		"CONNECT [::1]:443 HTTP/1.1\r\nHost: [::1]:443\r\n\r\n");
 	proxy_refuses("HTTP/1.1 407 Authenticate\r\n\r\n", "", " asks for a user name and password: set them in HTTPS_PROXY");
 	proxy_refuses("HTTP/1.1 407 Authenticate\r\n\r\n", auth, " refuses the user name and password in HTTPS_PROXY");
+	proxy_refuses("HTTP/1.0 401 Unauthorized\r\n\r\n", auth, " refuses the user name and password in HTTPS_PROXY");
 	proxy_refuses("HTTP/1.1 503 Not \x1b[2Jnow\r\nA: b\r\n\r\n", auth, " refuses the connection: HTTP/1.1 503 Not \\x1b[2Jnow");
 	proxy_refuses("HTTP/1.1 2000 OK\r\n\r\n", auth, " refuses the connection: HTTP/1.1 2000 OK");
 	proxy_refuses("HTTP/1.1x200 OK\r\n\r\n", auth, " refuses the connection");
