@@ -123,11 +123,11 @@ send_body(struct http *h, const struct http_body *b, uint64_t *off, struct err *
 	return http_wire_flush(h, e);
 }
 
-/* A broken connection is readable, one that merely makes no progress is not. */
+/* A broken connection is readable, one that merely makes no progress is not. A close_notify has been read, and the FIN may come later. */
 static int
 readable(struct http *h)
 {
-	return http_unread(h) || net_poll(&h->net, NET_IN, 0) != 0;
+	return http_unread(h) || (h->tls && tls_ended(h->tls)) || net_poll(&h->net, NET_IN, 0) != 0;
 }
 
 /* Request out, header in, on an open connection. When sending fails, the peer may have said why before it hung up:

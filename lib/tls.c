@@ -374,6 +374,12 @@ tls_idle(struct tls *t)
 	return n == HEADER && !net_poll(t->net, NET_IN, 0);
 }
 
+int
+tls_ended(const struct tls *t)
+{
+	return t->cc.eng.shutdown_recv;
+}
+
 void
 tls_close(struct tls *t)
 {

@@ -62,6 +62,8 @@ int tls_flush(struct tls *t, struct err *e);
 ssize_t tls_read(struct tls *t, void *buf, size_t n, struct err *e);
 /* 1 when an idle connection can be used again: nothing arrived, not even a FIN. */
 int tls_idle(struct tls *t);
+/* 1 when the peer's close_notify has been read. */
+int tls_ended(const struct tls *t);
 
 /* close_notify, sent if that needs no waiting. Never blocks, never spins (br_sslio_close would). */
 void tls_close(struct tls *t);

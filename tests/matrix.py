@@ -89,6 +89,7 @@ MATRIX = [
     Row("a part: no answer, but done", "http part lost 1 done=1", all=None, parts=DONE),
     Row("a part: 403", "http part status 0 code=403", all=None, parts="AccessDenied"),
     Row("Complete: no answer, but done", "http complete lost 1 done=1", all=None, parts=DONE),
+    Row("Complete: close_notify for an answer, before the FIN", "http complete lost 1", more=("--retries", "1"), all=None, parts=DONE),
     Row("Complete: 500, but done", "http complete status 1 code=500 done=1", all=None, parts=DONE),
     Row("a range: 503, once", "http get status 1 code=503", all=None, get=DONE),
     Row("DeleteObjects: no answer, but done", "http deletemany lost 1 done=1", all=None, cleanup=DONE),
