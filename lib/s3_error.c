@@ -164,6 +164,8 @@ s3_refused(struct err *e, const struct s3_refusal *r, const struct s3_error *x)
 	buf_char(&b, ')');
 	if (s3_cure_find(code, &cure))
 		buf_fmt(&b, ": %s: %s", cure.cause, cure.cure);
+	else if (!*code)
+		buf_str(&b, ": this is no answer of an S3 store: check R2_ENDPOINT (https or http, host, port), and what stands before the store");
 	fail(e, ERR_HTTP, "%s", text);
 	e->status = r->status;
 	e->retry_after_s = after;

@@ -731,6 +731,7 @@ test_code_of_status(void)
 		check_int(ask(play_versions, fetch_known, &e), -1);
 		check_str(e.code, rows[i].code);
 		check(!*e.code == !!strstr(e.msg, "the server refused"));
+		check(!*e.code == !!strstr(e.msg, "check R2_ENDPOINT (https or http, host, port)"));
 	}
 }
 
