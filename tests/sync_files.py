@@ -201,6 +201,19 @@ def moved_out_under_way(s):
     others_take_their_names(s, "moved out under way, others in their places")
 
 
+def moved_under_way_and_rewritten(s):
+    """What is written into it under its new name is nothing of the old name's."""
+    d = s.daemon("--limit-rate", "100K")
+    s.write("a.png", os.urandom(200000))
+    d.says("Uploading: a.png")
+    old = s.files()[b"a.png"]
+    os.rename(s.root / "a.png", s.root / "a.old")
+    s.write("a.old", b"another")
+    wait("all is done", lambda: s.status()["pending"] == 0)
+    s.check("the old name has its own content or none", s.objects() in ({}, {b"a.png": old}), s.objects(), *s.tail())
+    s.check("exit status 0", d.stop() == 0, *s.tail())
+
+
 def removed_under_way(s):
     """What loses its name while its parts are sent, to another file or to none, keeps its content: they are not all sent again."""
     d = s.daemon("--part-size", "5M", "--multipart-threshold", "5M", "--limit-rate", "8M")
@@ -551,7 +564,7 @@ def somebody_elses(s):
     s.check("both are there", len(found) == 2 and found[b"a.png"][0] == 15, found)
 
 
-CASES = [overflow, burst, nested, moved_in, moved_about, slow_writers, temp_then_rename, rewritten, gone_and_back, moved_out, moved_out_under_way, removed_under_way,
+CASES = [overflow, burst, nested, moved_in, moved_about, slow_writers, temp_then_rename, rewritten, gone_and_back, moved_out, moved_out_under_way, moved_under_way_and_rewritten, removed_under_way,
          removed_under_way_another_later, moved_out_a_while_ago, moved_out_while_it_fails,
          root_moved_out, links, odd_names, other_files, too_large, unreadable, catches_up, root_comes_and_goes, watch_limit, polling, unmounted, in_memory, patterns, all_files, flat, flat_shared, two_daemons, somebody_elses]
 

@@ -620,6 +620,18 @@ file_goes(void)
 	check_int(unlink(path), 0);
 }
 
+/* Written to under its new name. */
+static void
+file_is_moved_and_changes(void)
+{
+	FILE *f;
+
+	check_int(rename(path, moved_to), 0);
+	f = fopen(moved_to, "we");
+	fputs(later, f);
+	fclose(f);
+}
+
 /* Another file is at the path once the first is stored: it is sent by_path, else the first one wherever it is; src.was is that of what was sent. */
 static void
 test_replaced_file(void)
@@ -647,6 +659,15 @@ test_replaced_file(void)
 	upload(UPLOAD_OVERWRITE, NULL);
 	check_int(result.kind, ERR_LOCAL);
 	options.by_path = 0;
+	moved_to = away;
+	close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	write_file(fresh);
+	begin_with(NULL);
+	after_store = file_is_moved_and_changes;
+	upload(UPLOAD_REPLACE, NULL);
+	check_int(result.kind, ERR_CHANGED);
+	check_str(find("k.png")->etag, etag_of(fresh));
+	unlink(away);
 	close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 }
 
