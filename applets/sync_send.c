@@ -199,6 +199,7 @@ plan(struct file *f, struct err *e)
 	f->u.plan.named = strlen(f->path) - strlen(f->x->rel);
 	f->u.plan.size = f->x->size;
 	memcpy(f->u.plan.key, f->r.key, sizeof f->u.plan.key);
+	f->u.gone = &f->x->gone;
 	if (*f->r.etag && is_shared(d, f))
 		*f->r.etag = '\0';
 	f->u.replaces = *f->r.etag ? f->r.etag : NULL;

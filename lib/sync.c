@@ -114,7 +114,7 @@ see_again(struct sync *s, struct sync_node *x, int64_t now)
 {
 	/* It was away for the quiet time: this is another file. */
 	if (x->again == SYNC_REMOVED && now > x->x.at_ms)
-		x->x.gone = 1;
+		__atomic_store_n(&x->x.gone, 1, __ATOMIC_RELAXED);
 	x->x.at_ms = now + s->settle_ms;
 	x->again = x->x.seen = 1;
 }
@@ -197,7 +197,7 @@ gone(struct sync *s, struct sync_node *x, int64_t now)
 		sync_forget(s, x);
 		return;
 	}
-	x->x.gone = 1;
+	__atomic_store_n(&x->x.gone, 1, __ATOMIC_RELAXED);
 	see_again(s, x, now);
 }
 

@@ -26,7 +26,8 @@ struct sync_entry {
 	uint64_t size;               /* as it was when READY, 0 before */
 	unsigned failures;           /* in a row */
 	uint8_t told;                /* the caller's own: it has written "New file:" */
-	uint8_t gone;                /* RUNNING: what is being sent is not there any more, and what is seen at rel now is another file */
+	uint8_t gone;                /* RUNNING: what is being sent is not there any more, and what is seen at rel now is another file; set
+	                                atomically, for who sends it */
 	uint8_t seen;                /* RUNNING: sync_seen or sync_removed told of it since it was started */
 	/* The rest is sync.c's (links, heap position, seen again while running …). */
 };

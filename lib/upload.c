@@ -282,6 +282,11 @@ run(struct pool_job *j, struct s3 *s)
 	struct upload *u = (struct upload *)j;
 	struct err e = {0};
 
+	if (u->gone && __atomic_load_n(u->gone, __ATOMIC_RELAXED)) {
+		fail(&e, ERR_CHANGED, "is not there any more");
+		finish(u, &e);
+		return;
+	}
 	if (u->o->started)
 		u->o->started(u);
 	memcpy(u->r.key, u->plan.key, sizeof u->r.key);

@@ -74,6 +74,7 @@ struct upload {
 	struct upload_plan plan;
 	const char *replaces;        /* UPLOAD_REPLACE: the ETag, without quotes, of our object at plan.key; NULL: none of ours */
 	const char *tag;             /* sent with it (s3.h, S3_TAG); an object that has it is ours to replace too; NULL: none */
+	const uint8_t *gone;         /* not 0 (set atomically): what stands at plan.path now is another file. Not opened yet: ERR_CHANGED. NULL: never */
 	void *arg;
 	struct upload_result r;
 	struct upload_source src;    /* upload*.c's, but for src.was: once it is finished, the state of the file that is stored */

@@ -201,6 +201,22 @@ def moved_out_under_way(s):
     others_take_their_names(s, "moved out under way, others in their places")
 
 
+def moved_out_in_the_queue(s):
+    """The same while it waits for a worker, touched, with its object in the bucket already."""
+    d = s.daemon("-j", "1", "--limit-rate", "100K")
+    s.write("a.png")
+    s.equal("before")
+    old = contents(s.files())
+    s.write("long.png", os.urandom(300000))
+    d.says("Uploading: long.png")
+    os.utime(s.root / "a.png")
+    wait("it is in the queue", lambda: s.status()["uploading"] == 2)
+    os.rename(s.root / "a.png", s.dir / "out.png")
+    s.write("a.png", b"another")
+    s.equal("moved out, another in its place", want=lambda: old | contents(s.files()), got=lambda: contents(s.objects()))
+    s.check("exit status 0", d.stop() == 0, *s.tail())
+
+
 def moved_under_way_and_rewritten(s):
     """What is written into it under its new name is nothing of the old name's."""
     d = s.daemon("--limit-rate", "100K")
@@ -564,7 +580,7 @@ def somebody_elses(s):
     s.check("both are there", len(found) == 2 and found[b"a.png"][0] == 15, found)
 
 
-CASES = [overflow, burst, nested, moved_in, moved_about, slow_writers, temp_then_rename, rewritten, gone_and_back, moved_out, moved_out_under_way, moved_under_way_and_rewritten, removed_under_way,
+CASES = [overflow, burst, nested, moved_in, moved_about, slow_writers, temp_then_rename, rewritten, gone_and_back, moved_out, moved_out_under_way, moved_out_in_the_queue, moved_under_way_and_rewritten, removed_under_way,
          removed_under_way_another_later, moved_out_a_while_ago, moved_out_while_it_fails,
          root_moved_out, links, odd_names, other_files, too_large, unreadable, catches_up, root_comes_and_goes, watch_limit, polling, unmounted, in_memory, patterns, all_files, flat, flat_shared, two_daemons, somebody_elses]
 
