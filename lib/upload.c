@@ -158,14 +158,15 @@ reopen(struct upload *u, struct err *e)
 	return source_open(&u->src, u->plan.path, u->plan.named, e);
 }
 
-/* Moved away, and written to since: that is what its new name has. The object of the old one stays as it was when it was moved. */
+/* Stored, then moved away and written to: what it is now is its new name's. The object of the old one stays as it was when it was moved. */
 static int
 is_moved_on(const struct upload *u, const struct stat *sent)
 {
 	const struct stat *now = &u->src.was;
 	struct stat at;
 
-	return (now->st_size != sent->st_size || now->st_mtim.tv_sec != sent->st_mtim.tv_sec || now->st_mtim.tv_nsec != sent->st_mtim.tv_nsec) &&
+	return *u->own && !strcmp(u->own, u->r.etag) &&
+		(now->st_size != sent->st_size || now->st_mtim.tv_sec != sent->st_mtim.tv_sec || now->st_mtim.tv_nsec != sent->st_mtim.tv_nsec) &&
 		(stat(u->plan.path, &at) < 0 || at.st_ino != now->st_ino || at.st_dev != now->st_dev);
 }
 

@@ -217,19 +217,6 @@ def moved_out_in_the_queue(s):
     s.check("exit status 0", d.stop() == 0, *s.tail())
 
 
-def moved_under_way_and_rewritten(s):
-    """What is written into it under its new name is nothing of the old name's."""
-    d = s.daemon("--limit-rate", "100K")
-    s.write("a.png", os.urandom(200000))
-    d.says("Uploading: a.png")
-    old = s.files()[b"a.png"]
-    os.rename(s.root / "a.png", s.root / "a.old")
-    s.write("a.old", b"another")
-    wait("all is done", lambda: s.status()["pending"] == 0)
-    s.check("the old name has its own content or none", s.objects() in ({}, {b"a.png": old}), s.objects(), *s.tail())
-    s.check("exit status 0", d.stop() == 0, *s.tail())
-
-
 def removed_under_way(s):
     """What loses its name while its parts are sent, to another file or to none, keeps its content: they are not all sent again."""
     d = s.daemon("--part-size", "5M", "--multipart-threshold", "5M", "--limit-rate", "8M")
