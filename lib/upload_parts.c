@@ -35,18 +35,20 @@ create(struct parts *ps, struct s3 *s, const char *id, struct err *e)
 }
 
 int
-parts_complete(struct s3 *s, const struct parts_complete *c, char etag[S3_ETAG_CAP], struct err *e)
+parts_complete(struct s3 *s, struct upload *u, const struct parts_sent *sent, struct err *e)
 {
-	char want[S3_ETAG_CAP];
+	struct s3_put rq = upload_request(u);
+	struct s3_complete c = {rq.key, sent->upload_id, sent->parts, sent->n, rq.if_absent, rq.if_match, rq.bare_match};
+	char want[S3_ETAG_CAP], *etag = u->r.etag;
 	struct s3_object_info o;
 	struct err look = {0};
 
-	s3_parts_etag(c->rq.parts, c->rq.nparts, want);
-	if (s3_complete(s, &c->rq, etag, e) < 0) {
+	s3_parts_etag(sent->parts, sent->n, want);
+	if (s3_complete(s, &c, etag, e) < 0) {
 		/* Lost answers, 500s and any refusal after one of them say nothing of the object: only itself does. */
 		if (e->kind == ERR_HTTP && !e->maybe_done && e->status != 404 && e->status / 100 != 5 && e->status != 200)
 			return -1;
-		if (!*want || s3_head(s, c->rq.key, &o, &look) < 0 || o.size != c->size || strcmp(o.etag, want))
+		if (!*want || s3_head(s, rq.key, &o, &look) < 0 || o.size != u->r.size || strcmp(o.etag, want))
 			return -1;
 		memcpy(etag, o.etag, sizeof o.etag);
 		return 0;
@@ -92,10 +94,6 @@ static void
 finish_parts(struct parts *ps, struct s3 *s)
 {
 	struct upload *u = ps->u;
-	struct s3_put rq = upload_request(u);
-	struct parts_complete c = {
-		{rq.key, ps->upload_id, ps->parts, ps->n, rq.if_absent, rq.if_match, rq.bare_match}, u->src.body.len,
-	};
 	upload_sent *tell = ps->tell;
 	struct err e = ps->e;
 	int rc = ps->failed ? -1 : 0;
@@ -103,7 +101,7 @@ finish_parts(struct parts *ps, struct s3 *s)
 	if (rc == 0 && source_changed(&u->src))
 		rc = fail(&e, ERR_CHANGED, "the file changed while it was being sent");
 	if (rc == 0)
-		rc = parts_complete(s, &c, u->r.etag, &e);
+		rc = parts_complete(s, u, &(struct parts_sent){ps->upload_id, ps->parts, ps->n}, &e);
 	if (rc < 0 && !strcmp(e.code, "NoSuchUpload")) {
 		journal_remove(&ps->journal);
 		fail(&e, ERR_CHANGED, "the server dropped the unfinished upload");

@@ -36,13 +36,14 @@ struct parts {
    returns; tell() is called in the worker that ends the last one. */
 void parts_begin(struct upload *u, struct s3 *s, upload_sent *tell);
 
-/* Complete the upload of these parts and look at what the server then has. 0: the object is there and has the ETag that the parts say;
-   etag filled. -1: with code NoSuchUpload when the server dropped it. */
-struct parts_complete {
-	struct s3_complete rq;
-	uint64_t size;
+/* Complete the upload of these n parts, u->r.size bytes in all, to u->r.key, and look at what the server then has. 0: the object is there and has
+   the ETag that the parts say; u->r.etag filled. -1: with code NoSuchUpload when the server dropped it. */
+struct parts_sent {
+	const char *upload_id;
+	const struct s3_part *parts;
+	int n;
 };
-int parts_complete(struct s3 *s, const struct parts_complete *c, char etag[S3_ETAG_CAP], struct err *e);
+int parts_complete(struct s3 *s, struct upload *u, const struct parts_sent *sent, struct err *e);
 
 /* upload_plan.c's: what each request says that makes u's object: its key, what it carries besides bytes, and that only an object
    that is ours is replaced, or none. */

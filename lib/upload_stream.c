@@ -134,14 +134,8 @@ begin(struct stream *st, struct s3 *s, struct err *e)
 static int
 complete(struct stream *st, struct s3 *s, struct err *e)
 {
-	struct upload *u = st->u;
-	struct s3_put rq = upload_request(u);
-	struct parts_complete c = {
-		{rq.key, st->upload_id, st->parts, st->n, rq.if_absent, rq.if_match, rq.bare_match}, st->size,
-	};
-
-	u->r.size = st->size;
-	return parts_complete(s, &c, u->r.etag, e);
+	st->u->r.size = st->size;
+	return parts_complete(s, st->u, &(struct parts_sent){st->upload_id, st->parts, st->n}, e);
 }
 
 /* What was not completed is taken back: nobody could go on with it, since its input is gone. */

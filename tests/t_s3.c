@@ -747,11 +747,14 @@ static int
 complete(struct s3 *s, struct err *e)
 {
 	static const struct s3_part parts[] = {{.number = 1, .etag = EMPTY_MD5}, {.number = 2, .etag = EMPTY_MD5}};
-	struct parts_complete c = {{.key = "k", .upload_id = "id", .parts = parts, .nparts = 2}, 10};
+	static const struct upload_options o = {.if_exists = UPLOAD_OVERWRITE};
+	struct upload u = {.o = &o, .r = {.key = "k", .size = 10}};
+	int rc;
 
-	completed[0] = '\0';
 	s->store->pause = no_pause;
-	return parts_complete(s, &c, completed, e);
+	rc = parts_complete(s, &u, &(struct parts_sent){"id", parts, 2}, e);
+	memcpy(completed, u.r.etag, sizeof completed);
+	return rc;
 }
 
 /* The answer to Complete, then that to HEAD. */
