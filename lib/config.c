@@ -11,21 +11,19 @@
 static int
 no_keys(const struct config_source *s, struct err *e)
 {
-	char where[512];
-	struct buf b = BUF(where);
+	char where[CONFIG_LOOKED_CAP];
 
 	return fail(e, ERR_KEYS, KEYS_REQUIRED " (or R2_ACCESS_KEY and R2_SECRET_KEY, or AWS_ACCESS_KEY_ID and "
-		"AWS_SECRET_ACCESS_KEY; %s): set both, from an R2 API token of the dashboard", config_looked(s, &b));
+		"AWS_SECRET_ACCESS_KEY; %s): set both, from an R2 API token of the dashboard", config_looked(s, where));
 }
 
 static int
 half_a_pair(const struct config_source *s, const char *missing, const char *present, struct err *e)
 {
-	char where[512];
-	struct buf b = BUF(where);
+	char where[CONFIG_LOOKED_CAP];
 
 	return fail(e, ERR_KEYS, KEYS_REQUIRED ": %s is missing, there is only %s (%s): set both", missing, present,
-		config_looked(s, &b));
+		config_looked(s, where));
 }
 
 /* Without ever quoting it. */
@@ -161,11 +159,10 @@ fits_account(const char *host, const struct account *a)
 static int
 no_endpoint(const struct config_source *s, struct err *e)
 {
-	char where[512];
-	struct buf b = BUF(where);
+	char where[CONFIG_LOOKED_CAP];
 
 	return fail(e, ERR_USAGE, "no endpoint: neither R2_ENDPOINT nor R2_ACCOUNT_ID is set (%s): set R2_ENDPOINT to "
-		"https://ACCOUNT_ID" CONFIG_R2_DOMAIN ", or R2_ACCOUNT_ID to the account's id", config_looked(s, &b));
+		"https://ACCOUNT_ID" CONFIG_R2_DOMAIN ", or R2_ACCOUNT_ID to the account's id", config_looked(s, where));
 }
 
 static int

@@ -1,8 +1,10 @@
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
+#include "buf.h"
 #include "config.h"
 #include "config_source.h"
 
@@ -199,10 +201,9 @@ config_source_close(struct config_source *s)
 }
 
 const char *
-config_looked(const struct config_source *s, struct buf *b)
+config_looked(const struct config_source *s, char out[CONFIG_LOOKED_CAP])
 {
-	buf_fmt(b, "looked in the environment, in NAME_FILE and in %.300s", s->path);
-	if (s->why_not)
-		buf_fmt(b, ", which cannot be read: %s", strerror(s->why_not));
-	return b->p;
+	snprintf(out, CONFIG_LOOKED_CAP, "looked in the environment, in NAME_FILE and in %.300s%s%s", s->path,
+		s->why_not ? ", which cannot be read: " : "", s->why_not ? strerror(s->why_not) : "");
+	return out;
 }

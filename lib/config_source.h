@@ -2,7 +2,6 @@
 /* Where configuration comes from, for config.c alone: option, environment, NAME_FILE and env file, asked in that
    order. */
 #include <stddef.h>
-#include "buf.h"
 #include "config.h"
 #include "config_file.h"
 #include "err.h"
@@ -40,5 +39,6 @@ int config_copy(const struct config_source *s, char *out, size_t cap, struct err
 /* Both; out becomes "" when it is not set. */
 int config_get(struct config_source *s, const struct config_setting *want, char *out, size_t cap, struct err *e);
 
-/* For messages: where a missing value was looked for. Returns b's text. */
-const char *config_looked(const struct config_source *s, struct buf *b);
+/* For messages: where a missing value was looked for. Returns out. */
+enum { CONFIG_LOOKED_CAP = 512 };
+const char *config_looked(const struct config_source *s, char out[CONFIG_LOOKED_CAP]);

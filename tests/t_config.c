@@ -722,10 +722,9 @@ static void
 test_unreadable_default(void)
 {
 	struct config_source s = {.path = "/etc/r2.env", .why_not = EACCES};
-	char text[256];
-	struct buf b = BUF(text);
+	char text[CONFIG_LOOKED_CAP];
 
-	check_str(config_looked(&s, &b), "looked in the environment, in NAME_FILE and in /etc/r2.env, which cannot be read: "
+	check_str(config_looked(&s, text), "looked in the environment, in NAME_FILE and in /etc/r2.env, which cannot be read: "
 		"Permission denied");
 	if (geteuid() == 0)
 		return;
