@@ -257,18 +257,6 @@ lacks_dates(const char *tz)
 	return std > tz && dst > std && end > dst && !end[strspn(end, offset)];
 }
 
-int
-utc_set_zone(const char *tz)
-{
-	char text[128];
-	int n = snprintf(text, sizeof text, "%s,M3.2.0,M11.1.0", tz);
-
-	if (setenv("TZ", lacks_dates(tz) && n < (int)sizeof text ? text : tz, 1) < 0)
-		return -1;
-	tzset();
-	return 0;
-}
-
 /* In the places where musl looks for it. */
 static int
 zone_file(const char *name)
@@ -281,6 +269,19 @@ zone_file(const char *name)
 	for (size_t i = 0; i < sizeof places / sizeof *places; i++)
 		if (snprintf(path, sizeof path, "%s%s", places[i], name) < (int)sizeof path && access(path, R_OK) == 0)
 			return 1;
+	return 0;
+}
+
+int
+utc_set_zone(const char *tz)
+{
+	char text[128];
+	/* A zone may be named like such a rule, "NZ-CHAT", "W-SU": behind a colon musl looks for the file. */
+	int n = zone_file(tz) ? snprintf(text, sizeof text, ":%s", tz) : snprintf(text, sizeof text, "%s,M3.2.0,M11.1.0", tz);
+
+	if (setenv("TZ", lacks_dates(tz) && n < (int)sizeof text ? text : tz, 1) < 0)
+		return -1;
+	tzset();
 	return 0;
 }
 

@@ -28,7 +28,7 @@ int utc_parse_folder(const char *name, char date[UTC_DATE_CAP]);
 void utc_local_date(int64_t t, char out[UTC_DATE_CAP]);
 void utc_local_stamp(int64_t t, char out[UTC_STAMP_CAP]);
 /* Set this process's TZ: 0, -1 without memory. A rule with a summer time but without its dates ("EST5EDT", "CET-1CEST"), which to musl is summer
-   all year, gets those of the United States, as in glibc. */
+   all year, gets those of the United States, unless there is a zone of that name, as in glibc. */
 int utc_set_zone(const char *tz);
 /* 1 when TZ names a zone of which this system has no file, so that its time is UTC without a word from libc. */
 int utc_zone_missing(void);

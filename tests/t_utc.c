@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 #include "test.h"
 #include "utc.h"
 
@@ -212,6 +213,10 @@ test_set_zone(void)
 		{"<-03>3<-02>", "2025-12-29 07:10:00", "2025-07-01 08:00:00"},
 		{"CET-1CEST,M3.5.0,M10.5.0/3", "2025-12-29 11:10:00", "2025-07-01 12:00:00"},
 		{"<+1345>-13:45", "2025-12-29 23:55:00", "2025-07-01 23:45:00"},
+		/* Zones whose names look like such rules, where there are files of them. */
+		{"NZ-CHAT", "2025-12-29 23:55:00", "2025-07-01 22:45:00"},
+		{"W-SU", "2025-12-29 13:10:00", "2025-07-01 13:00:00"},
+		{"GB-Eire", "2025-12-29 10:10:00", "2025-07-01 11:00:00"},
 		{"EST5", "2025-12-29 05:10:00", "2025-07-01 05:00:00"},
 		{"<-03", "2025-12-29 10:10:00", "2025-07-01 10:00:00"},
 		{"", "2025-12-29 10:10:00", "2025-07-01 10:00:00"},
@@ -219,6 +224,11 @@ test_set_zone(void)
 	char stamp[UTC_STAMP_CAP];
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		char file[64];
+
+		snprintf(file, sizeof file, "/usr/share/zoneinfo/%s", rows[i].tz);
+		if (!strpbrk(rows[i].tz, "0123456789") && access(file, R_OK) < 0)
+			continue;
 		check_int(utc_set_zone(rows[i].tz), 0);
 		utc_local_stamp(1767003000, stamp);
 		check_str(stamp, rows[i].winter);
