@@ -18,8 +18,9 @@ struct pool_job {
 	int depth;
 };
 
-/* The brake: how many requests may be under way at once. A SlowDown halves it (once for all the requests that were
-   under way together), each success opens it a little, up to the number of workers.
+/* The brake: how many requests may be under way at once, and how soon after one another they may start, since a store may limit either. A
+   SlowDown halves that number and doubles that gap (once for all the requests that were under way together); each success lets the one grow
+   a little, up to the number of workers, each other answer shortens the other, down to none.
    All fields but moved and moved_arg are pool*.c's. */
 struct pool {
 	struct s3_store *store;
@@ -34,7 +35,8 @@ struct pool {
 	int closing;
 	int under_way;          /* requests admitted and not yet observed */
 	unsigned window_q8;     /* requests that may be under way, times 256 */
-	int64_t hold_until_ms;  /* Retry-After: nobody starts a request before (CLOCK_MONOTONIC) */
+	int64_t hold_until_ms;  /* the gap, or Retry-After: nobody starts a request before (CLOCK_MONOTONIC) */
+	int gap_ms;             /* between the starts of two requests */
 	int64_t cut_at_ms;      /* when the window was last halved */
 	uint64_t rate;          /* bytes a second over all connections, 0: no limit */
 	int64_t next_free_ns;   /* when the bytes moved so far are paid for; 0: none yet */

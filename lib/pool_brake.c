@@ -4,10 +4,15 @@
 #include "pool_brake.h"
 #include "retry.h"
 
+#ifndef POOL_GAP_MS                   /* a test has its own */
+#define POOL_GAP_MS 20                /* the first gap: for 50 requests a second */
+#endif
+
 enum {
 	ONE = 256,                    /* one request in window_q8 */
 	NAP_NS = 1000000,             /* a smaller debt to the rate is left to grow: a system call costs as much */
 	BURST_NS = 50000000,          /* what the rate did not use for longer than this is lost */
+	GAP_MAX_MS = 500,             /* a longer one would make -j 64 wait longer than the attempts do */
 	LOOK_NS = 100000000,          /* a wait for a point in time looks so often at store->stop, which a signal handler may set */
 };
 
@@ -49,6 +54,7 @@ admit(void *arg)
 			nap(p, &p->admitted, clock_ns() + wait * 1000000);
 	}
 	p->under_way += !stopped;
+	p->hold_until_ms = clock_ms() + p->gap_ms;
 	pthread_mutex_unlock(&p->lock);
 	return stopped;
 }
@@ -76,6 +82,7 @@ cut_window(struct pool *p, const struct s3_attempt *a, int64_t now)
 	if (now - a->ms > p->cut_at_ms) {
 		p->window_q8 = p->window_q8 / 2 > ONE ? p->window_q8 / 2 : ONE;
 		p->cut_at_ms = now;
+		p->gap_ms = p->gap_ms < POOL_GAP_MS / 2 ? POOL_GAP_MS : p->gap_ms < GAP_MAX_MS / 2 ? p->gap_ms * 2 : GAP_MAX_MS;
 	}
 	if (asked > 0 && hold > p->hold_until_ms)
 		p->hold_until_ms = hold;
@@ -99,10 +106,12 @@ observe(void *arg, const struct s3_attempt *a)
 
 	pthread_mutex_lock(&p->lock);
 	p->under_way--;
+	if (a->why && throttled(a))
+		cut_window(p, a, clock_ms());
+	else
+		p->gap_ms -= (p->gap_ms + 7) / 8;
 	if (!a->why)
 		open_window(p);
-	else if (throttled(a))
-		cut_window(p, a, clock_ms());
 	pthread_cond_broadcast(&p->admitted);
 	pthread_mutex_unlock(&p->lock);
 	if (p->observe)

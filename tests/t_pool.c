@@ -23,9 +23,10 @@ counted_timedwait(pthread_cond_t *c, pthread_mutex_t *m, const struct timespec *
 	return pthread_cond_timedwait(c, m, t);
 }
 
-static int idle_ms = 60000;
+static int idle_ms = 60000, gap_ms = 20;
 
 #define POOL_IDLE_MS idle_ms
+#define POOL_GAP_MS gap_ms
 #define pthread_create stubborn_create
 #define pthread_cond_timedwait counted_timedwait
 #include "../lib/pool_brake.c"
@@ -450,20 +451,20 @@ test_brake_cuts(void)
 	start(8, 0);
 	admit_all(8);
 	check_int(pool.under_way, 8);
-	check_int(brake_ms(&pool, clock_ms()), -1);
+	check_int(brake_ms(&pool, pool.hold_until_ms), -1);
 	for (int i = 0; i < 8; i++)
 		ended("SlowDown", 503, 0, 1000000);
 	check_int(pool.window_q8, 4 * 256);
 	check_int(pool.under_way, 0);
 	admit_all(4);
-	check_int(brake_ms(&pool, clock_ms()), -1);
+	check_int(brake_ms(&pool, pool.hold_until_ms), -1);
 	let_time_pass();
 	ended("SlowDown", 503, 0, 0);
 	ended("SlowDown", 503, 0, 1000000);
 	check_int(pool.window_q8, 2 * 256);
-	check_int(brake_ms(&pool, clock_ms()), -1);
+	check_int(brake_ms(&pool, pool.hold_until_ms), -1);
 	ended("InternalError", 500, 0, 0);
-	check_int(brake_ms(&pool, clock_ms()), 0);
+	check_int(brake_ms(&pool, pool.hold_until_ms), 0);
 	ended("InternalError", 500, 0, 0);
 	for (int i = 0; i < 3; i++) {
 		admit_all(1);
@@ -500,6 +501,38 @@ test_brake_opens(void)
 	admit_all(1);
 	ended(NULL, 0, 0, 1);
 	check_int(pool.window_q8, POOL_WORKERS_MAX * 256);
+	pool_close(&pool);
+}
+
+/* A store that limits how many come in a second: who waited lets the next one wait, until they are few enough. */
+static void
+test_brake_gap(void)
+{
+	static const int gaps[] = {20, 40, 80, 160, 320, 500, 500};
+	int64_t from;
+	int n;
+
+	start(8, 0);
+	admit_all(8);
+	check(brake_ms(&pool, clock_ms()) < 0);
+	for (size_t i = 0; i < sizeof gaps / sizeof *gaps; i++) {
+		ended("SlowDown", 503, 0, 0);
+		check_int(pool.gap_ms, gaps[i]);
+		let_time_pass();
+	}
+	pool.hold_until_ms = 0;
+	pool.under_way = 0;
+	pool.gap_ms = 30;
+	pool.window_q8 = 8 * 256;
+	from = clock_ms();
+	admit_all(3);
+	check(clock_ms() >= from + 60);
+	check(pool.hold_until_ms >= from + 90);
+	for (n = 0; pool.gap_ms > 0 && n < 100; n++)
+		ended(NULL, 0, 0, 1);
+	check(n > 5 && n < 40);
+	admit_all(1);
+	check(pool.hold_until_ms <= clock_ms());
 	pool_close(&pool);
 }
 
@@ -924,6 +957,7 @@ test_storm(void)
 	int workers, wrong = 0;
 	pthread_t t;
 
+	gap_ms = 0;
 	for (int round = 0; round < STORM_ROUNDS || time(NULL) < end; round++) {
 		for (int i = 0; i < 2 * STORM_JOBS; i++)
 			jobs[i / STORM_JOBS][i % STORM_JOBS] = (struct storm_job){.dice = roll(&dice, 1 << 15)};
@@ -965,6 +999,7 @@ main(void)
 	test_open_and_close();
 	test_brake_cuts();
 	test_brake_opens();
+	test_brake_gap();
 	test_retry_after();
 	test_window_holds();
 	test_observer();
