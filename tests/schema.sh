@@ -62,7 +62,7 @@ is "… one uploaded, one failed" "$(grep -c '"status":"uploaded".*"etag":' line
 mkdir closed
 printf x >closed/closed.png
 chmod 0 closed/closed.png
-[ "$(id -u)" != 0 ] || confined=(setpriv --bounding-set=-dac_override,-dac_read_search)
+[ "$(id -u)" != 0 ] || confined=(setpriv "--bounding-set=-dac_override,-dac_read_search")
 "${confined[@]}" "$R2" sync --json --once --settle 0 --drain 1 --log - --prefix "$P/sync" closed >lines 2>/dev/null
 ok "sync, a file that cannot be opened" python3 "$TESTS/schema.py" sync sync_file <lines
 is "… failed, and why" "$(grep -m 1 -c '"status":"failed".*"error":"cannot be read: Permission denied"' lines)" 1
