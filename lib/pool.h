@@ -19,8 +19,8 @@ struct pool_job {
 };
 
 /* The brake: how many requests may be under way at once, and how soon after one another they may start, since a store may limit either. A
-   SlowDown halves that number and doubles that gap (once for all the requests that were under way together); each success lets the one grow
-   a little, up to the number of workers, each other answer shortens the other, down to none.
+   SlowDown halves that number and makes that gap more than twice as long (once for all the requests that were under way together); each
+   success lets the one grow a little, up to the number of workers, each other answer shortens the other, down to none.
    All fields but moved and moved_arg are pool*.c's. */
 struct pool {
 	struct s3_store *store;

@@ -82,7 +82,9 @@ cut_window(struct pool *p, const struct s3_attempt *a, int64_t now)
 	if (now - a->ms > p->cut_at_ms) {
 		p->window_q8 = p->window_q8 / 2 > ONE ? p->window_q8 / 2 : ONE;
 		p->cut_at_ms = now;
-		p->gap_ms = p->gap_ms < POOL_GAP_MS / 2 ? POOL_GAP_MS : p->gap_ms < GAP_MAX_MS / 2 ? p->gap_ms * 2 : GAP_MAX_MS;
+		p->gap_ms += p->gap_ms + POOL_GAP_MS;
+		if (p->gap_ms > GAP_MAX_MS)
+			p->gap_ms = GAP_MAX_MS;
 	}
 	if (asked > 0 && hold > p->hold_until_ms)
 		p->hold_until_ms = hold;

@@ -508,7 +508,7 @@ test_brake_opens(void)
 static void
 test_brake_gap(void)
 {
-	static const int gaps[] = {20, 40, 80, 160, 320, 500, 500};
+	static const int gaps[] = {20, 60, 140, 300, 500, 500};
 	int64_t from;
 	int n;
 
