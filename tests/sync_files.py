@@ -567,7 +567,7 @@ def somebody_elses(s):
     s.check("both are there", len(found) == 2 and found[b"a.png"][0] == 15, found)
 
 
-CASES = [overflow, burst, nested, moved_in, moved_about, slow_writers, temp_then_rename, rewritten, gone_and_back, moved_out, moved_out_under_way, moved_out_in_the_queue, moved_under_way_and_rewritten, removed_under_way,
+CASES = [overflow, burst, nested, moved_in, moved_about, slow_writers, temp_then_rename, rewritten, gone_and_back, moved_out, moved_out_under_way, moved_out_in_the_queue, removed_under_way,
          removed_under_way_another_later, moved_out_a_while_ago, moved_out_while_it_fails,
          root_moved_out, links, odd_names, other_files, too_large, unreadable, catches_up, root_comes_and_goes, watch_limit, polling, unmounted, in_memory, patterns, all_files, flat, flat_shared, two_daemons, somebody_elses]
 
