@@ -158,28 +158,28 @@ reopen(struct upload *u, struct err *e)
 	return source_open(&u->src, u->plan.path, u->plan.named, e);
 }
 
-/* Stored, then moved away and written to: what it is now is its new name's. The object of the old one stays as it was when it was moved. */
+/* Stored, then moved away and written to, in this order: to be moved is another ctime. What it is now is its new name's, and was never the old
+   one's. */
 static int
-is_moved_on(const struct upload *u, const struct stat *sent)
+is_moved_on(const struct upload *u)
 {
 	const struct stat *now = &u->src.was;
 	struct stat at;
 
 	return *u->own && !strcmp(u->own, u->r.etag) &&
-		(now->st_size != sent->st_size || now->st_mtim.tv_sec != sent->st_mtim.tv_sec || now->st_mtim.tv_nsec != sent->st_mtim.tv_nsec) &&
+		now->st_ctim.tv_sec == now->st_mtim.tv_sec && now->st_ctim.tv_nsec == now->st_mtim.tv_nsec &&
 		(stat(u->plan.path, &at) < 0 || at.st_ino != now->st_ino || at.st_dev != now->st_dev);
 }
 
 static void
 send_again(struct upload *u, struct s3 *s, struct err *e)
 {
-	struct stat sent = u->src.was;
 	struct source_wait w = {s->store->cfg->timeout_ms, s->store->pause, s->store->arg};
 	char text[sizeof e->msg];
 
 	snprintf(text, sizeof text, "%.900s: sends it again from the start", e->msg);
 	if (u->src.fd < 0 || u->sends >= SENDS_MAX || (u->o->by_path && reopen(u, e) < 0) || source_settle(&u->src, &w, e) < 0 ||
-	    (!u->o->by_path && is_moved_on(u, &sent))) {
+	    (!u->o->by_path && is_moved_on(u))) {
 		finish(u, e);
 		return;
 	}

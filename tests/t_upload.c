@@ -632,6 +632,19 @@ file_is_moved_and_changes(void)
 	fclose(f);
 }
 
+/* Written to under its old name, which it had some time longer. */
+static void
+file_changes_and_is_moved(void)
+{
+	struct stat st;
+
+	write_file(later);
+	do {
+		check_int(rename(path, moved_to), 0);
+		check_int(stat(moved_to, &st), 0);
+	} while (!memcmp(&st.st_ctim, &st.st_mtim, sizeof st.st_ctim) && rename(moved_to, path) == 0);
+}
+
 /* Another file is at the path once the first is stored: it is sent by_path, else the first one wherever it is; src.was is that of what was sent. */
 static void
 test_replaced_file(void)
@@ -667,6 +680,13 @@ test_replaced_file(void)
 	upload(UPLOAD_REPLACE, NULL);
 	check_int(result.kind, ERR_CHANGED);
 	check_str(find("k.png")->etag, etag_of(fresh));
+	unlink(away);
+	close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	write_file(fresh);
+	begin_with(NULL);
+	after_store = file_changes_and_is_moved;
+	u = upload(UPLOAD_REPLACE, NULL);
+	stored(&u, "k.png", later);
 	unlink(away);
 	close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 }
