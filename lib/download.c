@@ -59,7 +59,7 @@ leave(struct download_state *st, struct err *e)
 	struct buf b = BUF(msg);
 	uint64_t kept = st->records ? arrived(st) : 0;
 
-	if (!kept || !st->dest.lasting || e->kind == ERR_CORRUPT || e->status == 412 || e->status == 404) {
+	if (!kept || !st->dest.lasting || e->kind == ERR_CORRUPT || e->status == 412 || (e->status == 404 && st->d->known)) {
 		download_dest_drop(&st->dest);
 		return;
 	}

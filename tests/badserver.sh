@@ -614,13 +614,6 @@ t 'get -r: an object is deleted behind its listing' 1 '' '[R2] TS - INFO - Downl
 [R2] TS - INFO - Complete: 0/1' r2 get -r tree/ tree
 is '… and leaves nothing' "$(ls -A tree)" ''
 is '… nor is it asked for again' "$(requests get) $(requests head)" '1 0'
-# Nor is there anything to go on with when it is deleted on its way.
-put_raw tree/b big
-bad 'get wait 1 seconds=0' 'get status code=404 s3=NoSuchKey'
-t 'get: an object is deleted while it is fetched' 1 '' '…ERROR - Download failed: tree/b: NoSuchKey: …check the key with r2 ls
-[R2] TS - INFO - Complete: 0/1' r2 get -j 1 tree/b tree
-is '… and leaves nothing' "$(ls -A tree)" ''
-drop tree/b
 # What is another one since it was listed is fetched as it is now, also when the one that was listed was of parts.
 r2 upload -q --key tree/a --part-size 5M --multipart-threshold 6M big
 bad 'head replace'
