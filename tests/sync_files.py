@@ -203,16 +203,21 @@ def moved_out_under_way(s):
 
 def moved_out_in_the_queue(s):
     """The same while it waits for a worker, touched, with its object in the bucket already."""
-    d = s.daemon("-j", "1", "--limit-rate", "100K")
+    proxy = s.proxy()
+    d = s.daemon("-j", "1")
     s.write("a.png")
     s.equal("before")
     old = contents(s.files())
-    s.write("long.png", os.urandom(300000))
+    proxy("outage", 1000, "stall")
+    s.write("long.png")
     d.says("Uploading: long.png")
     os.utime(s.root / "a.png")
     wait("it is in the queue", lambda: s.status()["uploading"] == 2)
     os.rename(s.root / "a.png", s.dir / "out.png")
     s.write("a.png", b"another")
+    s.write("last.png")
+    wait("so much is seen", lambda: s.status()["pending"] == 3)
+    proxy("clear")
     s.equal("moved out, another in its place", want=lambda: old | contents(s.files()), got=lambda: contents(s.objects()))
     s.check("exit status 0", d.stop() == 0, *s.tail())
 
