@@ -652,11 +652,8 @@ truncate -s 1T sparse
 mkdir sparse.d
 truncate -s 1T sparse.d/k
 stopped() { # NAME OPERATION COMMAND…: once the server has told a size
-	timeout -s KILL 60 "$R2" "${@:3}" >/dev/null 2>&1 &
-	until [ "$(requests "$2")" != 0 ]; do sleep 0.05; done
-	kill -TERM $!
-	wait $!
-	is "$1" $? 143
+	SIGNAL=TERM cut_off 1 "$2" timeout -s KILL 60 "$R2" "${@:3}"
+	is "$1" "$rc" 143
 }
 put_raw k small
 bad 'head length value=1099511627776'
