@@ -168,6 +168,11 @@ def gone_and_back(s):
     d.stop()
 
 
+def all_there(s, what, old):
+    """What was there once, and what is there now."""
+    s.equal(what, want=lambda: old | contents(s.files()), got=lambda: contents(s.objects()))
+
+
 def others_take_their_names(s, what):
     """Whatever ever was at these names has to be in the bucket."""
     old, out = contents(s.files()), s.dir / "out"
@@ -176,10 +181,9 @@ def others_take_their_names(s, what):
         os.rename(s.root / name, out / name)
     s.write("a.png", b"another")
     s.write("d/b.png", b"another one")
-    all_there = {"want": lambda: old | contents(s.files()), "got": lambda: contents(s.objects())}
-    s.equal(what, **all_there)
+    all_there(s, what, old)
     s.write("d/b.png", b"rewritten")
-    s.equal("rewritten, which replaces its own object alone", **all_there)
+    all_there(s, "rewritten, which replaces its own object alone", old)
 
 
 def moved_out(s):
@@ -218,7 +222,7 @@ def moved_out_in_the_queue(s):
     s.write("last.png")
     wait("so much is seen", lambda: s.status()["pending"] == 3)
     proxy("clear")
-    s.equal("moved out, another in its place", want=lambda: old | contents(s.files()), got=lambda: contents(s.objects()))
+    all_there(s, "moved out, another in its place", old)
     s.check("exit status 0", d.stop() == 0, *s.tail())
 
 
@@ -244,7 +248,7 @@ def removed_under_way_another_later(s):
     os.remove(s.root / "a.png")
     time.sleep(1)
     s.write("a.png", b"another")
-    s.equal("removed, another in its place later", want=lambda: old | contents(s.files()), got=lambda: contents(s.objects()))
+    all_there(s, "removed, another in its place later", old)
 
 
 def moved_out_a_while_ago(s):
@@ -256,7 +260,7 @@ def moved_out_a_while_ago(s):
     os.rename(s.root / "d", s.dir / "out")
     time.sleep(1.8)
     s.write("d/b.png", b"another")
-    s.equal("moved out, another in its place later", want=lambda: old | contents(s.files()), got=lambda: contents(s.objects()))
+    all_there(s, "moved out, another in its place later", old)
 
 
 def moved_out_while_it_fails(s):
@@ -272,7 +276,7 @@ def moved_out_while_it_fails(s):
     os.rename(s.root / "d", s.dir / "out")
     s.write("d/b.png", b"another")
     proxy("clear")
-    s.equal("moved out, another in its place", want=lambda: old | contents(s.files()), got=lambda: contents(s.objects()))
+    all_there(s, "moved out, another in its place", old)
 
 
 def root_moved_out(s):
@@ -287,7 +291,7 @@ def root_moved_out(s):
     s.root.mkdir()
     s.write("a.png", b"another")
     s.write("d/b.png", b"another one")
-    s.equal("DIR moved out, another in its place", want=lambda: old | contents(s.files()), got=lambda: contents(s.objects()))
+    all_there(s, "DIR moved out, another in its place", old)
 
 
 def links(s):
