@@ -22,7 +22,7 @@ days(struct buf *b, const char *what, long n)
 }
 
 static void
-json_days(struct json *j, const char *name, long n)
+json_if(struct json *j, const char *name, long n)
 {
 	if (n > 0)
 		json_number(j, name, (uint64_t)n);
@@ -42,10 +42,10 @@ show(void *arg, const struct s3_rule *r)
 		json_string(&j, "rule", r->id);
 		json_string(&j, "prefix", r->prefix);
 		json_string(&j, "status", r->enabled ? "enabled" : "disabled");
-		json_days(&j, "delete_days", r->days);
-		json_days(&j, "ia_days", r->ia_days);
-		json_days(&j, "abort_days", r->abort_days);
-		json_days(&j, "filtered", r->filtered);
+		json_if(&j, "delete_days", r->days);
+		json_if(&j, "ia_days", r->ia_days);
+		json_if(&j, "abort_days", r->abort_days);
+		json_if(&j, "filtered", r->filtered);
 		json_end(&j);
 		return;
 	}
