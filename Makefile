@@ -303,7 +303,7 @@ bench: deps-test
 profile:
 	@$(SOURCES) .ci/deps build server test bench
 	@+$(AGAIN) $(B)/bench/r2-symbols $(B)/bench/sink
-	@bench/profile
+	@+bench/profile
 performance:
 	@cp $(B)/bench/bench.json doc/performance.json
 	@bench/report.py --markdown doc/performance.json doc/performance.md
