@@ -167,12 +167,14 @@ $(B)/asan/r2-fail: $(B)/asan/tests/fail_calls.o $(APPLETS:%.c=$(B)/asan/%.o) $(B
 	$(Q)$(LINK_asan) $$(nm $< | sed -n 's/.* T __wrap_/-Wl,--wrap=/p')
 
 # musl by its own make; our variables are none of its business. Small: doc/performance.md has what -O2 would bring.
+# What fails is tried once more, one file at a time: the last lines are then the reason, not what other jobs had to say.
 MUSL_CFLAGS = $(SMALL) -fPIE -fno-ident $(X86_CFLAGS)
 $(LIBC): $(MUSL_SRC)/configure $O/flags-libc
 	@rm -rf $O/libc $O/libc.d && mkdir -p $O/libc.d && echo '  libc musl'
 	$(Q)unset MAKEFLAGS MAKEOVERRIDES MAKELEVEL && cd $O/libc.d && { $(abspath $(MUSL_SRC))/configure --target=$(MACHINE) \
 		--prefix=$(abspath $O/libc) --disable-shared --disable-wrapper CC='$(CC)' CROSS_COMPILE=$(CROSS) \
-		CFLAGS='$(MUSL_CFLAGS) -ffile-prefix-map=$(abspath $(MUSL_SRC))=musl' && make -s -j$(JOBS) install; } >log 2>&1 || \
+		CFLAGS='$(MUSL_CFLAGS) -ffile-prefix-map=$(abspath $(MUSL_SRC))=musl' && \
+		{ make -s -j$(JOBS) install || make -s install; }; } >log 2>&1 || \
 		{ tail log >&2; echo 'More: $O/libc.d/log' >&2; exit 1; }
 
 ifdef ARCH

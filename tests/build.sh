@@ -130,8 +130,13 @@ is '… its link' "$(./r2 --list | tail -n 1)" r2-has
 is '… its completion' "$(./r2 --completion bash r2 has --mis)" --missing
 t '… its configuration' 1 '' 'r2 has: R2_ACCESS_KEY_ID…' ./r2 has some/key
 
-# Not lost among the commands of other jobs.
-printf '#!/bin/sh\ncase "$*" in *aio.c*) echo no aio today >&2; exit 1 ;; esac\nexec gcc "$@"\n' >"$T/cc"
+# Not lost among the commands of other jobs, nor above their warnings.
+cat >"$T/cc" <<'EOF'
+#!/bin/sh
+case "$*" in *aio.c*) echo no aio today >&2; exit 1 ;; esac
+gcc "$@" || exit
+seq -f 'warning %g' 12 >&2
+EOF
 chmod +x "$T/cc"
 t 'a libc that cannot be built: why' 2 '  libc musl' '…
 no aio today
