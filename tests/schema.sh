@@ -58,7 +58,8 @@ mkdir watched
 cp a.png watched/a.png
 cp a.png $'watched/bad\377.png'
 fits "sync" sync sync_file -- --once --settle 0 --drain 1 --log - --prefix "$P/sync" watched
-is "… one uploaded, one failed" "$(grep -c '"status":"uploaded".*"etag":' lines) $(grep -c '"status":"failed".*"error":' lines)" "1 1"
+# What failed may be tried once more before it gives up.
+is "… one uploaded, one failed" "$(grep -c '"status":"uploaded".*"etag":' lines) $(grep '"status":"failed".*"error":' lines | sort -u | wc -l)" "1 1"
 mkdir closed
 printf x >closed/closed.png
 chmod 0 closed/closed.png
