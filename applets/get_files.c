@@ -25,9 +25,8 @@ struct item {
 static const char *
 shown_path(char out[PATH_MAX + 512], const struct get_run *run, const char *rel)
 {
-	struct buf b = {out, 0, PATH_MAX + 512, 0};
+	struct buf b = buf_over(out, PATH_MAX + 512);
 
-	buf_reset(&b);
 	if (strcmp(run->dir, "."))
 		buf_fmt(&b, "%s%s", run->dir, run->dir[strlen(run->dir) - 1] == '/' ? "" : "/");
 	buf_str(&b, rel);

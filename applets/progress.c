@@ -146,10 +146,9 @@ size_t
 progress_format(char *out, const struct progress_counts *c, int width)
 {
 	char pieces[PROGRESS_WIDTH_MAX + 1], piece[PIECE_CAP];
-	struct buf all = BUF(pieces), line = {out, 0, PROGRESS_WIDTH_MAX + 1, 0};
+	struct buf all = BUF(pieces), line = buf_over(out, PROGRESS_WIDTH_MAX + 1);
 	size_t room = width < 1 ? 0 : (size_t)(width > PROGRESS_WIDTH_MAX ? PROGRESS_WIDTH_MAX : width) - 1;
 
-	buf_reset(&line);
 	for (int i = 0; i < PIECES; i++) {
 		struct buf b = BUF(piece);
 

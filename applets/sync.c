@@ -102,7 +102,7 @@ static int
 find_dir(const char *operand, char out[PATH_MAX], struct err *e)
 {
 	char value[PATH_MAX];
-	struct buf b = {out, 0, PATH_MAX, 0};
+	struct buf b = buf_over(out, PATH_MAX);
 	int rc = 1;
 
 	if (operand)
@@ -113,7 +113,6 @@ find_dir(const char *operand, char out[PATH_MAX], struct err *e)
 		return -1;
 	if (rc == 0)
 		snprintf(value, sizeof value, "%s", DIR_DEFAULT);
-	buf_reset(&b);
 	if (*value != '/') {
 		if (!getcwd(out, PATH_MAX))
 			return fail_errno(e, "the working directory");

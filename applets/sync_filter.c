@@ -12,7 +12,7 @@ static const char *const defaults[] = {
 void
 sync_path(const struct daemon *d, const char *rel, char *out, size_t cap)
 {
-	struct buf b = {out, 0, cap, 0};
+	struct buf b = buf_over(out, cap);
 
 	buf_fmt(&b, "%s/%s", strcmp(d->dir, "/") ? d->dir : "", rel);
 }

@@ -212,7 +212,7 @@ void
 sync_log(int error, const char *fmt, ...)
 {
 	char text[LOG_LINE_CAP], line[LOG_LINE_CAP], stamp[UTC_STAMP_CAP];
-	struct buf b = BUF(text), l = {line, 0, sizeof line - 1, 0};
+	struct buf b = BUF(text), l = buf_over(line, sizeof line - 1);
 	va_list ap;
 
 	if (out.quiet && !error)
@@ -222,7 +222,6 @@ sync_log(int error, const char *fmt, ...)
 	va_end(ap);
 	buf_ellipsis(&b);
 	utc_local_stamp(time(NULL), stamp);
-	buf_reset(&l);
 	buf_fmt(&l, "[%s] ", stamp);
 	enc_printable(&l, text, b.len);
 	buf_ellipsis(&l);

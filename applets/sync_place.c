@@ -32,7 +32,7 @@ places(const char *dir, const char *asked, char out[PLACES][PATH_MAX])
 	enc_hex(&b, sum, 8);
 	snprintf(out[n++], PATH_MAX, "%s/" SYNC_STATE_NAME, strcmp(dir, "/") ? dir : "");
 	for (size_t i = 0; i < sizeof bases / sizeof *bases; i++) {
-		struct buf path = {out[n], 0, PATH_MAX, 0};
+		struct buf path = buf_over(out[n], PATH_MAX);
 
 		if (bases[i] && *bases[i] == '/') {
 			buf_fmt(&path, "%s/r2-sync/%s", bases[i], hex);

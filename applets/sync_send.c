@@ -106,14 +106,13 @@ new_key(const struct daemon *d, const char *rel, const char *path, char key[PATH
 {
 	const char *date = d->set->date;
 	char day[UTC_DATE_CAP];
-	struct buf b = {key, 0, PATH_KEY_MAX + 1, 0};
+	struct buf b = buf_over(key, PATH_KEY_MAX + 1);
 	struct stat st;
 
 	if (!date || !strcmp(date, "mtime")) {
 		utc_local_date(date && stat(path, &st) == 0 ? st.st_mtim.tv_sec : time(NULL), day);
 		date = day;
 	}
-	buf_reset(&b);
 	path_key_join(&b, d->set->prefix, date, d->set->flat ? path_base(rel) : rel);
 	if (!buf_ok(&b))
 		return fail(e, ERR_USAGE, "its key would be longer than %d bytes: shorten the name", PATH_KEY_MAX);

@@ -29,7 +29,7 @@ sync_keep_error(struct daemon *d, const char *name, const char *msg)
 	struct buf b;
 
 	pthread_mutex_lock(&d->lock);
-	b = (struct buf)BUF(d->last_error);
+	b = BUF(d->last_error);
 	enc_printable(&b, name, strnlen(name, 100));
 	buf_str(&b, ": ");
 	enc_printable(&b, msg, strlen(msg));

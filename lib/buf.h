@@ -11,8 +11,9 @@ struct buf {
 	int overflow;  /* something did not fit; what is there is a prefix */
 };
 
-/* A buf over a char array: struct buf b = BUF(array); */
-#define BUF(array) {(array), ((array)[0] = '\0', 0), sizeof (array), 0}
+/* An empty one over cap bytes at p, or over a char array. */
+struct buf buf_over(char *p, size_t cap);
+#define BUF(array) buf_over((array), sizeof (array))
 
 void buf_put(struct buf *b, const void *bytes, size_t n);
 void buf_char(struct buf *b, char c);

@@ -32,10 +32,12 @@ empty_counts(const char *name)
 static void
 warn_readable(struct config_source *s, const char *path, unsigned mode)
 {
-	struct buf b = {s->warning, 0, sizeof s->warning, 0};
+	struct buf b;
 
-	if (!s->warning[0] && mode & 077 && strncmp(path, "/proc/", 6))
-		buf_fmt(&b, "others may read the secret in %.300s (mode %03o): chmod 600 %.100s", path, mode & 0777, path);
+	if (s->warning[0] || !(mode & 077) || !strncmp(path, "/proc/", 6))
+		return;
+	b = BUF(s->warning);
+	buf_fmt(&b, "others may read the secret in %.300s (mode %03o): chmod 600 %.100s", path, mode & 0777, path);
 }
 
 /* Without the white space that copying, "echo secret | base64" and CRLF leave at the ends. */

@@ -222,7 +222,7 @@ identify(struct download_state *st, const struct config *cfg, char tag[9])
 {
 	const struct s3_object_info *o = &st->d->object;
 	char text[CONFIG_HOST_CAP + CONFIG_BUCKET_CAP + PATH_KEY_MAX + S3_ETAG_CAP + 64];
-	struct buf b = BUF(text), t = {tag, 0, 9, 0};
+	struct buf b = BUF(text), t = buf_over(tag, 9);
 
 	buf_fmt(&b, "%s\n%s\n%s\n", cfg->host_field, cfg->bucket, st->d->key);
 	hash_sha256(b.p, b.len, st->id);

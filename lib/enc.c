@@ -332,9 +332,8 @@ enc_printable(struct buf *b, const char *s, size_t n)
 const char *
 enc_show(char *out, size_t cap, const char *text)
 {
-	struct buf b = {out, 0, cap, 0};
+	struct buf b = buf_over(out, cap);
 
-	buf_reset(&b);
 	enc_printable(&b, text, strnlen(text, cap));
 	buf_ellipsis(&b);
 	return out;

@@ -11,7 +11,7 @@
 static void
 fill(struct err *e, enum err_kind kind, struct buf *b)
 {
-	struct buf msg = {e->msg, 0, sizeof e->msg, 0};
+	struct buf msg = BUF(e->msg);
 
 	buf_ellipsis(b);
 	for (char *p = b->p; *p; p++)

@@ -71,7 +71,7 @@ put(struct http *h, const char *s, size_t n, struct err *e)
 static int
 send_head(struct http *h, const struct http_request *rq, struct err *e)
 {
-	struct buf b = {h->block, 0, sizeof h->block, 0};
+	struct buf b = BUF(h->block);
 	int wants_length = !strcmp(rq->method, "PUT") || !strcmp(rq->method, "POST"), r;
 	size_t i;
 

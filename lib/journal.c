@@ -30,7 +30,7 @@ struct place {
 static const char *
 place_fault(const struct place *x, char out[PATH_MAX], int *unsafe)
 {
-	struct buf path = {out, 0, PATH_MAX, 0};
+	struct buf path = buf_over(out, PATH_MAX);
 
 	buf_fmt(&path, "%s%s", x->base, x->rest);
 	*unsafe = *x->base != '/';

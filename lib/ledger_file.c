@@ -89,7 +89,7 @@ ledger_record_write(unsigned char out[LEDGER_RECORD_MAX], const char *path, cons
 	size_t path_len = strlen(path), key_len = strnlen(key, PATH_KEY_MAX + 1), etag_len = strnlen(etag, S3_ETAG_CAP);
 	size_t shared = shared_end(path, path_len, key, key_len), own = key_len - shared;
 	struct head h = {.kind = LEDGER_KIND_FORGOTTEN};
-	struct buf b = {(char *)out, 0, LEDGER_RECORD_MAX, 0};
+	struct buf b = buf_over((char *)out, LEDGER_RECORD_MAX);
 
 	if (!path_len || path_len >= PATH_MAX || key_len > PATH_KEY_MAX || etag_len >= S3_ETAG_CAP)
 		return 0;

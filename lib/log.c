@@ -38,7 +38,7 @@ unsigned
 log_format_r2(char *out, unsigned cap, long long t, enum log_level level, const char *text)
 {
 	static const char *const names[] = {"ERROR", "WARNING", "INFO", "DEBUG"};
-	struct buf b = {out, 0, cap ? cap - 1 : 0, 0};   /* one byte less: the newline always fits */
+	struct buf b = buf_over(out, cap ? cap - 1 : 0);   /* one byte less: the newline always fits */
 	char stamp[UTC_STAMP_CAP];
 
 	if (cap)

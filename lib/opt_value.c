@@ -11,7 +11,7 @@
 const char *
 opt_called(const struct opt *o, char out[OPT_CALLED_CAP])
 {
-	struct buf b = {out, 0, OPT_CALLED_CAP, 0};
+	struct buf b = buf_over(out, OPT_CALLED_CAP);
 
 	if (o->name)
 		buf_fmt(&b, "--%s", o->name);

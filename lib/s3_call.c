@@ -68,7 +68,7 @@ retry_after(const struct s3_store *st, const struct http_reply *rp)
 static void
 keep_field(char *dst, size_t cap, const struct http_reply *rp, const char *name)
 {
-	struct buf b = {dst, 0, cap, 0};
+	struct buf b = buf_over(dst, cap);
 	const char *v = http_field(rp, name);
 
 	if (v)

@@ -102,7 +102,7 @@ s3_cure_find(const char *code, struct s3_cure *c)
 static void
 keep(char *dst, size_t cap, const char *text, size_t len)
 {
-	struct buf b = {dst, 0, cap, 0};
+	struct buf b = buf_over(dst, cap);
 
 	enc_printable(&b, text, len);
 }

@@ -58,10 +58,9 @@ void
 s3_parts_etag(const struct s3_part *parts, int n, char etag[S3_ETAG_CAP])
 {
 	unsigned char md5[HASH_MD5_LEN];
-	struct buf b = {etag, 0, S3_ETAG_CAP, 0};
+	struct buf b = buf_over(etag, S3_ETAG_CAP);
 	struct hash_md5 h;
 
-	buf_reset(&b);
 	hash_md5_init(&h);
 	for (int i = 0; i < n; i++) {
 		if (enc_unhex(parts[i].etag, md5, sizeof md5) < 0)

@@ -137,7 +137,7 @@ sigv4_sign(const struct sigv4_keys *k, const struct sigv4_request *r, char hex[6
 {
 	char text[SIGV4_TEXT_CAP], to_sign[SCOPE_CAP + 128];
 	unsigned char key[32], mac[32];
-	struct buf canonical = BUF(text), string = BUF(to_sign), out = {hex, 0, 65, 0};
+	struct buf canonical = BUF(text), string = BUF(to_sign), out = buf_over(hex, 65);
 	int ok;
 
 	hex[0] = '\0';

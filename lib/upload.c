@@ -17,7 +17,7 @@ renamed(char key[PATH_KEY_MAX + 1], const char *planned, const struct http_body 
 	const char *base = path_base(planned), *dot = strrchr(base, '.');
 	size_t stem = dot && dot > base ? (size_t)(dot - planned) : strlen(planned);
 	unsigned char md5[HASH_MD5_LEN];
-	struct buf b = {key, 0, PATH_KEY_MAX + 1, 0};
+	struct buf b = buf_over(key, PATH_KEY_MAX + 1);
 
 	if (s3_body_md5(body, md5, e) < 0)
 		return -1;

@@ -38,7 +38,7 @@ void
 parts_identity(const struct parts *ps, const struct s3_store *st, char text[JOURNAL_TEXT_MAX])
 {
 	const struct stat *was = &ps->u->src.was;
-	struct buf b = {text, 0, JOURNAL_TEXT_MAX, 0};
+	struct buf b = buf_over(text, JOURNAL_TEXT_MAX);
 
 	buf_fmt(&b, "%s ", st->cfg->bucket);
 	enc_query(&b, ps->u->r.key, strlen(ps->u->r.key));

@@ -26,7 +26,7 @@ start(struct xml *x)
 {
 	memset(x, 0, sizeof *x);
 	x->element = record;
-	events = (struct buf)BUF(events_array);
+	events = BUF(events_array);
 }
 
 /* Fed in pieces of at most `piece` bytes (0: of random sizes): 0 or -1. */
