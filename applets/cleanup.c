@@ -82,7 +82,7 @@ check_options(int argc, char **argv, struct err *e)
 
 	if (argc)
 		return fail(e, ERR_USAGE, "%s: there are no operands: the prefix is given by --prefix, the bucket by --bucket",
-			enc_show(text, sizeof text, argv[0]));
+			enc_show(text, argv[0]));
 	/* No key looks so: nothing would be kept. */
 	for (int i = 0; i < keep.n; i++)
 		if (path_s3_url(keep.v[i], text, sizeof text, &key, e))
@@ -135,7 +135,7 @@ check_prefix(const char *p, struct err *e)
 		why = "not a pattern: every prefix has to be named";
 	else if (has_date(p))
 		why = "a date in it: give what stands before the date folders";
-	return why ? fail(e, ERR_USAGE, "prefix %s: %s", enc_show(text, sizeof text, p), why) : 0;
+	return why ? fail(e, ERR_USAGE, "prefix %s: %s", enc_show(text, p), why) : 0;
 }
 
 /* Nothing is looked at twice. */
@@ -148,7 +148,7 @@ check_overlap(const struct opt_words *w, struct err *e)
 		for (int k = 0; k < w->n; k++)
 			if (i != k && (!strcmp(w->v[i], w->v[k]) || ((by_modified || age) && sweep_below(w->v[i], w->v[k]))))
 				return fail(e, ERR_USAGE, "prefixes %s and %s: one contains the other",
-					enc_show(a, sizeof a, w->v[i]), enc_show(b, sizeof b, w->v[k]));
+					enc_show(a, w->v[i]), enc_show(b, w->v[k]));
 	return 0;
 }
 

@@ -66,7 +66,7 @@ cleanup_list(struct cleanup *c, int (*list)(struct s3 *s, const struct s3_list *
 		return 0;
 	if (e->kind == ERR_LOCAL || e->kind == ERR_STOPPED)
 		return -1;
-	enc_show(text, sizeof text, *q->prefix ? q->prefix : "the whole bucket");
+	enc_show(text, *q->prefix ? q->prefix : "the whole bucket");
 	if (c->counting || !of_one_prefix(e))
 		return fail(e, ERR_LOCAL, "Not listed: %s: %s", text, e->msg);
 	log_r2(LOG_ERROR, "Not listed: %s: %s", text, e->msg);

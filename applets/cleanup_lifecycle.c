@@ -52,8 +52,8 @@ show(void *arg, const struct s3_rule *r)
 	days(&b, "moves objects to another class", r->ia_days);
 	days(&b, "deletes them", r->days);
 	days(&b, "aborts unfinished uploads", r->abort_days);
-	printf("%c %s: below \"%s\"%s: %s%s\n", strcmp(r->id, s->ours) ? ' ' : '*', enc_show(id, sizeof id, r->id),
-		enc_show(prefix, sizeof prefix, r->prefix), r->filtered ? ", by tags or size" : "",
+	printf("%c %s: below \"%s\"%s: %s%s\n", strcmp(r->id, s->ours) ? ' ' : '*', enc_show(id, r->id),
+		enc_show(prefix, r->prefix), r->filtered ? ", by tags or size" : "",
 		b.len ? text : "something else", r->enabled ? "" : " (disabled)");
 }
 

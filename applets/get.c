@@ -77,9 +77,9 @@ print_stat(struct client *c, const char *key, struct err *e)
 		return 0;
 	}
 	utc_local_stamp(o.modified, stamp);
-	printf("key: %s\nsize: %llu\n", enc_show(text, sizeof text, key), (unsigned long long)o.size);
-	printf("type: %s\nmodified: %s\n", enc_show(text, sizeof text, o.content_type), stamp);
-	printf("etag: %s\n", enc_show(text, sizeof text, o.etag));
+	printf("key: %s\nsize: %llu\n", enc_show_in(text, sizeof text, key), (unsigned long long)o.size);
+	printf("type: %s\nmodified: %s\n", enc_show_in(text, sizeof text, o.content_type), stamp);
+	printf("etag: %s\n", enc_show_in(text, sizeof text, o.etag));
 	print_meta(NULL);
 	return 0;
 }
@@ -136,7 +136,7 @@ check_link(const char *dest, struct err *e)
 	snprintf(path, sizeof path, "%.*s", (int)n, dest);
 	if (lstat(path, &st) < 0 || !S_ISLNK(st.st_mode) || private_own_link(&st))
 		return 0;
-	return fail(e, ERR_LOCAL, "%s: %s", enc_show(text, sizeof text, dest), PRIVATE_FOREIGN);
+	return fail(e, ERR_LOCAL, "%s: %s", enc_show(text, dest), PRIVATE_FOREIGN);
 }
 
 static int
@@ -156,10 +156,10 @@ split_dest(const char *dest, char path[PATH_MAX], const char **dir, const char *
 	char *slash;
 
 	if (strlen(dest) >= PATH_MAX)
-		return fail(e, ERR_LOCAL, "%s: the path is too long", enc_show(text, sizeof text, dest));
+		return fail(e, ERR_LOCAL, "%s: the path is too long", enc_show(text, dest));
 	strcpy(path, dest);
 	if (lstat(dest, &st) == 0 && S_ISLNK(st.st_mode) && !realpath(dest, path))
-		return fail_errno(e, "%s: the symbolic link", enc_show(text, sizeof text, dest));
+		return fail_errno(e, "%s: the symbolic link", enc_show(text, dest));
 	slash = strrchr(path, '/');
 	*name = slash ? slash + 1 : path;
 	*dir = !slash ? "." : slash == path ? "/" : path;
@@ -187,7 +187,7 @@ get_bytes(const char *key, const char *dest, int fd, struct err *e)
 	char text[ENC_SHOW_CAP];
 	int rc;
 
-	enc_show(text, sizeof text, dest);
+	enc_show(text, dest);
 	if (fd < 0 && (fd = open(dest, O_WRONLY | O_NOCTTY | O_CLOEXEC)) < 0)
 		return fail_errno(e, "%s cannot be written", text);
 	if (isatty(fd))
@@ -210,13 +210,13 @@ get_tree(const char *key, const char *dest, struct err *e)
 	if (recursive && b.len && prefix[b.len - 1] != '/')
 		buf_char(&b, '/');
 	if (!buf_ok(&b))
-		return fail(e, ERR_USAGE, "%s: longer than any key", enc_show(text, sizeof text, key));
+		return fail(e, ERR_USAGE, "%s: longer than any key", enc_show(text, key));
 	gets.options.only_different = recursive;
 	gets.dir = dest ? dest : ".";
 	rc = get_list(&gets, prefix, recursive ? NULL : key, e);
 	if (rc == 0 && !gets.files && !s3_stopping(&gets.client->store))
 		rc = recursive ? fail(e, ERR_LOCAL, "nothing is below %s: -r is for what has keys under it",
-			enc_show(text, sizeof text, *prefix ? prefix : "the bucket's root")) : fail(e, ERR_LOCAL, "no key matches %s", enc_show(text, sizeof text, key));
+			enc_show(text, *prefix ? prefix : "the bucket's root")) : fail(e, ERR_LOCAL, "no key matches %s", enc_show(text, key));
 	return rc;
 }
 

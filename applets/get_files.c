@@ -183,8 +183,8 @@ open_dir(struct get_run *run, struct err *e)
 	if (run->dir_fd < 0 && errno == ENOENT && why)
 		errno = why;
 	if (run->dir_fd < 0 && errno == ENOTDIR)
-		return fail(e, ERR_LOCAL, "%s: is no directory, and one is needed", enc_show(text, sizeof text, run->dir));
-	return run->dir_fd < 0 ? fail_errno(e, "%s", enc_show(text, sizeof text, run->dir)) : 0;
+		return fail(e, ERR_LOCAL, "%s: is no directory, and one is needed", enc_show(text, run->dir));
+	return run->dir_fd < 0 ? fail_errno(e, "%s", enc_show(text, run->dir)) : 0;
 }
 
 /* One that is not begun. */
@@ -304,7 +304,7 @@ int
 get_stream(struct get_run *run, const char *key, const char *dest, int fd)
 {
 	char text[ENC_SHOW_CAP];
-	struct download_stream d = {.key = key, .fd = fd, .dest = enc_show(text, sizeof text, dest), .started = stream_started};
+	struct download_stream d = {.key = key, .fd = fd, .dest = enc_show(text, dest), .started = stream_started};
 	struct outcome o = {.key = key, .file = dest, .status = "downloaded", .object = &d.object};
 	int64_t start_ms = clock_ms();
 	struct err e;

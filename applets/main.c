@@ -60,7 +60,7 @@ unknown(const char *name)
 	for (size_t i = 0; i < sizeof own / sizeof *own; i++)
 		own[i] = own_opts[i].name;
 	near = opt_nearest(name + strspn(name, "-"), is_option ? own : applet_names);
-	enc_show(shown, sizeof shown, name);
+	enc_show_in(shown, sizeof shown, name);
 	fprintf(stderr, is_option ? "r2: unknown option %s: " : "r2: no command '%s': ", shown);
 	if (near)
 		fprintf(stderr, "did you mean %s%s?\n", is_option ? "--" : "", near);
@@ -112,7 +112,7 @@ report(const struct applet *a, const struct err *e)
 	if (a->how & APPLET_LOGS && e->kind != ERR_USAGE)
 		log_r2(LOG_ERROR, "%s", e->msg);
 	else
-		fprintf(stderr, "r2 %s: %s\n", a->name, enc_show(text, sizeof text, e->msg));
+		fprintf(stderr, "r2 %s: %s\n", a->name, enc_show_in(text, sizeof text, e->msg));
 	return e->kind == ERR_USAGE ? 2 : 1;
 }
 

@@ -84,7 +84,7 @@ run_command(int go, char **argv)
 	own_group();
 	execvp(argv[0], argv);
 	why = errno;
-	fprintf(stderr, "r2 sync: %s: %s\n", enc_show(shown, sizeof shown, argv[0]), strerror(why));
+	fprintf(stderr, "r2 sync: %s: %s\n", enc_show(shown, argv[0]), strerror(why));
 	fflush(stderr);
 	_exit(why == ENOENT ? NOT_FOUND : NOT_RUN);
 }

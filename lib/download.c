@@ -64,7 +64,7 @@ leave(struct download_state *st, struct err *e)
 		return;
 	}
 	buf_fmt(&b, "%s; %llu of %llu bytes are kept in %s: the same command goes on from there", e->msg,
-		(unsigned long long)kept, (unsigned long long)st->lay.size, enc_show(text, sizeof text, st->dest.temp));
+		(unsigned long long)kept, (unsigned long long)st->lay.size, enc_show(text, st->dest.temp));
 	if (buf_ok(&b))
 		memcpy(e->msg, msg, b.len + 1);
 }
@@ -100,7 +100,7 @@ is_there(const struct download *d, struct err *e)
 {
 	char text[ENC_SHOW_CAP];
 
-	return fail(e, ERR_LOCAL, "%s is there already (--if-exists fail)", enc_show(text, sizeof text, d->rel));
+	return fail(e, ERR_LOCAL, "%s is there already (--if-exists fail)", enc_show(text, d->rel));
 }
 
 static void
@@ -306,7 +306,7 @@ look(struct download_state *st, struct s3 *s, struct err *e)
 	d->skipped = is_directory(st) && !st->dest.made;
 	if (is_directory(st))
 		return d->object.size ? fail(e, ERR_LOCAL, "%s ends in '/' and has %llu bytes: give it a file name",
-			enc_show(text, sizeof text, d->key), (unsigned long long)d->object.size) : 1;
+			enc_show(text, d->key), (unsigned long long)d->object.size) : 1;
 	d->skipped = is && st->o->only_different && is_same(st, &there, s);
 	return d->skipped;
 }

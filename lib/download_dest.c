@@ -31,7 +31,7 @@ download_dest_check(const char *rel, struct err *e)
 		n = strcspn(s, "/");
 		if ((rule = segment_rule(s, n)))
 			return fail(e, ERR_LOCAL, "%s: %s, so it cannot be a file here: give that one object's key and a file name",
-				enc_show(text, sizeof text, rel), rule);
+				enc_show(text, rel), rule);
 		s += n + (s[n] == '/');
 	} while (*s);
 	return 0;
@@ -47,7 +47,7 @@ step(struct download_dest *d, const char *rel, struct err *e)
 
 	d->made = mkdirat(d->dir, d->name, 0777) == 0;
 	if (!d->made && errno != EEXIST)
-		return fail_errno(e, "%s: make directory", enc_show(text, sizeof text, rel));
+		return fail_errno(e, "%s: make directory", enc_show(text, rel));
 	fd = openat(d->dir, d->name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd >= 0) {
 		close(d->dir);
@@ -55,8 +55,8 @@ step(struct download_dest *d, const char *rel, struct err *e)
 		return 0;
 	}
 	if (errno != ENOTDIR && errno != ELOOP)
-		return fail_errno(e, "%s", enc_show(text, sizeof text, rel));
-	return fail(e, ERR_LOCAL, "%s: on the way there is %s where a directory is needed", enc_show(text, sizeof text, rel),
+		return fail_errno(e, "%s", enc_show(text, rel));
+	return fail(e, ERR_LOCAL, "%s: on the way there is %s where a directory is needed", enc_show(text, rel),
 		fstatat(d->dir, d->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode)
 			? "a symbolic link, which is not followed," : "a file");
 }
@@ -91,11 +91,11 @@ download_dest_stat(const struct download_dest *d, struct stat *st, struct err *e
 	char text[ENC_SHOW_CAP];
 
 	if (fstatat(d->dir, d->name, st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? 0 : fail_errno(e, "%s", enc_show(text, sizeof text, d->name));
+		return errno == ENOENT ? 0 : fail_errno(e, "%s", enc_show(text, d->name));
 	if (S_ISDIR(st->st_mode))
-		return fail(e, ERR_LOCAL, "%s: there is a directory of this name", enc_show(text, sizeof text, d->name));
+		return fail(e, ERR_LOCAL, "%s: there is a directory of this name", enc_show(text, d->name));
 	if (!S_ISREG(st->st_mode) && !S_ISLNK(st->st_mode))
-		return fail(e, ERR_LOCAL, "%s: there is something of this name that is no file", enc_show(text, sizeof text, d->name));
+		return fail(e, ERR_LOCAL, "%s: there is something of this name that is no file", enc_show(text, d->name));
 	return 1;
 }
 
@@ -185,7 +185,7 @@ download_dest_temp(struct download_dest *d, const char tag[9], struct err *e)
 	temp_name(d, tag);
 	d->lasting = open_locked(d);
 	if (!d->lasting && open_private(d) < 0)
-		return fail_errno(e, "%s: cannot be written", enc_show(text, sizeof text, d->name));
+		return fail_errno(e, "%s: cannot be written", enc_show(text, d->name));
 	take_mode(d);
 	return 0;
 }
@@ -198,7 +198,7 @@ download_dest_commit(struct download_dest *d, const struct download_final *f, st
 	struct stat st;
 	int rc;
 
-	enc_show(text, sizeof text, d->name);
+	enc_show(text, d->name);
 	/* Not every file system takes a time (FUSE), or takes it from us (CIFS mounted for another user): the content is what was asked for. */
 	rc = ftruncate(d->fd, (off_t)f->size);
 	if (rc == 0 && f->modified)

@@ -330,11 +330,17 @@ enc_printable(struct buf *b, const char *s, size_t n)
 }
 
 const char *
-enc_show(char *out, size_t cap, const char *text)
+enc_show_in(char *out, size_t cap, const char *text)
 {
 	struct buf b = buf_over(out, cap);
 
 	enc_printable(&b, text, strnlen(text, cap));
 	buf_ellipsis(&b);
 	return out;
+}
+
+const char *
+enc_show(char out[ENC_SHOW_CAP], const char *text)
+{
+	return enc_show_in(out, ENC_SHOW_CAP, text);
 }

@@ -18,7 +18,7 @@ ledger_oops(const struct ledger *l, struct err *e)
 {
 	char shown[ENC_SHOW_CAP];
 
-	return fail_errno(e, "ledger %s", enc_show(shown, sizeof shown, l->path));
+	return fail_errno(e, "ledger %s", enc_show(shown, l->path));
 }
 
 int
@@ -140,7 +140,7 @@ ledger_sync(struct ledger *l, struct err *e)
 		l->patience = l->synced + l->synced / 4;
 		if (l->lost)
 			return fail_errno(e, "ledger %s was removed while in use and cannot be written anew",
-				enc_show(shown, sizeof shown, l->path));
+				enc_show(shown, l->path));
 	}
 	if (l->sync_due && private_sync_dir(l->path) < 0)
 		return ledger_oops(l, e);

@@ -125,7 +125,7 @@ unknown_letter(char letter, struct err *e)
 {
 	char text[ENC_SHOW_CAP];
 
-	enc_show(text, sizeof text, (char[]){letter, '\0'});
+	enc_show(text, (char[]){letter, '\0'});
 	return fail(e, ERR_USAGE, "unknown option -%s: --help lists them", text);
 }
 
@@ -146,7 +146,7 @@ unknown_long(const struct parser *p, const char *word, struct err *e)
 	candidates[i] = NULL;
 	buf_ellipsis(&b);
 	near = opt_nearest(word, candidates);
-	enc_show(text, sizeof text, word);
+	enc_show(text, word);
 	if (matches > 1)
 		return fail(e, ERR_USAGE, "--%s is ambiguous: %s", text, list);
 	if (near)

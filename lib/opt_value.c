@@ -28,7 +28,7 @@ bad(const struct opt *o, const char *val, struct err *e, const char *why)
 
 	if (!*val)
 		val = "\"\"";
-	return fail(e, ERR_USAGE, "%s: %s %s", opt_called(o, name), enc_show(text, sizeof text, val), why);
+	return fail(e, ERR_USAGE, "%s: %s %s", opt_called(o, name), enc_show(text, val), why);
 }
 
 int

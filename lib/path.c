@@ -45,7 +45,7 @@ path_key_check(const char *key, struct err *e)
 
 	if (!n)
 		return fail(e, ERR_USAGE, "an empty key: an object needs a name");
-	enc_show(text, sizeof text, key);
+	enc_show(text, key);
 	if (is_url(key))
 		return fail(e, ERR_USAGE, "key %s: begins with %.5s: the bucket belongs into --bucket", text, key);
 	if (n > PATH_KEY_MAX)
@@ -85,10 +85,10 @@ path_s3_url(const char *arg, char *bucket, size_t cap, const char **key, struct 
 		return 0;
 	n = strcspn(arg + 5, "/");
 	if (!n)
-		return fail(e, ERR_USAGE, "%s: no bucket: write s3://BUCKET/KEY", enc_show(text, sizeof text, arg));
+		return fail(e, ERR_USAGE, "%s: no bucket: write s3://BUCKET/KEY", enc_show(text, arg));
 	if (n >= cap)
 		return fail(e, ERR_USAGE, "%s: the bucket's name has %zu characters: at most %zu are possible",
-			enc_show(text, sizeof text, arg), n, cap - 1);
+			enc_show(text, arg), n, cap - 1);
 	memcpy(bucket, arg + 5, n);
 	bucket[n] = '\0';
 	*key = arg + 5 + n + (arg[5 + n] == '/');
@@ -125,7 +125,7 @@ path_bucket_check(const char *bucket, struct err *e)
 	char text[ENC_SHOW_CAP];
 
 	if (rule)
-		return fail(e, ERR_USAGE, "bucket \"%s\": %s", enc_show(text, sizeof text, bucket), rule);
+		return fail(e, ERR_USAGE, "bucket \"%s\": %s", enc_show(text, bucket), rule);
 	return 0;
 }
 

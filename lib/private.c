@@ -65,9 +65,9 @@ private_dir(const char *path, struct err *e)
 	int unsafe;
 
 	if (lstat(path, &st) < 0 && mkdir(path, 0700) < 0 && errno != EEXIST)
-		return fail_errno(e, "%s: cannot be made", enc_show(shown, sizeof shown, path));
+		return fail_errno(e, "%s: cannot be made", enc_show(shown, path));
 	fault = private_dir_fault(path, &unsafe);
-	return fault ? fail(e, ERR_LOCAL, "%s: %s", enc_show(shown, sizeof shown, path), fault) : 0;
+	return fault ? fail(e, ERR_LOCAL, "%s: %s", enc_show(shown, path), fault) : 0;
 }
 
 /* Why it is not a file that only we write to, or NULL. */
@@ -137,14 +137,14 @@ open_locked(int *fd, const char *path, const char *what, struct err *e)
 	*fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
 	if (*fd < 0 && errno == ELOOP)
 		return fail(e, ERR_LOCAL, "%s %s: it is a symbolic link, which is not followed: remove it",
-			what, enc_show(shown, sizeof shown, path));
+			what, enc_show(shown, path));
 	if (*fd < 0 || fstat(*fd, &st) < 0)
-		return fail_errno(e, "%s %s", what, enc_show(shown, sizeof shown, path));
+		return fail_errno(e, "%s %s", what, enc_show(shown, path));
 	fault = file_fault(&st);
 	if (!fault && st.st_mode & OTHERS_WRITE && fchmod(*fd, 0600) < 0)
 		fault = "others may write to it";
 	if (fault)
-		return fail(e, ERR_LOCAL, "%s %s: %s: remove it", what, enc_show(shown, sizeof shown, path), fault);
+		return fail(e, ERR_LOCAL, "%s %s: %s: remove it", what, enc_show(shown, path), fault);
 	do
 		held = flock(*fd, LOCK_EX | LOCK_NB);
 	while (held < 0 && errno == EINTR);

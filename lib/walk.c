@@ -34,7 +34,7 @@ left_out(const struct walk *w, enum err_kind kind, const char *why, struct err *
 {
 	char shown[SHOWN_CAP];
 
-	return fail(e, kind, "%s: %s", enc_show(shown, sizeof shown, w->path), why);
+	return fail(e, kind, "%s: %s", enc_show_in(shown, sizeof shown, w->path), why);
 }
 
 static int
@@ -43,7 +43,7 @@ left_out_errno(const struct walk *w, const char *what, struct err *e)
 	char shown[SHOWN_CAP];
 	int err = errno;
 
-	enc_show(shown, sizeof shown, w->path);
+	enc_show_in(shown, sizeof shown, w->path);
 	errno = err;
 	return fail_errno(e, "%s: %s", shown, what);
 }

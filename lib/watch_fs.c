@@ -52,7 +52,7 @@ watch_say(struct watch *w, const char *path, const char *fmt, ...)
 	va_list ap;
 
 	if (path) {
-		buf_str(&b, enc_show(shown, sizeof shown, path));
+		buf_str(&b, enc_show_in(shown, sizeof shown, path));
 		buf_str(&b, ": ");
 	}
 	va_start(ap, fmt);

@@ -124,7 +124,7 @@ printable(const char *s, size_t n)
 	if (!memchr(s, '\0', n)) {
 		memcpy(back, s, n);
 		back[n] = '\0';
-		enc_show(shown, sizeof shown, back);
+		enc_show_in(shown, sizeof shown, back);
 		must(enc_utf8_valid(shown, strlen(shown)));
 	}
 }
