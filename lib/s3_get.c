@@ -232,7 +232,7 @@ s3_presign(const struct config *cfg, const char *key, unsigned seconds, int64_t 
 	struct pair host = {"host", cfg->host_field};
 	char path[PATH_KEY_MAX * 3 + CONFIG_BUCKET_CAP + 3];
 	struct buf p = BUF(path);
-	struct sigv4_request r = {.method = "GET", .path = path, .query = "", .fields = &host, .nfields = 1,
+	struct sigv4_request r = {.method = "GET", .path = path, .fields = &host, .nfields = 1,
 		.payload = SIGV4_UNSIGNED, .time = now};
 
 	buf_fmt(&p, "/%s/", cfg->bucket);

@@ -172,86 +172,33 @@ sigv4_authorization(struct buf *b, const struct sigv4_keys *k, const struct sigv
 	return buf_ok(b) ? 0 : -1;
 }
 
-/* A query being written: the parameters of rest, sorted and encoded already, go in between those that
-   are added, which come in their sorted order. So nothing is decoded, encoded or sorted a second time. */
-struct merge {
-	struct buf *b;
-	size_t start;
-	const char *rest;
-};
-
-/* Is the parameter's name, which ends at '=' or '&', before name? */
 static int
-sorts_before(const char *param, const char *name)
-{
-	size_t n = strcspn(param, "=&");
-	int c = strncmp(param, name, n);
-
-	return c < 0 || (c == 0 && name[n] != '\0');
-}
-
-static void
-next_param(struct merge *m)
-{
-	if (m->b->len > m->start)
-		buf_char(m->b, '&');
-}
-
-/* NULL: all that are left. */
-static void
-copy_before(struct merge *m, const char *name)
-{
-	while (*m->rest && (!name || sorts_before(m->rest, name))) {
-		size_t n = strcspn(m->rest, "&");
-
-		next_param(m);
-		buf_put(m->b, m->rest, n);
-		m->rest += n + (m->rest[n] == '&');
-	}
-}
-
-static void
-add_param(struct merge *m, const char *name, const char *value)
-{
-	copy_before(m, name);
-	next_param(m);
-	buf_fmt(m->b, "%s=", name);
-	enc_query(m->b, value, strlen(value));
-}
-
-static int
-presign_query(struct merge *m, const struct sigv4_keys *k, const struct sigv4_request *r, unsigned expires)
+presign_query(struct buf *b, const struct sigv4_keys *k, const struct sigv4_request *r, unsigned expires)
 {
 	const struct pair *sorted[SIGV4_FIELDS_MAX];
 	char credential[SCOPE_CAP + 256], names[1024], stamp[UTC_AMZ_CAP], seconds[16];
 	struct buf c = BUF(credential), s = BUF(names), x = BUF(seconds);
+	const struct pair query[] = {{"X-Amz-Algorithm", ALGORITHM}, {"X-Amz-Credential", credential}, {"X-Amz-Date", stamp},
+		{"X-Amz-Expires", seconds}, {"X-Amz-SignedHeaders", names}, {"X-Amz-Security-Token", k->token}};
 
 	buf_fmt(&c, "%s/", k->id);
 	put_scope(&c, k, r->time);
 	signed_names(&s, sorted, sort_fields(r, sorted));
 	utc_amz(r->time, stamp);
 	buf_fmt(&x, "%u", expires);
-	add_param(m, "X-Amz-Algorithm", ALGORITHM);
-	add_param(m, "X-Amz-Credential", credential);
-	add_param(m, "X-Amz-Date", stamp);
-	add_param(m, "X-Amz-Expires", seconds);
-	if (k->token && *k->token)
-		add_param(m, "X-Amz-Security-Token", k->token);
-	add_param(m, "X-Amz-SignedHeaders", names);
-	copy_before(m, NULL);
-	return buf_ok(&c) && buf_ok(&s) && buf_ok(m->b) ? 0 : -1;
+	enc_query_pairs(b, query, k->token && *k->token ? 6 : 5);
+	return buf_ok(&c) && buf_ok(&s) && buf_ok(b) ? 0 : -1;
 }
 
 int
 sigv4_presign(struct buf *b, const struct sigv4_keys *k, const struct sigv4_request *r, unsigned expires)
 {
 	struct sigv4_request full = *r;
-	struct merge m = {b, b->len, r->query};
 	char signature[65];
 
-	if (expires < 1 || expires > EXPIRES_MAX || presign_query(&m, k, r, expires) < 0)
+	full.query = b->p + b->len;
+	if (expires < 1 || expires > EXPIRES_MAX || presign_query(b, k, r, expires) < 0)
 		return -1;
-	full.query = b->p + m.start;
 	if (sigv4_sign(k, &full, signature) < 0)
 		return -1;
 	buf_fmt(b, "&X-Amz-Signature=%s", signature);

@@ -49,6 +49,6 @@ int sigv4_sign(const struct sigv4_keys *k, const struct sigv4_request *r, char h
 int sigv4_authorization(struct buf *b, const struct sigv4_keys *k, const struct sigv4_request *r);
 
 /* A presigned query string, "X-Amz-Algorithm=…&X-Amz-Signature=…", for r with expires seconds (1–604,800):
-   r->query's parameters are kept in it, r->fields is what the user of the URL must send (host).
+   it is r's whole query, r->fields is what the user of the URL must send (host).
    With token, X-Amz-Security-Token is part of it. 0, or -1 when it does not fit or expires is out of range. */
 int sigv4_presign(struct buf *b, const struct sigv4_keys *k, const struct sigv4_request *r, unsigned expires);
