@@ -8,24 +8,20 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "config.h"
 #include "enc.h"
 #include "sync_child.h"
 
 enum { NOT_FOUND = 127, NOT_RUN = 126 };
 
-/* All names that config.h reads keys from. */
 static void
 hide_keys(void)
 {
-	static const char *const names[] = {
-		"R2_ACCESS_KEY_ID", "R2_SECRET_ACCESS_KEY", "R2_ACCESS_KEY", "R2_SECRET_KEY", "R2_SESSION_TOKEN",
-		"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
-	};
 	char file[64];
 
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-		unsetenv(names[i]);
-		snprintf(file, sizeof file, "%s_FILE", names[i]);
+	for (const char *const *name = config_keys; *name; name++) {
+		unsetenv(*name);
+		snprintf(file, sizeof file, "%s_FILE", *name);
 		unsetenv(file);
 	}
 }

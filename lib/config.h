@@ -64,6 +64,9 @@ int config_set_bucket(struct config *c, const char *bucket, struct err *e);
 /* 1 when the store is Cloudflare R2 itself, whose behaviour is known. */
 int config_is_r2(const struct config *c);
 
+/* The variables that the keys may stand in, NULL-terminated. */
+extern const char *const config_keys[];
+
 /* Wipe the secrets. */
 void config_wipe(struct config *c);
 

@@ -8,15 +8,18 @@
 #include "config.h"
 #include "config_source.h"
 
-static const char *const secrets[] = {
-	"R2_SECRET_ACCESS_KEY", "R2_SECRET_KEY", "AWS_SECRET_ACCESS_KEY", "R2_SESSION_TOKEN", "AWS_SESSION_TOKEN", NULL,
+enum { SECRETS = 5 };
+
+const char *const config_keys[] = {
+	"R2_SECRET_ACCESS_KEY", "R2_SECRET_KEY", "AWS_SECRET_ACCESS_KEY", "R2_SESSION_TOKEN", "AWS_SESSION_TOKEN",   /* these are secret */
+	"R2_ACCESS_KEY_ID", "R2_ACCESS_KEY", "AWS_ACCESS_KEY_ID", NULL,
 };
 
 static int
 is_secret(const char *name)
 {
-	for (const char *const *s = secrets; *s; s++)
-		if (!strcmp(name, *s))
+	for (int i = 0; i < SECRETS; i++)
+		if (!strcmp(name, config_keys[i]))
 			return 1;
 	return 0;
 }
@@ -186,8 +189,8 @@ config_source_open(struct config_source *s, const struct config_options *o, stru
 	if (config_file_read(&s->file, s->path, label, CONFIG_ENV_FILE_MAX, e) < 0
 		|| config_file_entries(&s->file, label, e) < 0)
 		return -1;
-	for (const char *const *name = secrets; *name; name++) {
-		const char *text = config_file_get(&s->file, *name);
+	for (int i = 0; i < SECRETS; i++) {
+		const char *text = config_file_get(&s->file, config_keys[i]);
 
 		if (text && *text)
 			warn_readable(s, s->path, s->file.mode);
