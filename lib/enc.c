@@ -14,6 +14,14 @@ enc_digit(int c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+int
+enc_byte(const char *s)
+{
+	int high = enc_digit(s[0]), low = high < 0 ? -1 : enc_digit(s[1]);
+
+	return low < 0 ? -1 : high << 4 | low;
+}
+
 void
 enc_hex(struct buf *b, const void *data, size_t n)
 {
@@ -29,12 +37,11 @@ int
 enc_unhex(const char *hex, unsigned char *out, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		int hi = enc_digit(hex[2 * i]);
-		int lo = hi < 0 ? -1 : enc_digit(hex[2 * i + 1]);
+		int byte = enc_byte(hex + 2 * i);
 
-		if (lo < 0)
+		if (byte < 0)
 			return -1;
-		out[i] = (unsigned char)(hi << 4 | lo);
+		out[i] = (unsigned char)byte;
 	}
 	return hex[2 * n] ? -1 : 0;
 }
@@ -188,12 +195,11 @@ enc_unpercent(char *s, size_t n, int plus_is_space)
 		char c = s[i];
 
 		if (c == '%') {
-			int hi = n - i > 2 ? enc_digit(s[i + 1]) : -1;
-			int lo = hi < 0 ? -1 : enc_digit(s[i + 2]);
+			int byte = n - i > 2 ? enc_byte(s + i + 1) : -1;
 
-			if (lo < 0)
+			if (byte < 0)
 				return -1;
-			c = (char)(hi << 4 | lo);
+			c = (char)byte;
 			i += 2;
 		} else if (c == '+' && plus_is_space) {
 			c = ' ';

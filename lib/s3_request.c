@@ -173,10 +173,10 @@ begins(const char *text, const char *mark, size_t n)
 {
 	for (; n; n--, mark++, text++) {
 		char c = *text;
-		int high, low;
+		int byte = c == '%' ? enc_byte(text + 1) : -1;
 
-		if (c == '%' && (high = enc_digit(text[1])) >= 0 && (low = enc_digit(text[2])) >= 0) {
-			c = (char)(high << 4 | low);
+		if (byte >= 0) {
+			c = (char)byte;
 			text += 2;
 		}
 		if (c != *mark)
