@@ -1,4 +1,3 @@
-#include <ctype.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -8,6 +7,7 @@
 #include "applet.h"
 #include "client.h"
 #include "doctor.h"
+#include "enc.h"
 #include "journal.h"
 #include "log.h"
 #include "progress.h"
@@ -80,9 +80,9 @@ parse_meta(struct err *e)
 		if (n == 0 || n >= sizeof meta_names[i])
 			return fail(e, ERR_USAGE, "--meta: NAME=VALUE is needed, with a name of at most %zu letters",
 				sizeof meta_names[i] - 1);
-		for (size_t k = 0; k < n; k++)
-			name[k] = (char)tolower((unsigned char)word[k]);
+		memcpy(name, word, n);
 		name[n] = '\0';
+		enc_lower(name);
 		if (strspn(name, "_-.0123456789abcdefghijklmnopqrstuvwxyz") != n)
 			return fail(e, ERR_USAGE, "--meta: a name is made of letters, digits, '-', '_' and '.'");
 		if (is_named(name, i))

@@ -1,8 +1,8 @@
-#include <ctype.h>
 #include <string.h>
 #include "buf.h"
 #include "config.h"
 #include "config_source.h"
+#include "enc.h"
 #include "path.h"
 #include "utc.h"
 
@@ -89,13 +89,6 @@ struct account {
 	int any_jurisdiction;    /* it was not said, so every one fits */
 };
 
-static void
-lower(char *p)
-{
-	for (; *p; p++)
-		*p = (char)tolower((unsigned char)*p);
-}
-
 /* As config_find, but what stands in a place below that of rank does not count. */
 static int
 find_down_to(struct config_source *s, const struct config_setting *want, int rank, struct err *e)
@@ -118,7 +111,7 @@ load_account(struct config_source *s, struct account *a, int rank, struct err *e
 	*a = (struct account){.any_jurisdiction = 1};
 	if (r < 0)
 		return -1;
-	lower(s->text);
+	enc_lower(s->text);
 	if (r && (strlen(s->text) != 32 || strspn(s->text, "0123456789abcdef") != 32))
 		return fail(e, ERR_USAGE, "%s must be the account's id, 32 hexadecimal digits, as the dashboard shows it",
 			s->from);
@@ -126,7 +119,7 @@ load_account(struct config_source *s, struct account *a, int rank, struct err *e
 	r = find_down_to(s, NAMED("R2_JURISDICTION"), rank, e);
 	if (r <= 0)
 		return r;
-	lower(s->text);
+	enc_lower(s->text);
 	if (!strcmp(s->text, "default"))
 		s->text[0] = '\0';
 	for (i = 0; i < sizeof known / sizeof *known && strcmp(s->text, known[i]); i++)

@@ -1,10 +1,10 @@
 /* The text of an endpoint → where to connect; what its host says. */
 #include <arpa/inet.h>
-#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 #include "buf.h"
 #include "config.h"
+#include "enc.h"
 #include "path.h"
 
 static int
@@ -66,9 +66,9 @@ is_host_name(const char *host)
 static void
 copy_lower(char *out, const char *p, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		out[i] = (char)tolower((unsigned char)p[i]);
+	memcpy(out, p, n);
 	out[n] = '\0';
+	enc_lower(out);
 }
 
 static int

@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <string.h>
 #include "enc.h"
 
@@ -20,6 +21,13 @@ enc_byte(const char *s)
 	int high = enc_digit(s[0]), low = high < 0 ? -1 : enc_digit(s[1]);
 
 	return low < 0 ? -1 : high << 4 | low;
+}
+
+void
+enc_lower(char *s)
+{
+	for (; *s; s++)
+		*s = (char)tolower((unsigned char)*s);
 }
 
 void

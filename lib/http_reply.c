@@ -1,4 +1,3 @@
-#include <ctype.h>
 #include <string.h>
 #include "enc.h"
 #include "http_reply.h"
@@ -46,14 +45,13 @@ is_blank(char c)
 static int
 split_field(const struct http *h, char *line, struct pair *out, struct err *e)
 {
-	size_t n = http_token_len(line), i;
+	size_t n = http_token_len(line);
 	char *value = line + n + 1, *end;
 
 	if (!n || line[n] != ':')
 		return http_bad(h, e, is_blank(*line) ? "a folded header line" : "a malformed header line");
 	line[n] = '\0';
-	for (i = 0; i < n; i++)
-		line[i] = (char)tolower((unsigned char)line[i]);
+	enc_lower(line);
 	while (is_blank(*value))
 		value++;
 	for (end = value + strlen(value); end > value && is_blank(end[-1]);)
