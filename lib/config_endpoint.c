@@ -26,11 +26,9 @@ parse_scheme(struct config *c, const char **text, struct err *e)
 static int
 parse_port(struct config *c, const char *p, size_t n, struct err *e)
 {
-	unsigned long port = 0;
+	int port = net_number(p, n, UINT16_MAX);
 
-	for (size_t i = 0; i < n && port <= UINT16_MAX; i++)
-		port = p[i] >= '0' && p[i] <= '9' ? port * 10 + (unsigned long)(p[i] - '0') : UINT16_MAX + 1UL;
-	if (port < 1 || port > UINT16_MAX)
+	if (port < 1)
 		return fail(e, ERR_USAGE, "the port must be a number from 1 to 65535: https://HOST[:PORT]");
 	c->port = (uint16_t)port;
 	return 0;

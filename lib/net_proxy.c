@@ -42,9 +42,8 @@ net_is_loopback(const char *host)
 	return n >= 9 && !strcasecmp(bare + n - 9, "localhost") && (n == 9 || bare[n - 10] == '.');
 }
 
-/* The decimal number in exactly n bytes, at most max; else -1. */
-static int
-number(const char *s, size_t n, int max)
+int
+net_number(const char *s, size_t n, int max)
 {
 	int v = 0;
 	size_t i;
@@ -94,7 +93,7 @@ parse_host(struct net_proxy *p, const char *s, size_t n)
 	if (!colon || (s[0] == '[' && colon[-1] != ']'))
 		return "the port is missing: write http://HOST:PORT";
 	len = (size_t)(colon - s);
-	port = number(colon + 1, n - len - 1, UINT16_MAX);
+	port = net_number(colon + 1, n - len - 1, UINT16_MAX);
 	if (port <= 0)
 		return "the port must be a number from 1 to 65535";
 	if (s[0] == '[') {
@@ -152,7 +151,7 @@ matches_address(char *entry, int family, const unsigned char *addr)
 
 	if (slash) {
 		*slash = '\0';
-		bits = number(slash + 1, strlen(slash + 1), max);
+		bits = net_number(slash + 1, strlen(slash + 1), max);
 	}
 	if (bits < 0 || inet_pton(family, entry, net) != 1 || memcmp(net, addr, (size_t)bits / 8) != 0)
 		return 0;
@@ -187,7 +186,7 @@ matches_port(char *entry, uint16_t port)
 	if (!colon)
 		return 1;
 	*colon = '\0';
-	return number(colon + 1, strlen(colon + 1), UINT16_MAX) == port;
+	return net_number(colon + 1, strlen(colon + 1), UINT16_MAX) == port;
 }
 
 static int
