@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "enc.h"
+#include "path.h"
 #include "walk.h"
 
 enum {
@@ -41,11 +42,8 @@ static int
 left_out_errno(const struct walk *w, const char *what, struct err *e)
 {
 	char shown[SHOWN_CAP];
-	int err = errno;
 
-	enc_show_in(shown, sizeof shown, w->path);
-	errno = err;
-	return fail_errno(e, "%s: %s", shown, what);
+	return fail_errno(e, "%s: %s", enc_show_in(shown, sizeof shown, w->path), what);
 }
 
 static struct level *
@@ -245,9 +243,7 @@ step(struct walk *w, struct walk_entry *x, struct err *e)
 		pop(w);
 		return rc;
 	}
-	if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, ".."))
-		return 0;
-	return entry(w, d, x, e);
+	return path_has_dots(d->d_name) ? 0 : entry(w, d, x, e);
 }
 
 struct walk *

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <unistd.h>
+#include "path.h"
 #include "watch_state.h"
 
 enum {
@@ -304,12 +305,6 @@ kind(int type)
 	return type == DT_LNK ? DT_UNKNOWN : type;
 }
 
-static int
-is_dots(const char *name)
-{
-	return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
-}
-
 static void
 next_entry(struct watch *w)
 {
@@ -319,7 +314,7 @@ next_entry(struct watch *w)
 	d = readdir(w->dir);
 	if (!d)
 		end(w, errno);
-	else if (!is_dots(d->d_name) && (d->d_type == DT_REG || d->d_type == DT_DIR || kind(d->d_type) == DT_UNKNOWN))
+	else if (!path_has_dots(d->d_name) && (d->d_type == DT_REG || d->d_type == DT_DIR || kind(d->d_type) == DT_UNKNOWN))
 		watch_entry(w, w->at, d->d_name, kind(d->d_type), 0);
 }
 
