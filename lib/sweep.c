@@ -96,13 +96,8 @@ void
 sweep_cutoff(const char *today, long days, char before[UTC_DATE_CAP])
 {
 	struct utc u;
-	char stamp[UTC_AMZ_CAP];
 
 	utc_parse_date(today, &u);
-	utc_amz(utc_join(&u) - days * INT64_C(86400), stamp);
-	memcpy(before, stamp, 4);
-	memcpy(before + 5, stamp + 4, 2);
-	memcpy(before + 8, stamp + 6, 2);
-	before[4] = before[7] = '-';
-	before[DATE_LEN] = '\0';
+	utc_split(utc_join(&u) - days * INT64_C(86400), &u);
+	snprintf(before, UTC_DATE_CAP, "%04d-%02d-%02d", u.year, u.month, u.day);
 }
