@@ -56,8 +56,8 @@ of_one_prefix(const struct err *e)
 	return e->kind == ERR_PROTO || (e->kind == ERR_HTTP && (e->status >= 500 || !strcmp(e->code, "AccessDenied")));
 }
 
-int
-cleanup_list(struct cleanup *c, int (*list)(struct s3 *s, const struct s3_list *l, struct err *e), const struct s3_list *q, struct err *e)
+static int
+list_one(struct cleanup *c, int (*list)(struct s3 *s, const struct s3_list *l, struct err *e), const struct s3_list *q, struct err *e)
 {
 	char text[ENC_SHOW_CAP];
 
@@ -72,6 +72,41 @@ cleanup_list(struct cleanup *c, int (*list)(struct s3 *s, const struct s3_list *
 	log_r2(LOG_ERROR, "Not listed: %s: %s", text, e->msg);
 	c->unlisted++;
 	return 0;
+}
+
+static int
+stopped(const struct cleanup *c)
+{
+	/* Or nobody reads any more. */
+	return s3_stopping(&c->client->store) || __atomic_load_n(&c->broken, __ATOMIC_ACQUIRE) ||
+		(c->dry_run && ferror(stdout));
+}
+
+int
+cleanup_list(struct cleanup *c, int (*list)(struct s3 *s, const struct s3_list *l, struct err *e), struct s3_list *q, struct err *e)
+{
+	char prefix[PATH_KEY_MAX + 2];
+
+	q->prefix = prefix;
+	q->arg = c;
+	for (int i = 0; i < c->prefixes.n && !stopped(c); i++) {
+		c->sweep.prefix = c->prefixes.v[i];
+		snprintf(prefix, sizeof prefix, "%s%s", c->sweep.prefix, *c->sweep.prefix ? "/" : "");
+		if (list_one(c, list, q, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+void
+cleanup_print(int64_t t, const char *what, const char *key)
+{
+	char stamp[UTC_STAMP_CAP], text[PATH_KEY_MAX * 6 + 1];
+	struct buf b = BUF(text);
+
+	utc_local_stamp(t, stamp);
+	enc_printable(&b, key, strlen(key));
+	printf("%s %10s %s\n", stamp, what, text);
 }
 
 static void
@@ -90,15 +125,13 @@ print_json(const char *key, uint64_t size, int64_t modified, const char *status)
 static void
 print_old(const struct s3_entry *x)
 {
-	char stamp[UTC_STAMP_CAP], text[PATH_KEY_MAX * 6 + 1];
-	struct buf b = BUF(text);
+	char size[24];
 
 	if (client_args.json) {
 		print_json(x->key, x->size, x->modified, "would-delete");
 	} else if (!client_args.quiet) {
-		utc_local_stamp(x->modified, stamp);
-		enc_printable(&b, x->key, strlen(x->key));
-		printf("%s %10llu %s\n", stamp, (unsigned long long)x->size, text);
+		snprintf(size, sizeof size, "%llu", (unsigned long long)x->size);
+		cleanup_print(x->modified, size, x->key);
 	}
 }
 
@@ -193,14 +226,6 @@ run_batch(struct pool_job *j, struct s3 *s)
 	finish(b);
 }
 
-static int
-stopped(const struct cleanup *c)
-{
-	/* Or nobody reads any more. */
-	return s3_stopping(&c->client->store) || __atomic_load_n(&c->broken, __ATOMIC_ACQUIRE) ||
-		(c->dry_run && ferror(stdout));
-}
-
 static void
 flush(void *arg)
 {
@@ -282,7 +307,7 @@ folder(void *arg, const struct s3_entry *x, struct err *e)
 	/* Listings are in order: behind the cutoff nothing is old. */
 	if (stopped(c) || !name || strcmp(name, c->sweep.before) >= 0)
 		return 1;
-	return x->is_prefix && sweep_old_folder(&c->sweep, name) ? cleanup_list(c, s3_list, &q, e) : 0;
+	return x->is_prefix && sweep_old_folder(&c->sweep, name) ? list_one(c, s3_list, &q, e) : 0;
 }
 
 /* Only what can be old is listed: folders first, then what is in the old ones. By modified it can be anywhere; and since such an object may be
@@ -290,22 +315,12 @@ folder(void *arg, const struct s3_entry *x, struct err *e)
 static int
 pass(struct cleanup *c, struct err *e)
 {
-	char prefix[PATH_KEY_MAX + 2];
-	struct s3_list q = {.prefix = prefix, .delimiter = "/", .entry = folder, .arg = c};
+	struct s3_list q = {.delimiter = "/", .entry = folder};
 
 	c->found = (struct cost_use){0};
-	if (c->sweep.by_modified) {
-		q.delimiter = NULL;
-		q.entry = content;
-		q.page = flush;
-	}
-	for (int i = 0; i < c->prefixes.n && !stopped(c); i++) {
-		c->sweep.prefix = c->prefixes.v[i];
-		snprintf(prefix, sizeof prefix, "%s%s", c->sweep.prefix, *c->sweep.prefix ? "/" : "");
-		if (cleanup_list(c, s3_list, &q, e) < 0)
-			return -1;
-	}
-	return 0;
+	if (c->sweep.by_modified)
+		q = (struct s3_list){.entry = content, .page = flush};
+	return cleanup_list(c, s3_list, &q, e);
 }
 
 int

@@ -113,8 +113,6 @@ in_journal(const char *id, char path[PATH_MAX])
 static void
 tell(const struct s3_entry *x, const char *status)
 {
-	char stamp[UTC_STAMP_CAP], text[PATH_KEY_MAX * 6 + 1];
-	struct buf b = BUF(text);
 	struct json j;
 
 	if (client_args.json) {
@@ -125,9 +123,7 @@ tell(const struct s3_entry *x, const char *status)
 		json_string(&j, "status", status);
 		json_end(&j);
 	} else if (*status == 'w' && !client_args.quiet) {
-		utc_local_stamp(x->modified, stamp);
-		enc_printable(&b, x->key, strlen(x->key));
-		printf("%s %10s %s\n", stamp, "UPLOAD", text);
+		cleanup_print(x->modified, "UPLOAD", x->key);
 	}
 }
 
@@ -167,14 +163,7 @@ upload(void *arg, const struct s3_entry *x, struct err *e)
 int
 cleanup_uploads(struct cleanup *c, struct err *e)
 {
-	char prefix[PATH_KEY_MAX + 2];
-	struct s3_list q = {.prefix = prefix, .entry = upload, .arg = c};
+	struct s3_list q = {.entry = upload};
 
-	for (int i = 0; i < c->prefixes.n; i++) {
-		c->sweep.prefix = c->prefixes.v[i];
-		snprintf(prefix, sizeof prefix, "%s%s", c->sweep.prefix, *c->sweep.prefix ? "/" : "");
-		if (cleanup_list(c, s3_list_uploads, &q, e) < 0)
-			return -1;
-	}
-	return 0;
+	return cleanup_list(c, s3_list_uploads, &q, e);
 }
