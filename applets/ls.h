@@ -34,5 +34,9 @@ int ls_ahead(struct s3 *s, const struct s3_list *q, int jobs, struct err *e);
 void ls_days_end(void);
 void ls_top_end(void);
 
+/* An object's row with its strings behind it; bytes that takes. */
+size_t ls_entry_len(const struct s3_entry *x);
+struct s3_entry *ls_entry_copy(void *to, const struct s3_entry *x);
+
 /* n as bytes or, with -h, for people. Returns out. */
 const char *ls_size(uint64_t n, char out[24]);

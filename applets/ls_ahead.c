@@ -10,13 +10,6 @@ enum {
 	AHEAD_BYTES = 128 * 1024,        /* of a folder's rows wait for their turn */
 };
 
-/* A row in a folder's buffer; key, ETag and class follow it, each with its NUL. */
-struct row {
-	uint64_t size;
-	int64_t modified;
-	size_t len;                      /* of all, rounded up so that the next row is aligned */
-};
-
 struct ahead;
 
 /* Filled by a worker, emptied in its turn. */
@@ -24,7 +17,7 @@ struct folder {
 	struct pool_job job;
 	struct ahead *a;
 	char *prefix;
-	char *rows;
+	char *rows;                      /* entries as ls_entry_copy makes them, each aligned */
 	size_t len;
 	int done, rc;
 	struct err why;
@@ -63,13 +56,10 @@ collect(void *arg, const struct s3_entry *x, struct err *e)
 	return f->prefix ? 0 : fail_memory(e);
 }
 
-static char *
-put_text(char *p, const char *text)
+static size_t
+row_len(const struct s3_entry *x)
 {
-	size_t n = strlen(text) + 1;
-
-	memcpy(p, text, n);
-	return p + n;
+	return (ls_entry_len(x) + 7) & ~(size_t)7;
 }
 
 /* In a worker, between two requests. */
@@ -78,23 +68,19 @@ keep(void *arg, const struct s3_entry *x, struct err *e)
 {
 	struct folder *f = arg;
 	struct ahead *a = f->a;
-	struct row r = {x->size, x->modified, sizeof r + strlen(x->key) + strlen(x->etag) + strlen(x->storage_class) + 3};
-	char *p;
+	size_t n = row_len(x);
 	int over;
 
 	(void)e;
-	r.len = (r.len + 7) & ~(size_t)7;
 	pthread_mutex_lock(&a->lock);
-	while (f->len + r.len > AHEAD_BYTES && !a->over)
+	while (f->len + n > AHEAD_BYTES && !a->over)
 		pthread_cond_wait(&a->changed, &a->lock);
 	over = a->over;
 	if (!over) {
-		p = f->rows + f->len;
-		memcpy(p, &r, sizeof r);
-		put_text(put_text(put_text(p + sizeof r, x->key), x->etag), x->storage_class);
+		ls_entry_copy(f->rows + f->len, x);
 		if (!f->len)
 			pthread_cond_broadcast(&a->changed);
-		f->len += r.len;
+		f->len += n;
 	}
 	pthread_mutex_unlock(&a->lock);
 	return over;
@@ -117,19 +103,10 @@ run(struct pool_job *j, struct s3 *s)
 static int
 tell(const struct ahead *a, const char *rows, size_t len, struct err *e)
 {
-	const struct row *r;
 	int rc = 0;
 
-	for (const char *p = rows; p < rows + len && rc == 0; p += r->len) {
-		struct s3_entry x = {.key = p + sizeof *r};
-
-		r = (const struct row *)p;
-		x.size = r->size;
-		x.modified = r->modified;
-		x.etag = x.key + strlen(x.key) + 1;
-		x.storage_class = x.etag + strlen(x.etag) + 1;
-		rc = a->q->entry(a->q->arg, &x, e);
-	}
+	for (const char *p = rows; p < rows + len && rc == 0; p += row_len((const struct s3_entry *)p))
+		rc = a->q->entry(a->q->arg, (const struct s3_entry *)p, e);
 	return rc;
 }
 

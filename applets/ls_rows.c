@@ -18,6 +18,35 @@ ls_size(uint64_t n, char out[24])
 	return out;
 }
 
+size_t
+ls_entry_len(const struct s3_entry *x)
+{
+	return sizeof *x + strlen(x->key) + strlen(x->etag) + strlen(x->storage_class) + 3;
+}
+
+static const char *
+copy_text(char **to, const char *text)
+{
+	char *copy = *to;
+
+	*to = stpcpy(copy, text) + 1;
+	return copy;
+}
+
+struct s3_entry *
+ls_entry_copy(void *to, const struct s3_entry *x)
+{
+	struct s3_entry *copy = to;
+	char *end = (char *)(copy + 1);
+
+	*copy = *x;
+	copy->key = copy_text(&end, x->key);
+	copy->etag = copy_text(&end, x->etag);
+	copy->storage_class = copy_text(&end, x->storage_class);
+	copy->upload_id = "";
+	return copy;
+}
+
 static void
 print_name(const char *name, int end)
 {

@@ -1,11 +1,10 @@
 #include <stdlib.h>
-#include <string.h>
 #include "ls.h"
 
 /* A heap whose root is the row that would go first. */
 static struct row {
-	struct s3_entry x;   /* its strings follow */
 	uint64_t number;     /* rows that are alike keep the order of their keys */
+	struct s3_entry x;   /* its strings follow */
 } **rows;
 static size_t nrows, cap;
 static uint64_t numbers;
@@ -41,24 +40,6 @@ sift_up(size_t i, struct row *r)
 	rows[i] = r;
 }
 
-static struct row *
-copy(const struct s3_entry *x)
-{
-	size_t key = strlen(x->key) + 1, etag = strlen(x->etag) + 1, class = strlen(x->storage_class) + 1;
-	struct row *r = malloc(sizeof *r + key + etag + class);
-	char *p;
-
-	if (!r)
-		return NULL;
-	p = (char *)(r + 1);
-	r->x = *x;
-	r->x.key = memcpy(p, x->key, key);
-	r->x.etag = memcpy(p + key, x->etag, etag);
-	r->x.storage_class = memcpy(p + key + etag, x->storage_class, class);
-	r->number = numbers;
-	return r;
-}
-
 static int
 make_room(struct err *e)
 {
@@ -78,7 +59,7 @@ make_room(struct err *e)
 int
 ls_top(const struct s3_entry *x, struct err *e)
 {
-	struct row *r, now = {*x, ++numbers};
+	struct row *r, now = {++numbers, *x};
 	int full = ls.top && nrows == (size_t)ls.top;
 
 	if (x->is_prefix)
@@ -87,8 +68,10 @@ ls_top(const struct s3_entry *x, struct err *e)
 		return 0;
 	if (!full && make_room(e) < 0)
 		return -1;
-	if (!(r = copy(x)))
+	if (!(r = malloc(sizeof *r - sizeof *x + ls_entry_len(x))))
 		return fail_memory(e);
+	r->number = numbers;
+	ls_entry_copy(&r->x, x);
 	if (full) {
 		free(rows[0]);
 		sift_down(0, r);
