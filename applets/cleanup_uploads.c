@@ -96,7 +96,7 @@ in_journal(const char *id, char path[PATH_MAX])
 	char text[ID_TEXT_CAP];
 	struct buf b = BUF(text);
 
-	enc_query(&b, id, strlen(id));
+	enc_query(&b, id);
 	for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
 		const struct place *x = &places[i];
 		struct err ignored;

@@ -36,7 +36,7 @@ name_field(struct json *j, const char *name, size_t value)
 	make_room(j, ESCAPED * (strlen(name) + value) + 2 * PLAIN);
 	if (j->b.len > 1)
 		buf_char(&j->b, ',');
-	enc_json(&j->b, name, strlen(name));
+	enc_json(&j->b, name);
 	buf_char(&j->b, ':');
 }
 
@@ -44,7 +44,7 @@ void
 json_string(struct json *j, const char *name, const char *value)
 {
 	name_field(j, name, strlen(value));
-	enc_json(&j->b, value, strlen(value));
+	enc_json(&j->b, value);
 }
 
 void

@@ -118,13 +118,13 @@ unreserved(unsigned char c)
 }
 
 static void
-percent(struct buf *b, const char *s, size_t n, char also)
+percent(struct buf *b, const char *s, char also)
 {
-	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)s[i];
+	for (; *s; s++) {
+		unsigned char c = (unsigned char)*s;
 
-		if (unreserved(c) || (also && s[i] == also)) {
-			buf_char(b, s[i]);
+		if (unreserved(c) || *s == also) {
+			buf_char(b, *s);
 		} else {
 			buf_char(b, '%');
 			buf_char(b, upper[c >> 4]);
@@ -134,15 +134,15 @@ percent(struct buf *b, const char *s, size_t n, char also)
 }
 
 void
-enc_path(struct buf *b, const char *s, size_t n)
+enc_path(struct buf *b, const char *s)
 {
-	percent(b, s, n, '/');
+	percent(b, s, '/');
 }
 
 void
-enc_query(struct buf *b, const char *s, size_t n)
+enc_query(struct buf *b, const char *s)
 {
-	percent(b, s, n, '\0');
+	percent(b, s, '\0');
 }
 
 /* Where a byte's encoded form sorts: '%' comes before every unreserved character, upper-case hex
@@ -188,9 +188,9 @@ enc_query_pairs(struct buf *b, const struct pair *pairs, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		if (i)
 			buf_char(b, '&');
-		enc_query(b, sorted[i]->name, strlen(sorted[i]->name));
+		enc_query(b, sorted[i]->name);
 		buf_char(b, '=');
-		enc_query(b, sorted[i]->value, strlen(sorted[i]->value));
+		enc_query(b, sorted[i]->value);
 	}
 }
 
@@ -276,36 +276,36 @@ letter(uint32_t c)
 }
 
 void
-enc_json(struct buf *b, const char *s, size_t n)
+enc_json(struct buf *b, const char *s)
 {
 	uint32_t cp;
 
 	buf_char(b, '"');
-	for (size_t i = 0, len; i < n; i += len) {
-		len = enc_utf8(s + i, n - i, &cp);
+	for (size_t len; *s; s += len) {
+		len = enc_utf8(s, 4, &cp);   /* it stops at the NUL */
 		if (!len) {
 			buf_str(b, "\xef\xbf\xbd");
 			len = 1;
 		} else if (cp == '"' || cp == '\\') {
 			buf_char(b, '\\');
-			buf_char(b, s[i]);
+			buf_char(b, *s);
 		} else if (letter(cp)) {
 			buf_char(b, '\\');
 			buf_char(b, letter(cp));
 		} else if (control(cp) || misleads(cp)) {
 			buf_fmt(b, "\\u%04x", (unsigned)cp);
 		} else {
-			buf_put(b, s + i, len);
+			buf_put(b, s, len);
 		}
 	}
 	buf_char(b, '"');
 }
 
 void
-enc_xml(struct buf *b, const char *s, size_t n)
+enc_xml(struct buf *b, const char *s)
 {
-	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)s[i];
+	for (; *s; s++) {
+		unsigned char c = (unsigned char)*s;
 
 		switch (c) {
 		case '&': buf_str(b, "&amp;"); break;
@@ -317,7 +317,7 @@ enc_xml(struct buf *b, const char *s, size_t n)
 			if (c < 0x20 || c == 0x7F)
 				buf_fmt(b, "&#x%X;", c);
 			else
-				buf_char(b, s[i]);
+				buf_char(b, *s);
 		}
 	}
 }

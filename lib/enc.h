@@ -23,8 +23,8 @@ long enc_unbase64(const char *text, size_t n, unsigned char *out);
 
 /* Percent-encode as SigV4 wants it: RFC 3986 unreserved bytes stay, upper-case hex;
    '/' stays in a path and is encoded in a query. */
-void enc_path(struct buf *b, const char *s, size_t n);
-void enc_query(struct buf *b, const char *s, size_t n);
+void enc_path(struct buf *b, const char *s);
+void enc_query(struct buf *b, const char *s);
 /* name=value&…, each encoded once, sorted by encoded name then value (AWS canonical query string).
    At most ENC_QUERY_MAX pairs; more counts as overflow of b. */
 enum { ENC_QUERY_MAX = 24 };
@@ -34,9 +34,9 @@ void enc_query_pairs(struct buf *b, const struct pair *pairs, size_t n);
 long enc_unpercent(char *s, size_t n, int plus_is_space);
 
 /* A JSON string with its quotes (RFC 8259). Invalid UTF-8 bytes become U+FFFD. */
-void enc_json(struct buf *b, const char *s, size_t n);
+void enc_json(struct buf *b, const char *s);
 /* Character data for XML: & < > " ' and control characters as references. */
-void enc_xml(struct buf *b, const char *s, size_t n);
+void enc_xml(struct buf *b, const char *s);
 /* For logs and terminals: control characters (C0, DEL, C1) and invalid UTF-8 as \n \t \r \xHH, a backslash
    stays itself; line separators and bidirectional overrides (U+2028–202E, U+2066–2069) as \u202e. */
 void enc_printable(struct buf *b, const char *s, size_t n);

@@ -296,9 +296,9 @@ journal_begin(struct journal *j, const char *identity, const char *token, struct
 	if (strlen(identity) >= JOURNAL_TEXT_MAX || strlen(token) >= JOURNAL_TEXT_MAX)
 		return too_long(e);
 	buf_fmt(&line, "%*sbegin ", SUM_LEN, "");
-	enc_query(&line, identity, strlen(identity));
+	enc_query(&line, identity);
 	buf_char(&line, ' ');
-	enc_query(&line, token, strlen(token));
+	enc_query(&line, token);
 	return append(j, &line, e);
 }
 
@@ -313,7 +313,7 @@ journal_part(struct journal *j, unsigned number, const char *note, struct err *e
 	if (strlen(note) >= JOURNAL_NOTE_MAX)
 		return too_long(e);
 	buf_fmt(&line, "%*spart %u ", SUM_LEN, "", number);
-	enc_query(&line, note, strlen(note));
+	enc_query(&line, note);
 	return append(j, &line, e);
 }
 

@@ -131,7 +131,7 @@ fill_body(struct many *m)
 		if (!fits_xml(d->keys[i]) || (m->why && !*m->why[i].code))
 			continue;
 		buf_str(b, "<Object><Key>");
-		enc_xml(b, d->keys[i], strlen(d->keys[i]));
+		enc_xml(b, d->keys[i]);
 		buf_str(b, "</Key></Object>");
 		n++;
 	}

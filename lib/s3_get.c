@@ -236,7 +236,7 @@ s3_presign(const struct config *cfg, const char *key, unsigned seconds, int64_t 
 		.payload = SIGV4_UNSIGNED, .time = now};
 
 	buf_fmt(&p, "/%s/", cfg->bucket);
-	enc_path(&p, key, strlen(key));
+	enc_path(&p, key);
 	buf_fmt(url, "%s://%s%s?", cfg->tls ? "https" : "http", cfg->host_field, path);
 	if (!buf_ok(&p) || !buf_ok(url) || sigv4_presign(url, &k, &r, seconds) < 0)
 		return fail(e, ERR_USAGE, "no URL can be made: it holds for 1 to 604800 seconds, and the key has at most %d bytes",

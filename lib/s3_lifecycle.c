@@ -198,9 +198,9 @@ static void
 put_rule(struct buf *b, const struct s3_rule *r)
 {
 	buf_str(b, "<Rule><ID>");
-	enc_xml(b, r->id, strlen(r->id));
+	enc_xml(b, r->id);
 	buf_str(b, "</ID><Filter><Prefix>");
-	enc_xml(b, r->prefix, strlen(r->prefix));
+	enc_xml(b, r->prefix);
 	buf_str(b, "</Prefix></Filter><Status>Enabled</Status>");
 	if (r->ia_days)
 		buf_fmt(b, "<Transition><Days>%ld</Days><StorageClass>STANDARD_IA</StorageClass></Transition>", r->ia_days);

@@ -84,7 +84,7 @@ complete_body(const struct s3_complete *rq, size_t *len)
 	s3_xml_begin(&b, "CompleteMultipartUpload");
 	for (int i = 0; i < rq->nparts; i++) {
 		buf_fmt(&b, "<Part><PartNumber>%d</PartNumber><ETag>&quot;", rq->parts[i].number);
-		enc_xml(&b, rq->parts[i].etag, strlen(rq->parts[i].etag));
+		enc_xml(&b, rq->parts[i].etag);
 		buf_str(&b, "&quot;</ETag></Part>");
 	}
 	buf_str(&b, "</CompleteMultipartUpload>");

@@ -135,7 +135,7 @@ s3_sign(struct s3_wire *w, const struct s3 *s, const struct s3_call *c, struct e
 	buf_fmt(&p, "/%s", s3_call_bucket(s, c));
 	if (*c->key) {
 		buf_char(&p, '/');
-		enc_path(&p, c->key, strlen(c->key));
+		enc_path(&p, c->key);
 	}
 	buf_str(&t, path);
 	if (c->nquery)

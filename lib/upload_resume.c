@@ -41,7 +41,7 @@ parts_identity(const struct parts *ps, const struct s3_store *st, char text[JOUR
 	struct buf b = buf_over(text, JOURNAL_TEXT_MAX);
 
 	buf_fmt(&b, "%s ", st->cfg->bucket);
-	enc_query(&b, ps->u->r.key, strlen(ps->u->r.key));
+	enc_query(&b, ps->u->r.key);
 	/* Not its device: a network's or an overlay's file system has another number whenever it is mounted. */
 	buf_fmt(&b, " ino=%llu size=%llu mtime=%lld.%09ld ctime=%lld.%09ld asked=%llu settings=%08x",
 		(unsigned long long)was->st_ino, (unsigned long long)was->st_size,
@@ -208,7 +208,7 @@ other_day(struct parts *ps, struct before *b, const char *id)
 	/* Nothing but the folder is another: a date elsewhere is the user's own. */
 	path_key_join(&p, o->prefix, "", "");
 	buf_fmt(&upto, "%.*s", (int)strcspn(id, " ") + 1, id);
-	enc_query(&upto, prefix, p.len);
+	enc_query(&upto, prefix);
 	then = b->t.identity + upto.len;
 	if (strncmp(b->t.identity, id, upto.len) != 0 || strspn(then, "0123456789-") != len || strcmp(then + len, id + upto.len + len) != 0 ||
 	    !(key = take_key(b)))

@@ -29,6 +29,34 @@ base64(struct buf *b, const char *s, size_t n)
 	enc_base64(b, s, n);
 }
 
+static void
+path(struct buf *b, const char *s, size_t n)
+{
+	(void)n;
+	enc_path(b, s);
+}
+
+static void
+part(struct buf *b, const char *s, size_t n)
+{
+	(void)n;
+	enc_query(b, s);
+}
+
+static void
+json(struct buf *b, const char *s, size_t n)
+{
+	(void)n;
+	enc_json(b, s);
+}
+
+static void
+xml(struct buf *b, const char *s, size_t n)
+{
+	(void)n;
+	enc_xml(b, s);
+}
+
 /* Check f against rows of input and expected output. */
 struct row { const char *in, *want; };
 
@@ -127,15 +155,16 @@ test_uri_vectors(void)
 
 	check(f != NULL);
 	while (f && fgets(line, sizeof line, f)) {
-		char *key = strtok(line, "\t\n"), *path = strtok(NULL, "\t\n"), *query = strtok(NULL, "\t\n");
+		char *key = strtok(line, "\t\n"), *in_path = strtok(NULL, "\t\n"), *in_query = strtok(NULL, "\t\n");
 		unsigned char raw[128];
 		size_t len = key ? strlen(key) / 2 : 0;
 
 		if (!key || *key == '#')
 			continue;
 		check_int(enc_unhex(key, raw, len), 0);
-		check_str(run(enc_path, (char *)raw, len), path);
-		check_str(run(enc_query, (char *)raw, len), query);
+		raw[len] = '\0';
+		check_str(run(path, (char *)raw, len), in_path);
+		check_str(run(part, (char *)raw, len), in_query);
 		n++;
 	}
 	check(n >= 20);
@@ -146,13 +175,13 @@ test_uri_vectors(void)
 static void
 test_percent_every_byte(void)
 {
-	for (int c = 0; c < 256; c++) {
-		char byte = (char)c, want[4] = {byte, 0};
+	for (int c = 1; c < 256; c++) {
+		char byte[2] = {(char)c}, want[4] = {(char)c, 0};
 
-		if (!c || !strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~", c))
+		if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~", c))
 			snprintf(want, sizeof want, "%%%02X", c);
-		check_str(run(enc_query, &byte, 1), want);
-		check_str(run(enc_path, &byte, 1), c == '/' ? "/" : want);
+		check_str(run(part, byte, 1), want);
+		check_str(run(path, byte, 1), c == '/' ? "/" : want);
 	}
 }
 
@@ -203,8 +232,8 @@ test_query_order(void)
 			char a[] = {'k', (char)x, 0}, b[] = {'k', (char)y, 0}, ea[8], eb[8], want[32];
 			struct buf ba = BUF(ea), bb = BUF(eb);
 
-			enc_query(&ba, a, 2);
-			enc_query(&bb, b, 2);
+			enc_query(&ba, a);
+			enc_query(&bb, b);
 			snprintf(want, sizeof want, "%s=&%s=", strcmp(ea, eb) <= 0 ? ea : eb, strcmp(ea, eb) <= 0 ? eb : ea);
 			wrong += strcmp(query((struct pair[]){{a, ""}, {b, ""}}, 2), want) != 0;
 		}
@@ -257,18 +286,17 @@ test_utf8(void)
 static void
 test_json(void)
 {
-	rows(enc_json, (struct row[]){{"", "\"\""}, {"a/b", "\"a/b\""}, {"\"\\", "\"\\\"\\\\\""},
+	rows(json, (struct row[]){{"", "\"\""}, {"a/b", "\"a/b\""}, {"\"\\", "\"\\\"\\\\\""},
 		{"\n\r\t\b\f\x01\x1f", "\"\\n\\r\\t\\u0008\\u000c\\u0001\\u001f\""}, {"\xc3\xa9\xf0\x9f\x98\x80",
 		"\"\xc3\xa9\xf0\x9f\x98\x80\""}, {"\x7f\xc2\x9b", "\"\\u007f\\u009b\""}, {"\xe2\x80\xa8\xe2\x80\xae", "\"\\u2028\\u202e\""},
 		{"a\xff\xc3", "\"a\xef\xbf\xbd\xef\xbf\xbd\""}, {"\xed\xa0\x80",
 		"\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""}, {0}});
-	check_str(run(enc_json, "a\0b", 3), "\"a\\u0000b\"");
 }
 
 static void
 test_xml(void)
 {
-	rows(enc_xml, (struct row[]){{"", ""}, {"a&b<c>d\"e'f", "a&amp;b&lt;c&gt;d&quot;e&apos;f"},
+	rows(xml, (struct row[]){{"", ""}, {"a&b<c>d\"e'f", "a&amp;b&lt;c&gt;d&quot;e&apos;f"},
 		{"\t\n\r\x01\x1f\x7f", "&#x9;&#xA;&#xD;&#x1;&#x1F;&#x7F;"}, {"\xc3\xa9 ]]>", "\xc3\xa9 ]]&gt;"}, {0}});
 }
 

@@ -104,7 +104,7 @@ encode_target(struct suite_case *c, char *target)
 		*q++ = '\0';
 	if (json_true(c->context, "normalize"))
 		normalize(target);
-	enc_path(&path, target, strlen(target));
+	enc_path(&path, target);
 	for (char *p = q ? strtok(q, "&") : NULL; p; p = strtok(NULL, "&")) {
 		char *eq = strchr(p, '=');
 
@@ -367,10 +367,11 @@ test_uri_encode(void)
 			continue;
 		n = strlen(hex) / 2;
 		check_int(enc_unhex(hex, (unsigned char *)bytes, n), 0);
-		enc_path(&b, bytes, n);
+		bytes[n] = '\0';
+		enc_path(&b, bytes);
 		check_str(got, path);
 		buf_reset(&b);
-		enc_query(&b, bytes, n);
+		enc_query(&b, bytes);
 		check_str(got, query);
 		lines++;
 	}

@@ -113,7 +113,7 @@ round_trip(struct in *in)
 
 	buf_str(&b, how & 1 ? "\xef\xbb\xbf<?xml version='1.0'?>\n<r xmlns='u'><a>" : "<r><x:a>");
 	buf_str(&b, how & 2 ? "<n:Key k=\">\">" : "<Key>");
-	enc_xml(&b, text, n);
+	enc_xml(&b, text);
 	buf_str(&b, how & 2 ? "</n:Key >\n" : "</Key>");
 	buf_str(&b, how & 1 ? "</a></r><!--x-->\n" : "</x:a></r>");
 	rc = buf_ok(&b) && n <= XML_TEXT_MAX ? xml_feed(&x, doc, b.len, &e) : 0;
