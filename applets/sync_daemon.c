@@ -258,7 +258,7 @@ stop(struct daemon *d)
 	/* What still runs is cut off now; its journal keeps what is done. */
 	pool_stop(&d->pool);
 	pool_close(&d->pool);
-	d->pool_open = 0;
+	d->phase = SYNC_ENDS;
 	sync_files_step(d);
 	sync_each(d->sync, name_left, &left);
 	watch_look(d->watch, &w);
@@ -295,8 +295,7 @@ sync_daemon(struct daemon *d, struct err *e)
 		left = stop(d);
 		rc = d->child.pid && d->child.ended && d->child.status ? d->child.status : left ? 1 : 0;
 	}
-	if (d->pool_open)
-		pool_close(&d->pool);
+	pool_close(&d->pool);
 	watch_close(d->watch);
 	sync_close(d->sync);
 	ledger_close(d->ledger);

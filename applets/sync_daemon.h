@@ -49,7 +49,6 @@ struct daemon {
 	int dir_fd, lock_fd;
 	struct client client;
 	struct pool pool;
-	int pool_open;
 	struct watch *watch;
 	struct sync *sync;
 	struct ledger *ledger;
@@ -75,7 +74,7 @@ struct daemon {
 	int64_t delete_at;           /* a file will be old enough then for --delete-after; -1 */
 	int64_t synced_at;           /* the ledger's last fsync */
 	int ledger_failing;          /* said so */
-	enum { SYNC_RUNS, SYNC_DRAINS } phase;
+	enum { SYNC_RUNS, SYNC_DRAINS, SYNC_ENDS } phase;   /* the last: without the pool */
 	int64_t told_at;             /* the first SIGTERM or SIGINT, also one for COMMAND; 0: none */
 	int64_t drain_until;
 	int64_t hurry_at;            /* in a drain: when what waits for the network is tried again */

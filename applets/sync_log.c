@@ -105,11 +105,10 @@ behind_time(const char *line)
 }
 
 static void
-take_line(void *arg, const char *line, unsigned n)
+take_line(const char *line, unsigned n)
 {
 	const char *said = behind_time(line);
 
-	(void)arg;
 	pthread_mutex_lock(&out.lock);
 	if (!strcmp(said, last)) {
 		out.repeats++;
@@ -171,7 +170,7 @@ sync_log_open(const char *path, int quiet, int json)
 {
 	out.quiet = quiet;
 	out.json = json;
-	log_set_output(take_line, NULL);
+	log_set_output(take_line);
 	if (!path || !strcmp(path, "-"))
 		return;
 	out.path = path;

@@ -137,7 +137,7 @@ sync_files_step(struct daemon *d)
 	for (int i = 0; i < LOOKS_A_TURN && (x = sync_look(d->sync, d->now)); i++, did = 1)
 		look(d, x);
 	/* At the end there is nobody to begin it. */
-	for (; d->pool_open && (x = sync_start(d->sync, d->now)); did = 1)
+	for (; d->phase != SYNC_ENDS && (x = sync_start(d->sync, d->now)); did = 1)
 		sync_begin(d, x);
 	return did;
 }

@@ -44,10 +44,7 @@ static void
 part(struct upload *u, int number, int percent)
 {
 	(void)u;
-	if (percent >= 0)
-		log_r2(LOG_INFO, "  Part %d: %d%%", number, percent);
-	else
-		log_r2(LOG_INFO, "  Part %d", number);
+	log_r2(LOG_INFO, "  Part %d: %d%%", number, percent);
 }
 
 static void

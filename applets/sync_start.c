@@ -216,7 +216,6 @@ sync_daemon_start(struct daemon *d, struct err *e)
 	sync_files_open(d);
 	if (pool_open(&d->pool, &d->client.store, (int)d->set->jobs, d->set->rate, e) < 0)
 		return -1;
-	d->pool_open = 1;
 	return open_watch(d, e);
 }
 

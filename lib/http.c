@@ -255,12 +255,10 @@ http_finish(struct http *h)
 		h->keep = 0;
 	for (i = 0; h->keep && n > 0 && i < HTTP_FINISH_READS; i++)
 		n = http_read(h, junk, sizeof junk, &ignored);
-	if (h->keep && h->state == HTTP_DONE) {
+	if (h->keep && h->state == HTTP_DONE)
 		h->state = HTTP_IDLE;
-		h->used++;
-	} else {
+	else
 		http_close(h);
-	}
 }
 
 void
@@ -273,7 +271,7 @@ http_close(struct http *h)
 	}
 	net_close(&h->net);
 	explicit_bzero(h->out, sizeof h->out);
-	h->open = h->used = h->keep = 0;
+	h->open = h->keep = 0;
 	h->state = HTTP_IDLE;
 	h->left = 0;
 	h->in_pos = h->in_len = h->out_len = 0;

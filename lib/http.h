@@ -63,7 +63,6 @@ struct http {
 	struct net net;
 	struct tls *tls;                /* NULL when plain */
 	int open;                       /* connected, handshake done */
-	int used;                       /* exchanges finished on this connection */
 	int connects;                   /* connections made so far, for tests and -v */
 	int keep;                       /* the reply being read allows another exchange */
 	int state;                      /* where the reply's body stands; http.c's */

@@ -10,8 +10,7 @@
 static enum log_level max_level = LOG_INFO;
 static void (*hook_before)(void *), (*hook_after)(void *);
 static void *hook_arg;
-static void (*output)(void *, const char *, unsigned);
-static void *output_arg;
+static void (*output)(const char *, unsigned);
 
 void
 log_set_level(enum log_level level)
@@ -20,10 +19,9 @@ log_set_level(enum log_level level)
 }
 
 void
-log_set_output(void (*out)(void *arg, const char *line, unsigned n), void *arg)
+log_set_output(void (*out)(const char *line, unsigned n))
 {
 	output = out;
-	output_arg = arg;
 }
 
 void
@@ -59,7 +57,7 @@ log_write(const char *line, unsigned n)
 	ssize_t got;
 
 	if (output) {
-		output(output_arg, line, n);
+		output(line, n);
 		return;
 	}
 	if (hook_before)

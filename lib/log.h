@@ -22,7 +22,7 @@ unsigned log_line(char line[LOG_LINE_CAP], enum log_level level, const char *fmt
 /* Write a finished line as it is, n bytes (and NUL-terminated). */
 void log_write(const char *line, unsigned n);
 /* Finished lines go to out instead of standard error, from any thread. NULL: to standard error again. */
-void log_set_output(void (*out)(void *arg, const char *line, unsigned n), void *arg);
+void log_set_output(void (*out)(const char *line, unsigned n));
 
 /* The bytes of one finished "[R2] …" line, newline included, into out (at most cap, NUL-terminated);
    returns its length. t is seconds since 1970. For log.c and for tests. */

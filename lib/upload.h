@@ -38,7 +38,7 @@ struct upload_options {
 	int old_journals;            /* it may hold some of earlier runs */
 	/* In a worker; lines of the log come from here. note: something the user should know ("starts again: …"). */
 	void (*started)(struct upload *u);
-	void (*part)(struct upload *u, int number, int percent);
+	void (*part)(struct upload *u, int number, int percent);   /* -1: of a stream, whose length nobody knows */
 	void (*note)(struct upload *u, const char *text);
 	void (*resumed)(struct upload *u);      /* r.resumed bytes are at the server already */
 	/* The end of it, e NULL when r says where it is; u is the caller's again. */
