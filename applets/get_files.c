@@ -1,14 +1,15 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include "clock.h"
 #include "enc.h"
 #include "get_files.h"
 #include "json.h"
 #include "log.h"
+#include "private.h"
 #include "size_text.h"
 #include "transfer.h"
 
@@ -151,36 +152,19 @@ finished(struct download *d, const struct err *e)
 	free(it);
 }
 
-/* path and what leads there, as mkdir -p makes it: 0, or the errno of what cannot be made. What is in the way is told by whoever opens it. */
-static int
-make_dirs(const char *path)
-{
-	char part[PATH_MAX];
-	int why = 0;
-
-	for (size_t i = 1; path[i - 1] && i < sizeof part; i++) {
-		if (path[i] && path[i] != '/')
-			continue;
-		memcpy(part, path, i);
-		part[i] = '\0';
-		if (mkdir(part, 0777) < 0 && errno != EEXIST && !why)
-			why = errno;
-	}
-	return why;
-}
-
 static int
 open_dir(struct get_run *run, struct err *e)
 {
-	char text[ENC_SHOW_CAP];
-	int why;
+	char text[ENC_SHOW_CAP], path[PATH_MAX];
+	int why = EEXIST;
 
 	if (run->dir_fd >= 0)
 		return 0;
-	why = make_dirs(run->dir);
+	if (snprintf(path, sizeof path, "%s", run->dir) < (int)sizeof path && private_make_dirs(path, 0, 0777) < 0)
+		why = errno;
 	run->dir_fd = open(run->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	/* It is not there because it could not be made. */
-	if (run->dir_fd < 0 && errno == ENOENT && why)
+	if (run->dir_fd < 0 && errno == ENOENT && why != EEXIST)
 		errno = why;
 	if (run->dir_fd < 0 && errno == ENOTDIR)
 		return fail(e, ERR_LOCAL, "%s: is no directory, and one is needed", enc_show(text, run->dir));

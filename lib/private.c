@@ -36,12 +36,18 @@ private_dir_fault(const char *dir, int *unsafe)
 int
 private_make_dirs(char *path, size_t keep, mode_t mode)
 {
+	int rc, why = 0;
+
 	for (char *p = path + keep + 1; (p = strchr(p, '/')); p++) {
 		*p = '\0';
-		mkdir(path, mode);
+		if (mkdir(path, mode) < 0 && errno != EEXIST && !why)
+			why = errno;
 		*p = '/';
 	}
-	return mkdir(path, mode);
+	rc = mkdir(path, mode);
+	if (rc < 0 && why)
+		errno = why;
+	return rc;
 }
 
 void

@@ -8,8 +8,8 @@
 /* Why dir is no directory that is ours alone (or root's) and writable, or NULL. *unsafe: because others could tamper with what is there. */
 const char *private_dir_fault(const char *dir, int *unsafe);
 
-/* Make path and its parents, but for those that its first `keep` bytes name. 0: path was not there; -1 (errno): it cannot be made, or is there;
-   what fails shows when it is looked at. */
+/* Make path and its parents, but for those that its first `keep` bytes name. 0: path was not there; -1 (errno, of the first of them that
+   cannot be made; EEXIST): it cannot be made, or is there; what is in the way shows when it is looked at. */
 int private_make_dirs(char *path, size_t keep, mode_t mode);
 
 /* path is a directory that we have made: where others may write to it since (chmod -R, or a volume that the kubelet hands to a group, fsGroup),
