@@ -37,29 +37,12 @@ sync_log_takes_lines(void)
 	return !stuck;
 }
 
-/* 0, or -1 when not all of it could be written. */
-static int
-write_all(int fd, const char *p, size_t n)
-{
-	while (n > 0) {
-		ssize_t got = write(fd, p, n);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return -1;
-		p += got;
-		n -= (size_t)got;
-	}
-	return 0;
-}
-
 /* --json has standard output for itself. */
 static void
 put_standard(const char *line, size_t n)
 {
 	if (!out.json && sync_log_takes_lines())
-		write_all(STDOUT_FILENO, line, n);
+		log_put(STDOUT_FILENO, line, n);
 }
 
 /* Both places. */
@@ -72,7 +55,7 @@ put(const char *line, size_t n)
 	put_standard(line, n);
 	if (out.fd < 0)
 		return;
-	if (write_all(out.fd, line, n) == 0) {
+	if (log_put(out.fd, line, n) == 0) {
 		out.failing = 0;
 	} else if (!out.failing++) {
 		utc_local_stamp(time(NULL), stamp);

@@ -51,24 +51,32 @@ log_format_r2(char *out, unsigned cap, long long t, enum log_level level, const 
 	return (unsigned)b.len + 1;
 }
 
+int
+log_put(int fd, const char *p, size_t n)
+{
+	while (n > 0) {
+		ssize_t got = write(fd, p, n);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return -1;
+		p += got;
+		n -= (size_t)got;
+	}
+	return 0;
+}
+
 void
 log_write(const char *line, unsigned n)
 {
-	ssize_t got;
-
 	if (output) {
 		output(line, n);
 		return;
 	}
 	if (hook_before)
 		hook_before(hook_arg);
-	for (; n > 0; line += got, n -= (unsigned)got) {
-		got = write(STDERR_FILENO, line, n);
-		if (got < 0 && errno == EINTR)
-			got = 0;
-		if (got < 0)
-			break;
-	}
+	log_put(STDERR_FILENO, line, n);
 	if (hook_after)
 		hook_after(hook_arg);
 }

@@ -2,6 +2,7 @@
 /* Lines for people and for log watchers. Each line is one write(2), so lines of threads never mix;
    control characters and invalid UTF-8 are escaped; a log that cannot be written never stops the work. */
 #include <stdarg.h>
+#include <stddef.h>
 
 enum { LOG_LINE_CAP = 8192 };   /* bytes of a line; what is longer ends in "…" */
 
@@ -18,6 +19,9 @@ void log_r2(enum log_level level, const char *fmt, ...) __attribute__((format(pr
 
 /* Such a line, for writing it later: its length, the newline included; 0 when it is above the level. */
 unsigned log_line(char line[LOG_LINE_CAP], enum log_level level, const char *fmt, va_list ap) __attribute__((format(printf, 3, 0)));
+
+/* All n bytes to fd: 0; -1 (errno). */
+int log_put(int fd, const char *p, size_t n);
 
 /* Write a finished line as it is, n bytes (and NUL-terminated). */
 void log_write(const char *line, unsigned n);
