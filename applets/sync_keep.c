@@ -46,9 +46,10 @@ remove_leased(int dir, const char *rel, int fd, const struct stat *st)
 		return 0;
 	snprintf(hidden, sizeof hidden, SYNC_GONE_PREFIX "%llu", (unsigned long long)st->st_ino);
 	if (renameat(dir, name, dir, hidden) == 0) {
-		struct stat hid;
-		int same = fstatat(dir, hidden, &hid, AT_SYMLINK_NOFOLLOW) == 0 && hid.st_ino == st->st_ino && hid.st_dev == st->st_dev &&
-			hid.st_size == st->st_size && hid.st_mtim.tv_sec == st->st_mtim.tv_sec && hid.st_mtim.tv_nsec == st->st_mtim.tv_nsec;
+		struct stat now;
+		/* As it is now: there are file systems that number a file by its name. */
+		int same = fstat(fd, &now) == 0 && private_still_named(dir, hidden, &now) && now.st_size == st->st_size &&
+			now.st_mtim.tv_sec == st->st_mtim.tv_sec && now.st_mtim.tv_nsec == st->st_mtim.tv_nsec;
 
 		removed = same && (!leased || fcntl(fd, F_GETLEASE) == F_RDLCK) && unlinkat(dir, hidden, 0) == 0;
 		/* A newer file may have the name by now. */
