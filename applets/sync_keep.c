@@ -39,10 +39,10 @@ remove_leased(int dir, const char *rel, int fd, const struct stat *st)
 	static int told;
 	const char *name = path_base(rel);
 	char hidden[sizeof SYNC_GONE_PREFIX + 24];
-	int leased = fcntl(fd, F_SETLEASE, F_RDLCK) == 0, removed = 0;
+	int busy = watch_lease(fd), removed = 0;
 
 	/* Where the kernel cannot say whether somebody writes, a pause is not taken for the end: the next scan comes again. */
-	if (!leased && (errno == EAGAIN || time(NULL) - st->st_ctim.tv_sec < UNLEASED_S))
+	if (busy > 0 || (busy && time(NULL) - st->st_ctim.tv_sec < UNLEASED_S))
 		return 0;
 	snprintf(hidden, sizeof hidden, SYNC_GONE_PREFIX "%llu", (unsigned long long)st->st_ino);
 	if (renameat(dir, name, dir, hidden) == 0) {
@@ -51,14 +51,14 @@ remove_leased(int dir, const char *rel, int fd, const struct stat *st)
 		int same = fstat(fd, &now) == 0 && private_still_named(dir, hidden, &now) && now.st_size == st->st_size &&
 			now.st_mtim.tv_sec == st->st_mtim.tv_sec && now.st_mtim.tv_nsec == st->st_mtim.tv_nsec;
 
-		removed = same && (!leased || fcntl(fd, F_GETLEASE) == F_RDLCK) && unlinkat(dir, hidden, 0) == 0;
+		removed = same && (busy || fcntl(fd, F_GETLEASE) == F_RDLCK) && unlinkat(dir, hidden, 0) == 0;
 		/* A newer file may have the name by now. */
 		if (!removed)
 			private_rename_new(dir, hidden, name);
 	} else if (errno != ENOENT && !told++) {
 		sync_log(1, "WARNING: --delete-after: %s stays, and what else cannot be removed: %s", rel, strerror(errno));
 	}
-	if (leased)
+	if (!busy)
 		fcntl(fd, F_SETLEASE, F_UNLCK);
 	return removed;
 }

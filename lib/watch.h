@@ -66,5 +66,7 @@ void watch_look(const struct watch *w, struct watch_state *s);
    owner, network or FUSE file system, read lease unsupported): only quiet time is left. fd was opened O_RDONLY. Source: fcntl(2), F_SETLEASE.
    The caller ignores SIGIO. */
 int watch_busy(int fd);
+/* The same, and with 0 the file is leased: who opens it for writing breaks that, and waits. F_UNLCK gives it back. */
+int watch_lease(int fd);
 
 void watch_close(struct watch *w);   /* NULL is fine */

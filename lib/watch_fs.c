@@ -9,14 +9,15 @@
 enum {
 	SHOWN_CAP = 800,   /* a path in a note, which has room for its reason behind it */
 	NOTE_CAP = 1100,
+	LEASED_BY_SERVER = 3,   /* of the file systems below the first ones, where a lease is a delegation or an oplock */
 };
 
 /* Source: statfs(2) and linux/magic.h. FUSE stands for sshfs, s3fs, MooseFS and virtiofs too; what is local among its file systems is
    polled without need. */
 static const uint32_t remote[] = {
 	0x6969,       /* NFS */
-	0x517B, 0xFF534D42, 0xFE534D42,   /* SMB, CIFS, SMB2 */
-	0x01021997,   /* 9p */
+	0xFF534D42, 0xFE534D42,   /* CIFS, SMB2 */
+	[LEASED_BY_SERVER] = 0x01021997,   /* 9p */
 	0x65735546,   /* FUSE */
 	0x00C36400,   /* Ceph */
 	0x0BD00BD0,   /* Lustre */
@@ -40,7 +41,7 @@ watch_remote(int fd)
 	if (fstatfs(fd, &s) == 0)
 		for (size_t i = 0; i < sizeof remote / sizeof *remote; i++)
 			if ((uint32_t)s.f_type == remote[i])
-				return 1;
+				return i < LEASED_BY_SERVER ? 2 : 1;
 	return 0;
 }
 
@@ -63,13 +64,22 @@ watch_say(struct watch *w, const char *path, const char *fmt, ...)
 		w->o.note(w->o.arg, text);
 }
 
+/* Where the server has not given it, nobody need be writing: NFSv4 since Linux 5.14 says EAGAIN then, and so does CIFS. */
+int
+watch_lease(int fd)
+{
+	if (fcntl(fd, F_SETLEASE, F_RDLCK) == 0)
+		return 0;
+	return errno == EAGAIN && watch_remote(fd) < 2 ? 1 : -1;
+}
+
 /* The lease is given back at once: a writer's open(2) waits while it is held. */
 int
 watch_busy(int fd)
 {
-	if (fcntl(fd, F_SETLEASE, F_RDLCK) == 0) {
+	int busy = watch_lease(fd);
+
+	if (!busy)
 		fcntl(fd, F_SETLEASE, F_UNLCK);
-		return 0;
-	}
-	return errno == EAGAIN ? 1 : -1;
+	return busy;
 }

@@ -101,6 +101,6 @@ void watch_root_event(struct watch *w, const char *name);   /* something happene
 void watch_root_look(struct watch *w);                /* while it is missing or unmounted: every second */
 
 /* watch_fs.c */
-int watch_remote(int fd);      /* 1: the file system of that directory may change without an event here */
+int watch_remote(int fd);      /* 1: the file system of that directory may change without an event here; 2: its leases are the server's, too */
 /* w->o.note with a path in it (NULL: none), made printable. */
 void watch_say(struct watch *w, const char *path, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
