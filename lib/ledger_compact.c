@@ -94,10 +94,13 @@ ledger_copy_make(struct ledger_copy *c, int from, const struct ledger_index *x, 
 		return -1;
 	unlink(name);
 	c->fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	/* Locked before it gets its name: at no time is there a ledger at that name which another process could lock. */
-	if (c->fd >= 0 && flock(c->fd, LOCK_EX | LOCK_NB) == 0 && ledger_header_put(c->fd) == 0 && copy(c, from, x) == 0 &&
-		ledger_sync_file(c->fd) == 0)
-		return 0;
+	if (c->fd >= 0) {
+		/* Locked before it gets its name: at no time is there a ledger at that name which another process could lock. Nobody else has
+		   this one yet: what fails is a file system without locks. */
+		flock(c->fd, LOCK_EX | LOCK_NB);
+		if (ledger_header_put(c->fd) == 0 && copy(c, from, x) == 0 && ledger_sync_file(c->fd) == 0)
+			return 0;
+	}
 	ledger_copy_drop(c, name);
 	return -1;
 }

@@ -90,8 +90,8 @@ rename_to(const struct ledger *l, const char *new)
 		return rename(new, l->path);
 	if (syscall(SYS_renameat2, AT_FDCWD, new, AT_FDCWD, l->path, PRIVATE_NO_REPLACE) == 0)
 		return 0;
-	/* NFS cannot do both at once. */
-	return errno == EINVAL && access(l->path, F_OK) < 0 ? rename(new, l->path) : -1;
+	/* NFS cannot do both at once, nor can old kernels. */
+	return errno != EEXIST && access(l->path, F_OK) < 0 ? rename(new, l->path) : -1;
 }
 
 /* Everything is synced. A ledger that lost its name gets it back, unless somebody else has it now. */

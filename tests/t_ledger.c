@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -12,6 +13,7 @@
 static int syncs;                     /* fsync(2) and fdatasync(2) so far */
 static int fail_sync;                 /* so many times they fail … */
 static int spare_sync;                /* … after so many that do not */
+static int poor;                      /* there are no locks, nor a rename that never replaces anything */
 static int die_at_rename;             /* 1: killed just before the rename of a compaction, 2: just behind it */
 
 /* In place of fsync(2) and fdatasync(2): a test loses no power. */
@@ -46,12 +48,16 @@ deadly_rename(const char *from, const char *to)
 #define fdatasync counted_sync
 #define fsync counted_sync
 #define rename deadly_rename
+#define flock(fd, how) (poor ? (errno = ENOLCK, -1) : flock(fd, how))
+#define syscall(...) (poor ? (errno = ENOSYS, -1) : syscall(__VA_ARGS__))
 #include "../lib/ledger_compact.c"
 #include "../lib/ledger_sync.c"
 #include "../lib/private.c"
 #undef fdatasync
 #undef fsync
 #undef rename
+#undef flock
+#undef syscall
 #include "hash.h"
 #include "test.h"
 
@@ -1076,6 +1082,25 @@ test_removed(void)
 	unlink(target);
 }
 
+/* The same where the kernel, or the file system, can do less. */
+static void
+test_removed_poor(void)
+{
+	struct ledger *l;
+
+	make(data, 2);
+	poor = 1;
+	l = must_open();
+	check_int(ledger_sync(l, &e), 0);
+	check_int(unlink(target), 0);
+	put(l, 2);
+	check_int(ledger_sync(l, &e), 0);
+	ledger_close(l);
+	check_int(known_on_disk(9), 3);
+	poor = 0;
+	unlink(target);
+}
+
 /* A child puts and syncs and says what is synced, until it is killed. */
 static void
 test_kill_anywhere(void)
@@ -1215,6 +1240,7 @@ main(void)
 	test_sync_fails();
 	test_sync_order();
 	test_removed();
+	test_removed_poor();
 	test_kill_anywhere();
 	test_memory();
 	snprintf(command, sizeof command, "rm -rf %s", dir);
