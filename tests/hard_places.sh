@@ -35,6 +35,10 @@ sync_once 'a kernel of 2014' '…1 uploaded…' without "${newer[@]}" --
 put_get 'optional calls refused' without fallocate renameat2 prctl madvise mlock sendfile --
 put_get 'a file system without times of its own' without utimensat --
 put_get '… that takes none from us' without --errno EPERM utimensat --
+random_file film.mp4 6000000
+t 'no room can be kept for a file: upload' 0 '' … "$R2" upload --prefix "$P" --no-date film.mp4
+t '… get, in two ranges' 0 '' … without --errno EPERM fallocate -- "$R2" get --part-size 5M "$P/film.mp4" back.mp4
+ok '… the same' cmp film.mp4 back.mp4
 sync_once 'optional calls refused' '…1 uploaded…' without fallocate renameat2 ioprio_set madvise mlock sendfile --
 sync_once 'no inotify' '…WARNING: no events…scanned every few seconds…1 uploaded…' without inotify_init inotify_init1 --
 sync_once 'a file system without locks and sockets' '…WARNING: …/socket: …: no --status…1 uploaded…' without --errno EOPNOTSUPP flock bind --
