@@ -44,7 +44,7 @@ client_observe(void *arg, const struct s3_attempt *a)
 		snprintf(wait, sizeof wait, ": the server asks to wait %d s", a->wait_ms / 1000);
 	log_r2(LOG_DEBUG, "%s %s/%s: %d, %ld ms, attempt %d/%d%s%s", a->method, a->bucket, a->key, a->status, a->ms, a->number, a->of,
 		*why ? ": " : "", why);
-	if (a->why && a->why->kind != ERR_STOPPED && a->status != 412 &&
+	if (a->why && a->why->kind != ERR_STOPPED && a->why->kind != ERR_CHANGED && a->status != 412 &&
 		(a->again || (!strcmp(a->method, "PUT") && !client_args.tells_failures)))
 		/* Beyond the number that was asked for: an outage is waited out. */
 		log_r2(LOG_WARNING, "Attempt %d/%d failed: %s%s", a->number, a->number > a->of ? a->number : a->of,

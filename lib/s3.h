@@ -143,6 +143,8 @@ struct s3_complete {
 	int if_absent;
 	const char *if_match;          /* as in struct s3_put, and: */
 	int bare_match;
+	int (*changed)(void *arg);     /* as there */
+	void *changed_arg;
 };
 int s3_complete(struct s3 *s, const struct s3_complete *c, char etag[S3_ETAG_CAP], struct err *e);
 

@@ -123,19 +123,29 @@ correct_clock(struct s3_store *st, int64_t signed_s)
 	return 1;
 }
 
+/* 0; -1 when the file is no longer what was to be sent. */
+static int
+unchanged(const struct s3_call *c, struct err *e)
+{
+	return c->changed && c->changed(c->changed_arg) ? fail(e, ERR_CHANGED, "the file changed while it was being sent") : 0;
+}
+
 /* The body as it goes out: each piece passes the store's hook on its way. */
 struct outgoing {
 	const struct s3_store *store;
-	const struct http_body *body;
-	int whole;
+	const struct s3_call *call;
 };
 
 static ssize_t
 read_outgoing(void *arg, uint64_t off, void *p, size_t n, struct err *e)
 {
 	const struct outgoing *o = arg;
-	ssize_t got = !o->whole && s3_stopped(o->store, e) ? -1 : o->body->read(o->body->arg, off, p, n, e);
+	const struct http_body *b = o->call->body;
+	ssize_t got = !o->call->whole && s3_stopped(o->store, e) ? -1 : b->read(b->arg, off, p, n, e);
 
+	/* The last piece makes the object. Of a file that was replaced meanwhile, another process may have stored what it is now. */
+	if (got > 0 && off + (uint64_t)got == b->len && unchanged(o->call, e) < 0)
+		return -1;
 	if (got > 0 && o->store->moved)
 		o->store->moved(o->store->arg, (size_t)got);
 	return got;
@@ -152,7 +162,7 @@ static int
 attempt(struct s3 *s, struct s3_call *c, struct http_reply *rp, struct err *e)
 {
 	struct s3_wire w;
-	struct outgoing out = {s->store, c->body, c->whole};
+	struct outgoing out = {s->store, c};
 	struct http_body body = {c->body ? c->body->len : 0, read_outgoing, &out};
 	struct http_request rq = {.method = c->method, .target = w.target, .fields = w.fields, .body = c->body ? &body : NULL};
 	int rc;
@@ -252,9 +262,7 @@ next_wait(struct s3 *s, const struct s3_call *c, struct tries *t, struct err *e)
 		if (wait < 0 && retry_worthwhile(e))
 			wait = wait_out(s->store, t, e, retry_wait_ms(e, 2, 2, c->is_write, 0));
 	}
-	if (wait >= 0 && c->changed && c->changed(c->changed_arg))
-		return fail(e, ERR_CHANGED, "the file changed while it was being sent");
-	return wait;
+	return wait >= 0 && unchanged(c, e) < 0 ? -1 : wait;
 }
 
 /* 1: go ahead; 0: go ahead, but outside the brake, once; -1: stopped. */
@@ -273,7 +281,8 @@ s3_call(struct s3 *s, struct s3_call *c, struct err *e)
 
 	for (t.n = 1;; t.n++) {
 		struct http_reply rp;
-		int rc, wait, go = admitted(s->store, c, e);
+		/* Unchanged also since before it was summed: so the sum is that of a state that existed, not of a mixture. */
+		int rc, wait, go = unchanged(c, e) < 0 ? -1 : admitted(s->store, c, e);
 
 		if (go < 0)
 			return -1;

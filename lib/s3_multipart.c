@@ -118,7 +118,7 @@ s3_complete(struct s3 *s, const struct s3_complete *rq, char etag[S3_ETAG_CAP], 
 		.method = "POST", .key = rq->key, .query = query, .nquery = 1, .is_write = 1,
 		.if_none_match = rq->if_absent ? "*" : NULL,
 		.if_match = rq->bare_match ? rq->if_match : s3_quoted(match, rq->if_match),
-		.reply = complete_reply, .arg = etag,
+		.changed = rq->changed, .changed_arg = rq->changed_arg, .reply = complete_reply, .arg = etag,
 	};
 	struct s3_text text;
 	size_t len;

@@ -187,9 +187,6 @@ put_once(struct s3 *s, struct put_state *p, struct err *e)
 	snprintf(number, sizeof number, "%d", p->put->part_number);
 	if (put_sums(s, p, e) < 0)
 		return -1;
-	/* Unchanged since before it was summed: so the sum is that of a state that existed, not of a mixture. */
-	if (p->put->changed && p->put->changed(p->put->changed_arg))
-		return fail(e, ERR_CHANGED, "the file changed while it was read");
 	c.payload = p->sums.want_sha256 ? p->sha256 : SIGV4_UNSIGNED;
 	put_fields(&c, p, names);
 	rc = s3_call(s, &c, e);

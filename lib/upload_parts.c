@@ -38,7 +38,8 @@ int
 parts_complete(struct s3 *s, struct upload *u, const struct parts_sent *sent, struct err *e)
 {
 	struct s3_put rq = upload_request(u);
-	struct s3_complete c = {rq.key, sent->upload_id, sent->parts, sent->n, rq.if_absent, rq.if_match, rq.bare_match};
+	struct s3_complete c = {rq.key, sent->upload_id, sent->parts, sent->n, rq.if_absent, rq.if_match, rq.bare_match,
+		source_changed, &u->src};
 	char want[S3_ETAG_CAP], *etag = u->r.etag;
 	struct s3_object_info o;
 	struct err look = {0};
@@ -46,7 +47,8 @@ parts_complete(struct s3 *s, struct upload *u, const struct parts_sent *sent, st
 	s3_parts_etag(sent->parts, sent->n, want);
 	if (s3_complete(s, &c, etag, e) < 0) {
 		/* Lost answers, 500s and any refusal after one of them say nothing of the object: only itself does. */
-		if (e->kind == ERR_HTTP && !e->maybe_done && e->status != 404 && e->status / 100 != 5 && e->status != 200)
+		if (!e->maybe_done && (e->kind == ERR_CHANGED ||
+		    (e->kind == ERR_HTTP && e->status != 404 && e->status / 100 != 5 && e->status != 200)))
 			return -1;
 		if (!*want || s3_head(s, rq.key, &o, &look) < 0 || o.size != u->r.size || strcmp(o.etag, want))
 			return -1;
@@ -98,8 +100,6 @@ finish_parts(struct parts *ps, struct s3 *s)
 	struct err e = ps->e;
 	int rc = ps->failed ? -1 : 0;
 
-	if (rc == 0 && source_changed(&u->src))
-		rc = fail(&e, ERR_CHANGED, "the file changed while it was being sent");
 	if (rc == 0)
 		rc = parts_complete(s, u, &(struct parts_sent){ps->upload_id, ps->parts, ps->n}, &e);
 	if (rc < 0 && !strcmp(e.code, "NoSuchUpload")) {

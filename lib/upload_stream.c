@@ -278,6 +278,7 @@ upload_stream(struct pool *pool, const struct upload_options *o, struct upload *
 
 	u->pool = pool;
 	u->o = o;
+	u->src.fd = -1;
 	pthread_mutex_init(&st.lock, NULL);
 	first = next_piece(&st, &e);
 	if (!first) {

@@ -748,7 +748,7 @@ complete(struct s3 *s, struct err *e)
 {
 	static const struct s3_part parts[] = {{.number = 1, .etag = EMPTY_MD5}, {.number = 2, .etag = EMPTY_MD5}};
 	static const struct upload_options o = {.if_exists = UPLOAD_OVERWRITE};
-	struct upload u = {.o = &o, .r = {.key = "k", .size = 10}};
+	struct upload u = {.o = &o, .r = {.key = "k", .size = 10}, .src.fd = -1};
 	int rc;
 
 	s->store->pause = no_pause;
@@ -886,10 +886,116 @@ test_put_pieces(void)
 	}
 }
 
+/* ---- a file that changes */
+static int is_changed, passes, admissions;
+
+static int
+changed(void *arg)
+{
+	(void)arg;
+	return is_changed;
+}
+
+static int
+change_meanwhile(void *arg, int ms)
+{
+	(void)arg, (void)ms;
+	is_changed = 1;
+	return 0;
+}
+
+/* Who is let in comes out again: else nobody else ever would be. */
+static int
+let_in(void *arg)
+{
+	(void)arg;
+	admissions++;
+	return 0;
+}
+
+static void
+let_out(void *arg, const struct s3_attempt *a)
+{
+	(void)arg, (void)a;
+	admissions--;
+}
+
+static void
+watch_store(struct s3_store *st)
+{
+	st->pause = change_meanwhile;
+	st->admit = let_in;
+	st->observe = let_out;
+}
+
+/* While it is sent, behind the reading for its checksums. */
+static ssize_t
+read_changing(void *arg, uint64_t off, void *p, size_t n, struct err *e)
+{
+	passes += off == 0;
+	is_changed |= passes > 1 && off > 0;
+	return read_pattern(arg, off, p, n, e);
+}
+
+static int
+put_waiting(struct s3 *s, struct err *e)
+{
+	struct s3_put_result r;
+
+	watch_store(s->store);
+	return s3_put(s, &(struct s3_put){.key = "k", .body = {put_len, read_pattern, NULL}, .changed = changed}, &r, e);
+}
+
+static int
+put_changing(struct s3 *s, struct err *e)
+{
+	struct s3_put_result r;
+
+	watch_store(s->store);
+	return s3_put(s, &(struct s3_put){.key = "k", .body = {put_len, read_changing, NULL}, .changed = changed}, &r, e);
+}
+
+static int
+complete_waiting(struct s3 *s, struct err *e)
+{
+	static const struct s3_part parts[] = {{.number = 1, .etag = EMPTY_MD5}};
+	char etag[S3_ETAG_CAP];
+
+	watch_store(s->store);
+	return s3_complete(s, &(struct s3_complete){.key = "k", .upload_id = "id", .parts = parts, .nparts = 1, .changed = changed}, etag, e);
+}
+
+/* What it was is not stored any more: another process may have stored what it is now, and removed it (--move). */
+static void
+test_changed(void)
+{
+	struct err e;
+
+	tries = 2;
+	answer(answers[0], "503 Service Unavailable", 0, "", "");
+	answer(answers[1], "200 OK", 0, "ETag: \"" EMPTY_MD5 "\"\r\n", "");
+	for (int i = 0; i < 3; i++) {
+		put_len = i == 1 ? 10 : 0;
+		is_changed = 0;
+		memset(dates, 0, sizeof dates);
+		check_int(ask(play_answers, i < 2 ? put_waiting : complete_waiting, &e), -1);
+		check_int(e.kind, ERR_CHANGED);
+		check(*dates[0] && !*dates[1]);
+	}
+	tries = 1;
+	is_changed = 0;
+	put_len = 200000;
+	check_int(ask(play_put, put_changing, &e), -1);
+	check_int(e.kind, ERR_CHANGED);
+	check(body_len < put_len);
+	check_int(admissions, 0);
+}
+
 int
 main(void)
 {
 	test_put_pieces();
+	test_changed();
 	test_code_of_status();
 	test_complete();
 	test_endless_parts();

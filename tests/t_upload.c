@@ -243,6 +243,8 @@ fake_complete(struct s3 *s, const struct s3_complete *c, char etag[S3_ETAG_CAP],
 	int rc, attempts = 0;
 
 	(void)s;
+	if (c->changed(c->changed_arg))
+		return fail(e, ERR_CHANGED, "changed");
 	if (answer(&answers.complete, e) < 0)
 		return -1;
 	memcpy(x.tag, created_tag, sizeof x.tag);

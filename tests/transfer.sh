@@ -248,6 +248,28 @@ t '--move in parts' 0 '' '…Complete: 1/1' up --part-size 5M --multipart-thresh
 ok '… the file is gone' [ ! -e move.bin ]
 ok '… the object' s3_is "$P/move.bin" kept.bin
 
+# Two at once, as when cron starts the next run while the last one sends: what the first holds of a file never replaces what the second has
+# stored of its next state, and removed.
+random_file late.bin $((12 * M))
+random_file late.new 1000
+proxy reset >zero
+# shellcheck disable=SC2016
+R2_ENDPOINT=$THROUGH bash -c 'kill -STOP $$; exec "$@"' first "$R2" upload --key "$P/late.bin" late.bin 2>first.err &
+first=$!
+until [ "$(state_of $first)" = T ]; do sleep 0.01; done
+proxy signal STOP $first up $((4 * M))
+kill -CONT $first
+until [ "$(passed up)" -ge $((4 * M)) ]; do sleep 0.01; done
+until [[ $(state_of $first) == [TZ] ]]; do sleep 0.01; done
+cp late.new next
+mv next late.bin
+t 'a file that was replaced while another run sends it: the second --move' 0 '' '…Complete: 1/1' r2 upload --key "$P/late.bin" --move late.bin
+kill -CONT $first
+wait $first
+is '… the first says that it did not' "$? $(grep -c 'Upload failed: late.bin: ' first.err)" '1 1'
+ok '… the file is gone, and the object is what it was' s3_is "$P/late.bin" late.new
+ok '… really' [ ! -e late.bin ]
+
 # Trees.
 mkdir -p tree/a/b/c tree/empty tree/.hidden 'tree/with space' tree/.r2-sync
 for f in top.txt a/one.png a/b/two.PNG a/b/c/three.tmp .hidden/four .dot 'with space/five six'; do echo "$f" >"tree/$f"; done
