@@ -176,10 +176,12 @@ send_again(struct upload *u, struct s3 *s, struct err *e)
 {
 	struct source_wait w = {s->store->cfg->timeout_ms, s->store->pause, s->store->arg};
 	char text[sizeof e->msg];
+	int by_path = u->o->by_path;
 
 	snprintf(text, sizeof text, "%.900s: sends it again from the start", e->msg);
-	if (u->src.fd < 0 || u->sends >= SENDS_MAX || (u->o->by_path && reopen(u, e) < 0) || source_settle(&u->src, &w, e) < 0 ||
-	    (!u->o->by_path && is_moved_on(u))) {
+	/* By its path, it is what stands there once that has come to rest: another process may have stored it, and removed it (--move). */
+	if (u->src.fd < 0 || u->sends >= SENDS_MAX || (by_path && reopen(u, e) < 0) || source_settle(&u->src, &w, e) < 0 ||
+	    (by_path ? reopen(u, e) < 0 : is_moved_on(u))) {
 		finish(u, e);
 		return;
 	}

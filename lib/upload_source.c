@@ -130,7 +130,7 @@ source_settle(struct upload_source *s, const struct source_wait *w, struct err *
 			return fail(e, ERR_CHANGED, "still being written after %d s: upload it when it is finished",
 				w->limit_ms / 1000);
 		if (pause(w->arg, LOOK_MS))
-			return fail(e, ERR_STOPPED, "stopped while the file was still being written");
+			return fail(e, ERR_STOPPED, "stopped");
 		if (fstat(s->fd, &now) < 0)
 			return fail_errno(e, "stat");
 		quiet_ms = same_state(&s->was, &now) ? quiet_ms + LOOK_MS : 0;

@@ -693,6 +693,41 @@ test_replaced_file(void)
 	close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 }
 
+static const char newest[] = "what is at the path in the end";
+
+/* Once, while the file is waited for to come to rest. */
+static int
+replace_in_pause(void *arg, int ms)
+{
+	struct stat st;
+
+	(void)arg, (void)ms;
+	if (stat(path, &st) == 0 && (size_t)st.st_size != sizeof newest - 1) {
+		moved_to = NULL;
+		file_is_replaced();
+		write_file(newest);
+	}
+	return 0;
+}
+
+/* What was replaced before it was sent again is nobody's any more: another process may have stored what took its place. */
+static void
+test_replaced_in_pause(void)
+{
+	int (*pause)(void *, int) = store.pause;
+	struct upload u;
+
+	options.by_path = 1;
+	store.pause = replace_in_pause;
+	write_file(fresh);
+	begin_with(NULL);
+	after_store = file_changes;
+	u = upload(UPLOAD_OVERWRITE, NULL);
+	stored(&u, "k.png", newest);
+	store.pause = pause;
+	options.by_path = 0;
+}
+
 /* Changed once it is stored: the second sending replaces the first one's object, and nobody else's. */
 static void
 test_changed_after(void)
@@ -1189,6 +1224,7 @@ main(void)
 		if (!in_parts)
 			test_without_look();
 		test_changed_after();
+		test_replaced_in_pause();
 		test_replaced_file();
 		test_skipped();
 		test_two_options();
