@@ -210,6 +210,7 @@ void
 watch_rescan(struct watch *w)
 {
 	w->rescan = RESCAN_ASKED;
+	w->look_ms = w->now;      /* for the root, if it is missing: it may have come back */
 }
 
 void
@@ -222,7 +223,7 @@ void
 watch_look(const struct watch *w, struct watch_state *s)
 {
 	*s = w->state;
-	s->scanning = is_scanning(w) || (w->there && w->rescan);
+	s->scanning = is_scanning(w) || w->rescan == RESCAN_ASKED || (w->there && w->rescan);
 	s->root_there = w->there;
 	s->held_ms = w->said_files ? w->now - w->held_since_ms : 0;
 	s->missed = w->missed || w->missed_before;

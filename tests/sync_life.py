@@ -213,6 +213,17 @@ def command_leaves_a_writer(s):
     (s.dir / "whole").touch()
 
 
+def command_makes_root_again(s):
+    """DIR was away, and is there again in COMMAND's last moment."""
+    root, state = s.dir / "up/root", s.dir / "state"
+    for name, args in ("events", ()), ("polled", ("--poll",)):
+        log = s.dir / f"log-{len(s.daemons)}"
+        script = f"rm -r {s.dir}/up; until grep -q 'waiting for it' {log}; do sleep 0.05; done; mkdir -p {root}; echo x >{root}/{name}.png; exit 3"
+        d = s.daemon("--state", state, *args, directory=root, command=["sh", "-c", script])
+        s.check(f"{name}: the command's status", d.end() == 3, *s.tail())
+        s.check(f"{name}: what it wrote", os.fsencode(f"{name}.png") in s.objects(), *s.tail())
+
+
 def drain_waits_for_a_writer(s):
     """Who is stopped at the same time, and saves a last state then, has the drain's time, if he writes; who only holds a file open has none."""
     old = s.write("old.png", b"half")
@@ -937,7 +948,8 @@ def old_start(s):
 
 
 CASES = [ledger_damaged, no_etag, killed, safe_to_delete, no_parts, server_away, slow_server, cut_connections, killed_in_parts, killed_in_parts_then_small, stopped_under_load, second_signal, second_signal_with_command,
-         drain_takes_what_settles, command_leaves_much, command_leaves_in_an_outage, command_leaves_a_writer, drain_waits_for_a_writer, delete_after_careful, delete_after_together, root_made_again, once, once_without, drain_outlasts,
+         drain_takes_what_settles, command_leaves_much, command_leaves_in_an_outage, command_leaves_a_writer, command_makes_root_again,
+         drain_waits_for_a_writer, delete_after_careful, delete_after_together, root_made_again, once, once_without, drain_outlasts,
          new_only, new_only_killed, settle_zero, midnight, asked, asked_without, refused, pause_outlived, nobody_reads, rotated, second_daemon,
          bad_input, few_descriptors, command, command_odd_start, terminal, command_keys, priority, notified, old_start]
 

@@ -960,6 +960,19 @@ root_without_parent(void)
 	run("mkdir -p tree/up/root && echo x >tree/up/root/g");
 	later(1000);
 	check_int(count("scan g"), 1);
+	/* Who asks for a scan, as at the end, does not miss what has come back since the last look. */
+	run("rm -r tree/up");
+	settle();
+	run("mkdir -p tree/up/root && echo x >tree/up/root/h");
+	watch_rescan(watch);
+	check_int(state().scanning, 1);
+	settle();
+	check_int(count("scan h"), 1);
+	run("rm -r tree/up");
+	settle();
+	watch_rescan(watch);
+	settle();
+	check_int(state().root_there + state().scanning, 0);
 	end_watch();
 }
 
