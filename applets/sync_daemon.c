@@ -213,7 +213,7 @@ loop(struct daemon *d)
 		if (!d->ready && w.scanned)
 			became_ready(d);
 		if (sync_waits_in_vain(d, &w))
-			sync_drain_begin(d, d->now, 0);
+			sync_drain_begin(d, d->now - 1, 0);
 		if (d->child.pid && d->child.ended && d->phase == SYNC_RUNS)
 			sync_drain_begin(d, d->now + d->set->drain_ms, 1);
 		/* Where no event tells what goes, the scans do. */
@@ -262,12 +262,8 @@ stop(struct daemon *d)
 	sync_files_step(d);
 	sync_each(d->sync, name_left, &left);
 	watch_look(d->watch, &w);
-	if (d->ready && (w.missed || w.held_ms)) {
-		sync_log(1, "Not all of %s could be looked at, as told above: there may be more", d->dir);
-		left++;
-	}
-	if (!d->ready) {
-		sync_log(1, "Stopped before the first look at all of %s was finished: there may be more", d->dir);
+	if (!d->ready || w.missed || w.held_ms || w.scanning) {
+		sync_log(1, "Not all of %s was looked at: there may be more", d->dir);
 		left++;
 	}
 	sync_files_save(d, 1);

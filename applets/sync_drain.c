@@ -86,7 +86,7 @@ sync_drain_over(struct daemon *d)
 	/* COMMAND ended by itself: nobody ends us soon, and what it has left may be long. Not in an outage. */
 	if (busy_since && !d->told_at && d->drain_until >= 0 && !__atomic_load_n(&d->failing, __ATOMIC_RELAXED) && !w.held_ms)
 		d->drain_until += d->now - busy_since;
-	if (d->drain_until >= 0 && d->now >= d->drain_until)
+	if (d->drain_until >= 0 && d->now > d->drain_until)
 		return 1;
 	/* What is spent on uploading is not waited for what has not settled. */
 	if (d->writers_until && busy_since)

@@ -213,6 +213,21 @@ def command_leaves_a_writer(s):
     (s.dir / "whole").touch()
 
 
+def command_leaves_no_time(s):
+    """--drain 0: what COMMAND leaves is uploaded nevertheless; who is told to stop says what he has not looked at."""
+    write = f"mkdir -p {s.root}/d; echo x >{s.root}/d/{{}}.png; exit 3"
+    for name, args in ("events", ()), ("polled", ("--poll",)):
+        d = s.daemon(*args, "--drain", "0", command=["sh", "-c", write.format(name)])
+        s.check(f"{name}: the command's status", d.end() == 3, *s.tail())
+        s.equal(name, limit=1)
+    subprocess.run("touch {1..5000}", shell=True, executable="bash", cwd=s.root, check=True)
+    d = s.daemon("--poll", "--rescan", "1000", "--drain", "0")
+    wait("it watches", lambda: s.status().get("state") == "running")
+    s.write("d/last.png")
+    told = d.stop() == 1 and (b"there may be more" in d.log() or b"NOT UPLOADED: d/last.png" in d.log())
+    s.check("SIGTERM: it says that there may be more", told or b"d/last.png" in s.objects(), *s.tail())
+
+
 def command_makes_root_again(s):
     """DIR was away, and is there again in COMMAND's last moment."""
     root, state = s.dir / "up/root", s.dir / "state"
@@ -948,7 +963,7 @@ def old_start(s):
 
 
 CASES = [ledger_damaged, no_etag, killed, safe_to_delete, no_parts, server_away, slow_server, cut_connections, killed_in_parts, killed_in_parts_then_small, stopped_under_load, second_signal, second_signal_with_command,
-         drain_takes_what_settles, command_leaves_much, command_leaves_in_an_outage, command_leaves_a_writer, command_makes_root_again,
+         drain_takes_what_settles, command_leaves_much, command_leaves_in_an_outage, command_leaves_a_writer, command_leaves_no_time, command_makes_root_again,
          drain_waits_for_a_writer, delete_after_careful, delete_after_together, root_made_again, once, once_without, drain_outlasts,
          new_only, new_only_killed, settle_zero, midnight, asked, asked_without, refused, pause_outlived, nobody_reads, rotated, second_daemon,
          bad_input, few_descriptors, command, command_odd_start, terminal, command_keys, priority, notified, old_start]

@@ -82,7 +82,7 @@ for n in {9..24}; do
 	[[ $out != *'cannot go on scanning'* ]] || break
 done
 is '--once with too few descriptors ends' $rc 1
-ok '… and says so' like "$out" '…Stopped before the first look at all of …'
+ok '… and says so' like "$out" '…Not all of …'
 new restored
 begin "$D"
 echo one >"$D/x.png"; touch -d '2025-12-29 10:00' "$D/x.png"
