@@ -153,14 +153,20 @@ child_signal(const struct child *c, int sig)
 }
 
 /* COMMAND has been stopped. When it was by its terminal (Ctrl-Z), it is us the shell waits for: it gets the terminal, and when it goes on with us,
-   so does COMMAND. */
+   so does COMMAND. Where no shell is that could let us go on, the kernel ignores our SIGTSTP, and nothing stops for long. */
 static void
 stop_too(const struct child *c, int sig)
 {
+	sigset_t set;
+
 	if (sig == SIGSTOP || !isatty(STDIN_FILENO))
 		return;
 	pass_terminal(c->pid, getpgrp());
-	pthread_kill(pthread_self(), SIGSTOP);   /* this thread must not get any further */
+	sigemptyset(&set);
+	sigaddset(&set, SIGTSTP);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	pthread_kill(pthread_self(), sig == SIGTSTP ? SIGTSTP : SIGSTOP);   /* this thread must not get any further */
+	sigprocmask(SIG_BLOCK, &set, NULL);
 	pass_terminal(getpgrp(), c->pid);
 	kill(-c->pid, SIGCONT);
 }

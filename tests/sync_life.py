@@ -873,6 +873,13 @@ def terminal(s):
     t.types("\x03")
     t.types("echo status $?.\n")
     s.check("fg, Ctrl-C: COMMAND's end", t.says("status 130."))
+    # A container's script, or ssh -t: who stopped there would stay so for ever.
+    t = Terminal(s, ["sh", "-c", f"{sync} {sys.executable} {command}; echo over"])
+    t.says("COMMAND runs")
+    t.types("\x1a")
+    s.check("Ctrl-Z without a shell that could say fg", t.says("it goes on"))
+    t.types("\x03")
+    s.check("the terminal is COMMAND's still", t.says("over"))
 
 
 def command_keys(s):
