@@ -191,14 +191,14 @@ install(int argc, char **argv)
 }
 
 /* A descriptor 0, 1 or 2 that was closed would be taken by the next file or socket, and then written to by
-   mistake. An O_PATH descriptor takes its place: reading and writing it fail, as they should. */
+   mistake. An O_PATH descriptor takes its place: reading and writing it fail, as they should. For whom we start it is closed as before. */
 static void
 guard_stdio(void)
 {
 	int fd;
 
 	do
-		fd = open("/", O_PATH | O_DIRECTORY);
+		fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	while (fd >= 0 && fd <= 2);
 	if (fd > 2)
 		close(fd);

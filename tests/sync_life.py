@@ -815,6 +815,9 @@ def command_odd_start(s):
     s.check("SIGCHLD was ignored: its status", d.end(20) == 3, *s.tail())
     d = s.daemon("--state", s.dir / "state", under=["sh", "-c", 'ulimit -f 0; exec "$0" "$@"'], log=s.dir / "full", command=["sleep", "2"])
     s.check("no file may grow: that ends nobody", d.end(20) == 0, *s.tail())
+    show = [sys.executable, "-c", "import sys; print(sys.stdin, 'is what it reads'); sys.exit(3)"]
+    d = s.daemon(under=["sh", "-c", 'exec "$0" "$@" <&-'], command=show)
+    s.check("standard input is closed: for COMMAND, too", d.end(20) == 3 and b"None is what" in d.log(), *s.tail())
     closed = [sys.executable, "-c", "import os, sys; r, w = os.pipe(); os.close(r); os.dup2(w, 1); os.execv(sys.argv[1], sys.argv[1:])"]
     d = s.daemon(under=closed, command=["sh", "-c", "sleep 1; exit 3"])
     s.check("nobody reads what we write: that does not end COMMAND", d.end(20) == 3, d.process.returncode, *s.tail())
