@@ -202,6 +202,9 @@ sync_daemon_start(struct daemon *d, struct err *e)
 		sync_log(0, "%s was not there and has been made: is it the right one?", d->dir);
 	if (open_state(d, e) < 0)
 		return -1;
+	/* Before the socket: where our working directory may not be searched, there is no way back to it from that. */
+	if (d->set->command && child_fork(&d->child, d->set->command, d->set->hide_keys, e) < 0)
+		return -1;
 	/* FAT and many a network file system have no sockets, and a full disk no room for one: uploading needs none. */
 	d->ask_fd = ask_listen(d->state, e);
 	if (d->ask_fd < 0)
@@ -210,8 +213,6 @@ sync_daemon_start(struct daemon *d, struct err *e)
 	if (d->wake_fd < 0)
 		return fail_errno(e, "eventfd");
 	notify_open();
-	if (d->set->command && child_fork(&d->child, d->set->command, d->set->hide_keys, e) < 0)
-		return -1;
 	drop_rights(d);
 	sync_files_open(d);
 	if (pool_open(&d->pool, &d->client.store, (int)d->set->jobs, d->set->rate, e) < 0)

@@ -818,6 +818,13 @@ def command_odd_start(s):
     show = [sys.executable, "-c", "import sys; print(sys.stdin, 'is what it reads'); sys.exit(3)"]
     d = s.daemon(under=["sh", "-c", 'exec "$0" "$@" <&-'], command=show)
     s.check("standard input is closed: for COMMAND, too", d.end(20) == 3 and b"None is what" in d.log(), *s.tail())
+    shut = s.dir / "shut"
+    shut.mkdir()
+    s.root.chmod(0o777)
+    under = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.getuid() == 0 else ["env"]
+    d = s.daemon("--state", s.root / "state", under=["sh", "-c", 'cd "$0" && chmod 0 . && exec "$@"', shut, *under],
+                 command=["readlink", "/proc/self/cwd"])
+    s.check("a working directory that may not be searched: COMMAND has the same", d.end(20) == 0 and os.fsencode(shut) in d.log(), *s.tail())
     closed = [sys.executable, "-c", "import os, sys; r, w = os.pipe(); os.close(r); os.dup2(w, 1); os.execv(sys.argv[1], sys.argv[1:])"]
     d = s.daemon(under=closed, command=["sh", "-c", "sleep 1; exit 3"])
     s.check("nobody reads what we write: that does not end COMMAND", d.end(20) == 3, d.process.returncode, *s.tail())
