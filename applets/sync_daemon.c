@@ -15,6 +15,8 @@ enum {
 	METRICS_IDLE_MS = 15000,     /* and while something only waits */
 	SWEEP_SCANS = 5,             /* scans between two looks for what has gone, where nothing else tells */
 	REPEAT_MS = 200,             /* a signal that comes again sooner is the same one */
+	TOLD_MS = 1000,              /* COMMAND ends because of a signal for so long, and so many times as long as a drain may take */
+	TOLD_SHARE = 10,
 };
 
 /* The first whole scan is done: nothing that happens from now on can be missed. */
@@ -197,6 +199,15 @@ wait_for_news(struct daemon *d, int64_t watchdog_at)
 }
 
 static void
+child_ended(struct daemon *d)
+{
+	/* It has survived that signal, as Jupyter does SIGINT, and ends by itself. */
+	if (d->now - d->told_at > TOLD_MS + TOLD_SHARE * d->set->drain_ms)
+		d->told_at = 0;
+	sync_drain_begin(d, d->now + d->set->drain_ms, 1);
+}
+
+static void
 loop(struct daemon *d)
 {
 	struct watch_state w;
@@ -215,7 +226,7 @@ loop(struct daemon *d)
 		if (sync_waits_in_vain(d, &w))
 			sync_drain_begin(d, d->now - 1, 0);
 		if (d->child.pid && d->child.ended && d->phase == SYNC_RUNS)
-			sync_drain_begin(d, d->now + d->set->drain_ms, 1);
+			child_ended(d);
 		/* Where no event tells what goes, the scans do. */
 		if (d->sweep_at < 0 && (d->set->poll || w.polled) && w.scans > d->swept_scans + SWEEP_SCANS)
 			d->sweep_at = d->now;

@@ -213,6 +213,26 @@ def command_leaves_a_writer(s):
     (s.dir / "whole").touch()
 
 
+def command_survives_a_signal(s):
+    """What COMMAND was sent long ago, and went on, is no reason to hurry, nor the first of two signals that end the drain."""
+    end = s.dir / "end"
+    script = f"trap 'echo interrupted' INT; echo ready; until [ -e {end} ]; do sleep 0.05; done; sleep 2.1; head -c 1000000 /dev/urandom >{s.root}/{{}}.png"
+    for name in "whole", "cut":
+        d = s.daemon("--limit-rate", "300K", "--drain", "0.1", command=["sh", "-c", script.format(name)])
+        d.says("ready")
+        d.send(signal.SIGINT)
+        d.says("interrupted")
+        end.touch()
+        if name == "cut":
+            d.says("Uploading: cut.png")
+            d.send(signal.SIGTERM)
+            s.check("the drain begins with SIGTERM", d.end() == 1 and b"NOT UPLOADED: cut.png" in d.log(), *s.tail())
+        else:
+            s.check("it takes the time it needs", d.end() == 0, *s.tail())
+            s.equal("what it left", limit=1)
+        end.unlink()
+
+
 def command_leaves_no_time(s):
     """--drain 0: what COMMAND leaves is uploaded nevertheless; who is told to stop says what he has not looked at."""
     write = f"mkdir -p {s.root}/d; echo x >{s.root}/d/{{}}.png; exit 3"
@@ -980,7 +1000,7 @@ def old_start(s):
 
 
 CASES = [ledger_damaged, no_etag, killed, safe_to_delete, no_parts, server_away, slow_server, cut_connections, killed_in_parts, killed_in_parts_then_small, stopped_under_load, second_signal, second_signal_with_command,
-         drain_takes_what_settles, command_leaves_much, command_leaves_in_an_outage, command_leaves_a_writer, command_leaves_no_time, command_makes_root_again,
+         drain_takes_what_settles, command_leaves_much, command_leaves_in_an_outage, command_leaves_a_writer, command_survives_a_signal, command_leaves_no_time, command_makes_root_again,
          drain_waits_for_a_writer, delete_after_careful, delete_after_together, root_made_again, once, once_without, drain_outlasts,
          new_only, new_only_killed, settle_zero, midnight, asked, asked_without, refused, pause_outlived, nobody_reads, rotated, second_daemon,
          bad_input, few_descriptors, command, command_odd_start, terminal, command_keys, priority, notified, old_start]
