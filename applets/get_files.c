@@ -81,13 +81,15 @@ say_proof(const char *key, enum download_proof proof, const char *etag)
 			"and no usual size fits", key, etag);
 }
 
+/* Of a fault of this machine the file is told, too. */
 static void
-say_failed(const char *key, const struct err *e)
+say_failed(const char *key, const char *file, const struct err *e)
 {
 	size_t n = strlen(key);
-	int folder = n && key[n - 1] == '/' && !strcmp(e->code, "NoSuchKey");
+	int folder = n && key[n - 1] == '/' && !strcmp(e->code, "NoSuchKey"), local = e->kind == ERR_LOCAL;
 
-	log_r2(LOG_ERROR, "Download failed: %s: %s%s", key, e->msg, folder ? "; -r gets what is below it" : "");
+	log_r2(LOG_ERROR, "Download failed: %s: %s%s%s%s", key, local ? file : "", local ? ": " : "", e->msg,
+		folder ? "; -r gets what is below it" : "");
 }
 
 static void
@@ -141,7 +143,7 @@ finished(struct download *d, const struct err *e)
 
 	o.file = shown_path(path, it->run, d->rel);
 	if (e) {
-		say_failed(d->key, e);
+		say_failed(d->key, path, e);
 	} else {
 		o.status = log_outcome(it, path);
 		o.proof = d->skipped ? DOWNLOAD_NO_MD5 : d->proof;
@@ -180,7 +182,7 @@ refuse(struct get_run *run, const char *key, const char *rel, const struct err *
 	struct outcome o = {.key = key, .file = shown_path(path, run, rel), .status = "failed", .object = &none, .e = e};
 
 	run->files++;
-	say_failed(key, e);
+	say_failed(key, path, e);
 	print_json(run, &o);
 }
 
@@ -287,8 +289,7 @@ stream_started(const struct download_stream *d)
 int
 get_stream(struct get_run *run, const char *key, const char *dest, int fd)
 {
-	char text[ENC_SHOW_CAP];
-	struct download_stream d = {.key = key, .fd = fd, .dest = enc_show(text, dest), .started = stream_started};
+	struct download_stream d = {.key = key, .fd = fd, .started = stream_started};
 	struct outcome o = {.key = key, .file = dest, .status = "downloaded", .object = &d.object};
 	int64_t start_ms = clock_ms();
 	struct err e;
@@ -296,7 +297,7 @@ get_stream(struct get_run *run, const char *key, const char *dest, int fd)
 	if (download_stream(&run->client->s3, &run->pool, &d, &e) < 0) {
 		/* A reader that left early (r2 get KEY - | head) is no error worth a message. */
 		if (!d.unread || fd != STDOUT_FILENO)
-			say_failed(key, &e);
+			say_failed(key, dest, &e);
 		o.status = "failed";
 		o.e = &e;
 	} else {

@@ -96,11 +96,9 @@ begin_again(struct download_state *st, int why)
 }
 
 static int
-is_there(const struct download *d, struct err *e)
+is_there(struct err *e)
 {
-	char text[ENC_SHOW_CAP];
-
-	return fail(e, ERR_LOCAL, "%s is there already (--if-exists fail)", enc_show(text, d->rel));
+	return fail(e, ERR_LOCAL, "is there already (--if-exists fail)");
 }
 
 static void
@@ -121,7 +119,7 @@ conclude(struct download_state *st, struct s3 *s)
 		download_dest_drop(&st->dest);
 		d->skipped = st->o->if_exists == DOWNLOAD_SKIP;
 		if (!d->skipped)
-			is_there(d, &e);
+			is_there(&e);
 		end(st, d->skipped ? NULL : &e);
 		return;
 	}
@@ -288,14 +286,13 @@ static int
 look(struct download_state *st, struct s3 *s, struct err *e)
 {
 	struct download *d = st->d;
-	char text[ENC_SHOW_CAP];
 	struct stat there;
 	int is = is_directory(st) ? 0 : download_dest_stat(&st->dest, &there, e);
 
 	if (is < 0)
 		return -1;
 	if (is && st->o->if_exists == DOWNLOAD_FAIL)
-		return is_there(d, e);
+		return is_there(e);
 	d->skipped = is && st->o->if_exists == DOWNLOAD_SKIP;
 	if (d->skipped)
 		return 1;
@@ -305,8 +302,8 @@ look(struct download_state *st, struct s3 *s, struct err *e)
 		return fail(e, ERR_PROTO, "the server says that the object has %llu bytes", (unsigned long long)d->object.size);
 	d->skipped = is_directory(st) && !st->dest.made;
 	if (is_directory(st))
-		return d->object.size ? fail(e, ERR_LOCAL, "%s ends in '/' and has %llu bytes: give it a file name",
-			enc_show(text, d->key), (unsigned long long)d->object.size) : 1;
+		return d->object.size ? fail(e, ERR_LOCAL, "ends in '/' and has %llu bytes: give it a file name",
+			(unsigned long long)d->object.size) : 1;
 	d->skipped = is && st->o->only_different && is_same(st, &there, s);
 	return d->skipped;
 }

@@ -51,7 +51,6 @@ void download_submit(struct pool *p, const struct download_options *o, struct do
 struct download_stream {
 	const char *key;
 	int fd;
-	const char *dest;              /* what fd is, for messages */
 	void (*started)(const struct download_stream *d);   /* object is filled in; may be NULL */
 	/* Out: */
 	struct s3_object_info object;

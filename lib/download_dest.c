@@ -6,7 +6,6 @@
 #include <sys/random.h>
 #include <unistd.h>
 #include "download_dest.h"
-#include "enc.h"
 #include "private.h"
 
 /* What keeps the n bytes at s from being a name, or NULL. */
@@ -23,15 +22,13 @@ segment_rule(const char *s, size_t n)
 int
 download_dest_check(const char *rel, struct err *e)
 {
-	char text[ENC_SHOW_CAP];
 	const char *s = rel, *rule;
 	size_t n;
 
 	do {
 		n = strcspn(s, "/");
 		if ((rule = segment_rule(s, n)))
-			return fail(e, ERR_LOCAL, "%s: %s, so it cannot be a file here: give that one object's key and a file name",
-				enc_show(text, rel), rule);
+			return fail(e, ERR_LOCAL, "%s, so it cannot be a file here: give that one object's key and a file name", rule);
 		s += n + (s[n] == '/');
 	} while (*s);
 	return 0;
@@ -39,15 +36,14 @@ download_dest_check(const char *rel, struct err *e)
 
 /* Into the directory d->name, made when it is not there. */
 static int
-step(struct download_dest *d, const char *rel, struct err *e)
+step(struct download_dest *d, struct err *e)
 {
-	char text[ENC_SHOW_CAP];
 	struct stat st;
 	int fd;
 
 	d->made = mkdirat(d->dir, d->name, 0777) == 0;
 	if (!d->made && errno != EEXIST)
-		return fail_errno(e, "%s: make directory", enc_show(text, rel));
+		return fail_errno(e, "make directory");
 	fd = openat(d->dir, d->name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd >= 0) {
 		close(d->dir);
@@ -55,8 +51,8 @@ step(struct download_dest *d, const char *rel, struct err *e)
 		return 0;
 	}
 	if (errno != ENOTDIR && errno != ELOOP)
-		return fail_errno(e, "%s", enc_show(text, rel));
-	return fail(e, ERR_LOCAL, "%s: on the way there is %s where a directory is needed", enc_show(text, rel),
+		return fail_errno(e, "open directory");
+	return fail(e, ERR_LOCAL, "on the way there is %s where a directory is needed",
 		fstatat(d->dir, d->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode)
 			? "a symbolic link, which is not followed," : "a file");
 }
@@ -78,7 +74,7 @@ download_dest_open(struct download_dest *d, int root, const char *rel, struct er
 		d->name[n] = '\0';
 		if (!s[n])
 			return 0;
-		if (step(d, rel, e) < 0)
+		if (step(d, e) < 0)
 			return -1;
 	}
 	d->name[0] = '\0';
@@ -88,14 +84,12 @@ download_dest_open(struct download_dest *d, int root, const char *rel, struct er
 int
 download_dest_stat(const struct download_dest *d, struct stat *st, struct err *e)
 {
-	char text[ENC_SHOW_CAP];
-
 	if (fstatat(d->dir, d->name, st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? 0 : fail_errno(e, "%s", enc_show(text, d->name));
+		return errno == ENOENT ? 0 : fail_errno(e, "look");
 	if (S_ISDIR(st->st_mode))
-		return fail(e, ERR_LOCAL, "%s: there is a directory of this name", enc_show(text, d->name));
+		return fail(e, ERR_LOCAL, "there is a directory of this name");
 	if (!S_ISREG(st->st_mode) && !S_ISLNK(st->st_mode))
-		return fail(e, ERR_LOCAL, "%s: there is something of this name that is no file", enc_show(text, d->name));
+		return fail(e, ERR_LOCAL, "there is something of this name that is no file");
 	return 1;
 }
 
@@ -180,12 +174,10 @@ take_mode(const struct download_dest *d)
 int
 download_dest_temp(struct download_dest *d, const char tag[9], struct err *e)
 {
-	char text[ENC_SHOW_CAP];
-
 	temp_name(d, tag);
 	d->lasting = open_locked(d);
 	if (!d->lasting && open_private(d) < 0)
-		return fail_errno(e, "%s: cannot be written", enc_show(text, d->name));
+		return fail_errno(e, "cannot be written");
 	take_mode(d);
 	return 0;
 }
@@ -194,23 +186,21 @@ int
 download_dest_commit(struct download_dest *d, const struct download_final *f, struct err *e)
 {
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {f->modified, 0}};
-	char text[ENC_SHOW_CAP];
 	struct stat st;
 	int rc;
 
-	enc_show(text, d->name);
 	/* Not every file system takes a time (FUSE), or takes it from us (CIFS mounted for another user): the content is what was asked for. */
 	rc = ftruncate(d->fd, (off_t)f->size);
 	if (rc == 0 && f->modified)
 		futimens(d->fd, times);
 	if (rc < 0 || fsync(d->fd) < 0)
-		return fail_errno(e, "%s: write", text);
+		return fail_errno(e, "write");
 	/* What is renamed is what was written: another name for it would be somebody's trick. */
 	if (fstat(d->fd, &st) < 0 || !private_still_named(d->dir, d->temp, &st) || (uint64_t)st.st_size != f->size)
-		return fail(e, ERR_LOCAL, "%s: its temporary file %s was removed or changed meanwhile", text, d->temp);
+		return fail(e, ERR_LOCAL, "its temporary file %s was removed or changed meanwhile", d->temp);
 	if ((f->replace ? renameat(d->dir, d->temp, d->dir, d->name) : private_rename_new(d->dir, d->temp, d->name)) < 0) {
 		if (errno != EEXIST)
-			return fail_errno(e, "%s: rename", text);
+			return fail_errno(e, "rename");
 		/* Of the keys a and a/b, the other may have come first. */
 		return download_dest_stat(d, &st, e) < 0 ? -1 : 1;
 	}

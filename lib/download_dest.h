@@ -1,6 +1,6 @@
 #pragma once
 /* Where a download goes: a name below a directory that nothing can lead out of, and the temporary file that becomes it.
-   For the download*.c files only. */
+   For the download*.c files only. No message names the file: who knows where its directory is does. */
 #include <limits.h>
 #include <stdint.h>
 #include <sys/stat.h>

@@ -39,7 +39,7 @@ pass_on(void *arg, const void *p, size_t n, struct err *e)
 			put = 0;
 		if (put < 0) {
 			x->d->unread = errno == EPIPE;
-			return fail_errno(e, "write to %s", x->d->dest);
+			return fail_errno(e, "write");
 		}
 	}
 	return 0;

@@ -97,7 +97,7 @@ ok "… control characters are escaped in the log" sh -c "'$R2' get '$P/names/'\
 printf old >exists.txt
 t "--if-exists skip" 0 '' '…Skipped: exists.txt (there already)…Complete: 1/1' got --if-exists skip "$P/hello.txt" exists.txt
 is "… keeps it" "$(cat exists.txt)" old
-t "--if-exists fail" 1 '' '…ERROR…exists.txt is there already…Complete: 0/1' got --if-exists fail "$P/hello.txt" exists.txt
+t "--if-exists fail" 1 '' '…ERROR…exists.txt: is there already…Complete: 0/1' got --if-exists fail "$P/hello.txt" exists.txt
 is "… keeps it" "$(cat exists.txt)" old
 chmod 640 exists.txt
 t "--if-exists overwrite" 0 '' '…Complete: 1/1' got --if-exists overwrite "$P/hello.txt" exists.txt
@@ -115,13 +115,17 @@ for how in skip fail; do
 	until ls .race.bin.r2-* >/dev/null 2>&1; do kill -0 $! || break; sleep 0.02; done
 	printf mine >race.bin
 	wait $!
-	is "--if-exists $how: made meanwhile" "$? $(cat race.bin) $(grep -c "$([ $how = skip ] && echo 'Skipped: race.bin' || echo 'ERROR.*race.bin is there already')" race.out)" \
+	is "--if-exists $how: made meanwhile" "$? $(cat race.bin) $(grep -c "$([ $how = skip ] && echo 'Skipped: race.bin' || echo 'ERROR.*race.bin: is there already')" race.out)" \
 		"$([ $how = skip ] && echo 0 || echo 1) mine 1"
 	is "… nothing is proved of that one" "$(grep -c '"verified":null' race.out)" 1
 	rm race.bin
 done
 mkdir taken.txt hello.txt
 t "a directory of the name" 1 '' '…hello.txt: there is a directory of this name…Complete: 0/1' got "$P/hello.txt"
+mkdir -p dest/hello.txt
+t "… is named with DEST" 1 '' "…Download failed: $P/hello.txt: dest/hello.txt: there is a directory of this name…" got "$P/hello.txt" dest
+"$R2" upload -q --key "$P/marked/" exists.txt
+t "a folder's own object with content" 1 '' "…Download failed: $P/marked/: dest/: has an empty segment, so it cannot be a file here: …" got -r "$P/marked/" dest
 t "a directory as the name" 0 '' '…Downloaded: taken.txt/hello.txt…' got "$P/hello.txt" taken.txt
 ok "no temporary file is left" no_temp
 cd ..
@@ -211,12 +215,12 @@ t "* crosses slashes" 0 '' "…Complete: 3/3" got "$P/t/*.png" pat
 ok "… with directories" cmp 'pat/sub/e f.png' 'tree/sub/e f.png'
 t "? and []" 0 '' "…Complete: 2/2" got "$P/t/[ab].???" pat2
 t "a pattern of nothing" 1 '' "…no key matches $P/t/*.gif" got "$P/t/*.gif" pat
-t "a device that is full is named" 1 '' "…Download failed: $P/small.bin: write to /dev/full: No space left on device…" got "$P/small.bin" /dev/full
+t "a device that is full is named" 1 '' "…Download failed: $P/small.bin: /dev/full: write: No space left on device…" got "$P/small.bin" /dev/full
 t "… in JSON" 1 '{…"file":"/dev/full","status":"failed",…}' … got --json "$P/small.bin" /dev/full
-t "… standard output" 1 '' "…: write to standard output: No space left on device…" eval 'got "$P/small.bin" - >/dev/full'
+t "… standard output" 1 '' "…: standard output: write: No space left on device…" eval 'got "$P/small.bin" - >/dev/full'
 mkfifo reader
 head -c 1 reader >/dev/null &
-t "a reader of DEST that leaves" 1 '' "…: write to reader: Broken pipe" env --ignore-signal=PIPE "$R2" get "$P/big.bin" reader
+t "a reader of DEST that leaves" 1 '' "…: reader: write: Broken pipe" env --ignore-signal=PIPE "$R2" get "$P/big.bin" reader
 wait $!
 unheard() { env --ignore-signal=PIPE "$R2" get "$P/big.bin" - | head -c 1 >/dev/null; return "${PIPESTATUS[0]}"; }
 t "… of standard output is no message" 1 '' '' unheard

@@ -79,7 +79,7 @@ ok '… the same' cmp image.png back.png
 t '… sync' 0 '' '' closed "$R2" sync --settle 0.1 --once --prefix "$SYNC" --log - watched
 no_stdout() { "$@" >&-; }
 t 'no standard output: ls' 1 '' 'r2: standard output: Bad file descriptor' no_stdout "$R2" ls "$P/"
-t '… get to it' 1 '' '…standard output: Bad file descriptor…' no_stdout "$R2" get "$P/image.png" -
+t '… get to it' 1 '' '…standard output: write: Bad file descriptor…' no_stdout "$R2" get "$P/image.png" -
 no_stdin() { "$@" <&-; }
 t 'no standard input: upload of it' 1 '' '…standard input: Bad file descriptor…' no_stdin "$R2" upload --key "$P/none" -
 is '… is no object' "$(s3_status "$P/none")" 404
