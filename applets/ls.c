@@ -153,6 +153,8 @@ list(const char *arg, struct err *e)
 		print_summary();
 	if (ls.cost)
 		cost_print(&ls.all, client_args.json);
+	if (ls.top && ls.rows && show == ls_top && !ls.all.objects)
+		return fail(e, ERR_LOCAL, "there are only folders: -r ranks what is in them");
 	return (*prefix || ls.pattern) && !ls.rows ? 1 : 0;
 }
 

@@ -121,6 +121,7 @@ $P/outputs/readme.txt" '' ls_ -1 "$P/outputs/*.txt"
 t "--sort size" 0 'three.bin
 image.png
 readme.txt' '' r2 ls -1 --top 9 "$P/outputs/"
+t "--top where there are only folders" 1 '' 'r2 ls: there are only folders: -r …' r2 ls --top 9 "$P/outputs"
 t "--sort time" 0 '…PRE 2025-12-29/
 20…
 20…
