@@ -78,14 +78,13 @@ static int
 check_options(int argc, char **argv, struct err *e)
 {
 	char text[ENC_SHOW_CAP];
-	const char *key;
 
 	if (argc)
 		return fail(e, ERR_USAGE, "%s: there are no operands: the prefix is given by --prefix, the bucket by --bucket",
 			enc_show(text, argv[0]));
 	/* No key looks so: nothing would be kept. */
 	for (int i = 0; i < keep.n; i++)
-		if (path_s3_url(keep.v[i], text, sizeof text, &key, e))
+		if (path_is_url(keep.v[i]))
 			return path_key_check(keep.v[i], e);
 	if (lifecycle >= 0)
 		return check_lifecycle(e);

@@ -264,8 +264,6 @@ transfer(struct client *c, const char *key, const char *dest, struct err *e)
 static int
 check_options(int argc, char **argv, struct err *e)
 {
-	char bucket[CONFIG_BUCKET_CAP];
-	const char *key;
 	int instead = stat_only || presign_s;
 
 	if (!argc)
@@ -279,7 +277,7 @@ check_options(int argc, char **argv, struct err *e)
 	if (argc > 1 && !*argv[1])
 		return fail(e, ERR_USAGE, "DEST is empty");
 	/* As aws s3 cp would copy: a directory "s3:" made here would pass for a success. */
-	if (argc > 1 && path_s3_url(argv[1], bucket, sizeof bucket, &key, e))
+	if (argc > 1 && path_is_url(argv[1]))
 		return fail(e, ERR_USAGE, "%s: DEST is a path on this machine", argv[1]);
 	gets.options.part_size = transfer_part_size;
 	gets.options.if_exists = (enum download_if_exists)if_exists;

@@ -78,6 +78,10 @@ check_given(const char *value, const char *name, struct err *e)
 static int
 check_options(int operands, char **operand, struct err *e)
 {
+	/* As aws s3 sync has it: a directory "s3:" made here would be watched for ever. */
+	for (int i = 0; i < operands; i++)
+		if (path_is_url(operand[i]))
+			return fail(e, ERR_USAGE, "%s: where files go is said by --bucket and --prefix", operand[i]);
 	if (operands > 1)
 		return fail(e, ERR_USAGE, "one DIR at a time, not %s and %s; a command to start stands behind --", operand[0], operand[1]);
 	if (operands && !**operand)

@@ -234,8 +234,6 @@ check_operands(const struct upload_run *run, int *n, char **paths, struct err *e
 {
 	struct nfc_set keys = {0};
 	struct upload_plan p;
-	char bucket[CONFIG_BUCKET_CAP];
-	const char *key;
 	int rc = 0, kept = 0, twin;
 
 	for (int i = 0; i < *n && rc == 0; i++) {
@@ -243,7 +241,7 @@ check_operands(const struct upload_run *run, int *n, char **paths, struct err *e
 		twin = 0;
 		if (!strcmp(paths[i], "-") && !run->options->key)
 			rc = fail(e, ERR_USAGE, "- (standard input) needs --key KEY");
-		else if (path_s3_url(paths[i], bucket, sizeof bucket, &key, e))   /* where aws s3 cp would put the others */
+		else if (path_is_url(paths[i]))   /* where aws s3 cp would put the others */
 			rc = fail(e, ERR_USAGE, "%s: where to put a file is said by --key or --prefix", paths[i]);
 		else if (run->recursive && is_dir(paths[i]))
 			twin = named_before(paths, kept);

@@ -31,8 +31,8 @@ path_has_dots(const char *key)
 	}
 }
 
-static int
-is_url(const char *text)
+int
+path_is_url(const char *text)
 {
 	return !strncasecmp(text, "s3://", 5) || !strncasecmp(text, "r2://", 5);
 }
@@ -46,7 +46,7 @@ path_key_check(const char *key, struct err *e)
 	if (!n)
 		return fail(e, ERR_USAGE, "an empty key: an object needs a name");
 	enc_show(text, key);
-	if (is_url(key))
+	if (path_is_url(key))
 		return fail(e, ERR_USAGE, "key %s: begins with %.5s: the bucket belongs into --bucket", text, key);
 	if (n > PATH_KEY_MAX)
 		return fail(e, ERR_USAGE, "key %s: %zu bytes: a key has at most %d", text, n, PATH_KEY_MAX);
@@ -81,7 +81,7 @@ path_s3_url(const char *arg, char *bucket, size_t cap, const char **key, struct 
 	char text[ENC_SHOW_CAP];
 	size_t n;
 
-	if (!is_url(arg))
+	if (!path_is_url(arg))
 		return 0;
 	n = strcspn(arg + 5, "/");
 	if (!n)

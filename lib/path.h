@@ -20,6 +20,9 @@ int path_has_dots(const char *key);
    Slashes at the end of prefix count once; leading ones, of name too, are dropped. */
 void path_key_join(struct buf *b, const char *prefix, const char *date, const char *name);
 
+/* 1 when it is no path of this machine: what begins with s3:// or r2://. */
+int path_is_url(const char *text);
+
 /* "s3://BUCKET/KEY" or "r2://BUCKET/KEY" (scheme in any case): 1, bucket copied (NUL-terminated, at most cap), *key points into
    arg behind the slash (maybe ""); 0 when arg has no such scheme; -1 (ERR_USAGE) when the bucket is
    missing or too long. */

@@ -78,6 +78,9 @@ mkdir -p watched
 bad "sync: R2_PREFIX with .." 2 '…..…' env R2_PREFIX=a/../.. "$R2" sync --once --log - watched
 bad "… with a bucket" 2 '…--bucket…' env R2_PREFIX=s3://runpod/a "$R2" sync --once --log - watched
 bad "… --prefix" 2 '…--bucket…' r2 sync --once --log - --prefix s3://runpod/a watched
+bad "… as aws s3 sync has it" 2 'r2 sync: s3://runpod/a: …--bucket and --prefix' r2 sync --log - watched s3://runpod/a
+bad "… alone" 2 'r2 sync: s3://runpod/a: …--bucket and --prefix' timeout 9 "$R2" sync --log - s3://runpod/a
+is "… no directory is made of it" "$(ls -d s3:* 2>/dev/null)" ''
 bad "prefix that makes the key too long" 2 '…1…024…' r2 upload --prefix "$long" a.png
 bad "--key for two files" 2 '…--key…' r2 upload --key k a.png a.png
 printf x >$'bad\xff.png'
