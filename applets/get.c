@@ -261,6 +261,15 @@ transfer(struct client *c, const char *key, const char *dest, struct err *e)
 	return rc;
 }
 
+/* A pattern without quotes, where two such files are: the first would be fetched over the second. */
+static int
+is_expanded(const char *key, const char *dest)
+{
+	size_t n = strcspn(key, "/");
+
+	return n && key[n] && !strncmp(key, dest, n + 1) && strcmp(key, dest) && !access(key, F_OK) && !access(dest, F_OK) && !is_dir(dest);
+}
+
 static int
 check_options(int argc, char **argv, struct err *e)
 {
@@ -279,6 +288,8 @@ check_options(int argc, char **argv, struct err *e)
 	/* As aws s3 cp would copy: a directory "s3:" made here would pass for a success. */
 	if (argc > 1 && path_is_url(argv[1]))
 		return fail(e, ERR_USAGE, "%s: DEST is a path on this machine", argv[1]);
+	if (argc > 1 && is_expanded(argv[0], argv[1]))
+		return fail(e, ERR_USAGE, "%s and %s are both here: quote the pattern, or write ./%s", argv[0], argv[1], argv[1]);
 	gets.options.part_size = transfer_part_size;
 	gets.options.if_exists = (enum download_if_exists)if_exists;
 	return 0;

@@ -213,6 +213,14 @@ t "a pattern" 0 '' "…Complete: 1/1" got "$P/t/*.jpg" pat
 ok "… the file" cmp pat/b.jpg tree/b.jpg
 t "* crosses slashes" 0 '' "…Complete: 3/3" got "$P/t/*.png" pat
 ok "… with directories" cmp 'pat/sub/e f.png' 'tree/sub/e f.png'
+mkdir -p "$P/t"
+echo mine | tee "$P/t/a.png" >"$P/t/b.jpg"
+t "a pattern that the shell expands to two files" 2 '' "r2 get: $P/t/a.png and $P/t/b.jpg are both here: quote …./$P/t/b.jpg" got "$P/t"/[ab].???
+is "… leaves them alone" "$(cat "$P/t/b.jpg")" mine
+t "… is meant so" 0 '' "…Complete: 1/1" got "$P/t/a.png" "./$P/t/b.jpg"
+ok "… as it says" cmp "$P/t/b.jpg" tree/a.png
+t "… to itself" 0 '' "…Complete: 1/1" got "$P/t/a.png" "$P/t/a.png"
+rm -r "$P"
 t "? and []" 0 '' "…Complete: 2/2" got "$P/t/[ab].???" pat2
 t "a pattern of nothing" 1 '' "…no key matches $P/t/*.gif" got "$P/t/*.gif" pat
 t "a device that is full is named" 1 '' "…Download failed: $P/small.bin: /dev/full: write: No space left on device…" got "$P/small.bin" /dev/full
