@@ -177,6 +177,9 @@ attempt(struct s3 *s, struct s3_call *c, struct http_reply *rp, struct err *e)
 	rc = http_send(&s->http, &rq, rp, e);
 	explicit_bzero(w.authorization, sizeof w.authorization);
 	explicit_bzero(w.token, sizeof w.token);
+	/* Who expects TLS hangs up. */
+	if (rc < 0 && e->kind == ERR_NET && !s->store->cfg->tls && !__atomic_load_n(&s->store->answered, __ATOMIC_RELAXED))
+		fail(e, ERR_NET, "%s: is it an https:// port?", e->msg);
 	/* What it was sent again for is unclear, also when nobody could be reached any more. */
 	c->attempts += rp->resent;
 	c->unclear += rp->resent;
