@@ -26,8 +26,8 @@ static const char cures[] =
 	ROW("ClientDisconnect", "the connection ended before the body did", "check the network; it is tried again")
 	ROW("IncompleteBody", "fewer bytes arrived than announced", "")
 	ROW("RequestTimeout", "the server waited too long for data", "")
-	ROW("EntityTooLarge", "the object is larger than the store takes",
-		"R2 takes 5 GiB in one request and 5 TiB in parts: split the file")
+	ROW("EntityTooLarge", "the request is larger than the store, or a proxy before it, takes",
+		"lower --multipart-threshold and --part-size")
 	ROW("EntityTooSmall", "a part is smaller than 5 MiB", "raise --part-size")
 	ROW("ExpiredRequest", "the request was too old when it arrived",
 		"set this machine's clock; check the network's delay")
@@ -71,6 +71,7 @@ static const char cures[] =
 static const struct { short first, last; const char *code; } by_status[] = {
 	{301, 302, "PermanentRedirect"}, {307, 308, "PermanentRedirect"}, {401, 401, "Unauthorized"}, {403, 403, "AccessDenied"},
 	{404, 404, "NoSuchKey"}, {405, 405, "MethodNotAllowed"}, {411, 411, "MissingContentLength"}, {412, 412, "PreconditionFailed"},
+	{413, 413, "EntityTooLarge"},
 	{416, 416, "InvalidRange"}, {429, 429, "TooManyRequests"}, {500, 500, "InternalError"}, {501, 501, "NotImplemented"},
 	{502, 504, "ServiceUnavailable"}, {520, 530, "ServiceUnavailable"},   /* the latter: Cloudflare's edge */
 };
