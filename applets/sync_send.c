@@ -50,13 +50,13 @@ part(struct upload *u, int number, int percent)
 static void
 note(struct upload *u, const char *text)
 {
-	log_r2(LOG_WARNING, "%s: %s", path_base(u->plan.path), text);
+	log_r2(LOG_WARNING, "%s: %s", u->plan.path + u->plan.named, text);
 }
 
 static void
 resumed(struct upload *u)
 {
-	log_r2(LOG_INFO, "%s: goes on: %.2f MB are there already", path_base(u->plan.path), size_mib(u->r.resumed));
+	log_r2(LOG_INFO, "%s: goes on: %.2f MB are there already", u->plan.path + u->plan.named, size_mib(u->r.resumed));
 }
 
 /* In a worker, mostly: hand it over and wake the loop. */

@@ -20,7 +20,7 @@ tell_failure(const struct sync_entry *x, const struct err *e, int64_t wait_ms)
 	int minutes = s >= 100;
 
 	snprintf(again, sizeof again, "%" PRId64 " %s", minutes ? (s + 30) / 60 : s, minutes ? "min" : "s");
-	sync_log(1, "FAILED: %s: %s (tries again in %s)", path_base(x->rel), e->msg, again);
+	sync_log(1, "FAILED: %s: %s (tries again in %s)", x->rel, e->msg, again);
 }
 
 void
@@ -47,7 +47,7 @@ failed_at(struct daemon *d, struct sync_entry *x, const struct err *e)
 	int64_t ms = sync_failed(d->sync, x, f, clock_jitter(), d->now);
 
 	d->failed++;
-	sync_keep_error(d, path_base(x->rel), e->msg);
+	sync_keep_error(d, x->rel, e->msg);
 	if (was_paused ? 0 : f != SYNC_FILE || first)
 		tell_failure(x, e, ms);
 	if (!was_paused && sync_paused(d->sync))

@@ -10,9 +10,16 @@
 enum { QUEUE_MAX = 256 };   /* files planned ahead: bounds the memory of a walk */
 
 static const char *
+shown_path(const char *path)
+{
+	return strcmp(path, "-") ? path : "standard input";
+}
+
+/* As the script had it. */
+static const char *
 shown_name(const char *path)
 {
-	return strcmp(path, "-") ? path_base(path) : "standard input";
+	return path_base(shown_path(path));
 }
 
 static struct upload_item *
@@ -73,14 +80,14 @@ part(struct upload *u, int number, int percent)
 static void
 resumed(struct upload *u)
 {
-	say(item_of(u), LOG_INFO, "%s: goes on: %.2f MB are there already", shown_name(u->plan.path), size_mib(u->r.resumed));
+	say(item_of(u), LOG_INFO, "%s: goes on: %.2f MB are there already", shown_path(u->plan.path), size_mib(u->r.resumed));
 	progress_adjust(&transfer_progress, (int64_t)u->r.resumed);
 }
 
 static void
 note(struct upload *u, const char *text)
 {
-	say(item_of(u), LOG_WARNING, "%s: %s", shown_name(u->plan.path), text);
+	say(item_of(u), LOG_WARNING, "%s: %s", shown_path(u->plan.path), text);
 }
 
 static const char *
@@ -109,7 +116,7 @@ finished(struct upload *u, const struct err *e)
 	const char *status = "failed";
 
 	if (e) {
-		say(it, LOG_ERROR, "Upload failed: %s: %s", strcmp(it->path, "-") ? it->path : shown_name(it->path), e->msg);
+		say(it, LOG_ERROR, "Upload failed: %s: %s", shown_path(it->path), e->msg);
 	} else {
 		status = log_outcome(u, run->client->cfg.bucket);
 		__atomic_add_fetch(&run->done, 1, __ATOMIC_RELAXED);

@@ -66,7 +66,7 @@ link_file() { mv tree/sub/a.png tree/moved && ln -s ../../outside/a.png tree/sub
 how='-r --move --no-date --prefix move'
 swapped 'its directory becomes a link' '…a.png: uploaded, but not removed: behind a symbolic link…' replace_dir
 is '… the file is still there' "$(cat tree/moved/a.png)" 1
-swapped 'it is replaced' '…sends it again…Complete: 1/1' replace_file
+swapped 'it is replaced' '…WARNING - tree/sub/a.png: …sends it again…Complete: 1/1' replace_file
 is '… the new one is there, and gone here' "$(object move/sub/a.png) $(ls tree/sub)" 'new '
 swapped 'it becomes a link' '…sends it again…Complete: 1/1' link_file
 is '… what it leads to is there, and the link gone' "$(object move/sub/a.png) $(ls tree/sub)" 'precious '

@@ -272,7 +272,7 @@ def moved_out_while_it_fails(s):
     old = contents(s.files())
     proxy("outage", 600, "refuse")
     s.write("d/b.png", b"newer")
-    d.says("FAILED: b.png")
+    d.says("FAILED: d/b.png")
     os.rename(s.root / "d", s.dir / "out")
     s.write("d/b.png", b"another")
     proxy("clear")
