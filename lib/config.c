@@ -269,7 +269,7 @@ load_zone(struct config_source *s, struct err *e)
 	int r = config_find(s, NAMED("TZ"), e);
 
 	if (r > 0 && utc_set_zone(s->text) < 0)
-		return fail(e, ERR_LOCAL, "TZ: out of memory");
+		return fail_memory(e);
 	return r < 0 ? -1 : 0;
 }
 

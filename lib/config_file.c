@@ -19,7 +19,7 @@ read_all(int fd, struct config_file *f, const char *label, size_t max, struct er
 
 	f->p = malloc(max + 2);
 	if (!f->p)
-		return fail(e, ERR_LOCAL, "%s: out of memory", label);
+		return fail_memory(e);
 	/* one byte more than allowed, so that too much is told from just enough */
 	while (f->len <= max && (n = read(fd, f->p + f->len, max + 1 - f->len)) != 0) {
 		if (n > 0)

@@ -177,7 +177,7 @@ shake_hands(struct http *h, struct err *e)
 
 	h->tls = tls_new();
 	if (!h->tls)
-		return fail(e, ERR_LOCAL, "out of memory for a TLS connection");
+		return fail_memory(e);
 	net_limit(&h->net, 1);
 	rc = tls_handshake(h->tls, &h->net, &(struct tls_params){s->host, s->trust, s->session, 0}, e);
 	net_limit(&h->net, 0);

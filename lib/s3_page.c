@@ -37,7 +37,7 @@ keep_text(struct s3_page *pg, const char *s, size_t n, size_t *at, struct err *e
 	if (pg->text_len + n + 1 > TEXT_CAP_MAX)
 		return fail(e, ERR_PROTO, "list: a page larger than %d MiB", TEXT_CAP_MAX >> 20);
 	if (grow((void **)&pg->text, &pg->text_cap, pg->text_len + n + 1, 1) < 0)
-		return fail(e, ERR_LOCAL, "list: out of memory");
+		return fail_memory(e);
 	*at = pg->text_len;
 	memcpy(pg->text + pg->text_len, s, n);
 	pg->text[pg->text_len + n] = '\0';
@@ -51,7 +51,7 @@ end_row(struct s3_page *pg, int is_prefix, struct err *e)
 	if (pg->nrows == ROWS_MAX)
 		return fail(e, ERR_PROTO, "list: more than %d keys in one page", ROWS_MAX);
 	if (grow((void **)&pg->rows, &pg->rows_cap, pg->nrows + 1, sizeof *pg->rows) < 0)
-		return fail(e, ERR_LOCAL, "list: out of memory");
+		return fail_memory(e);
 	pg->row.is_prefix = is_prefix;
 	pg->rows[pg->nrows++] = pg->row;
 	pg->row = (struct s3_page_row){0};
