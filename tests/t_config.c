@@ -644,6 +644,8 @@ test_bucket_in_host(void)
 		ENV(right[i]);
 		loads(NULL);
 	}
+	ENV("R2_ENDPOINT=" ID);
+	REFUSES(NULL, ERR_USAGE, "R2_ENDPOINT is only an account's id", "R2_ACCOUNT_ID");
 }
 
 static void
