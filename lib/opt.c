@@ -221,7 +221,7 @@ opt_parse(const struct opt *const *tables, int argc, char **argv, struct err *e)
 			return refuse(&p, c, argv, e);
 		/* These delete: "sync --delete", which is something else to aws and rclone, must not become --delete-after. */
 		if (o->arg && *o->arg == '[' && (word = shortened(o, argv)))
-			return unknown_long(&p, word, e);
+			return fail(e, ERR_USAGE, "unknown option --%s: --%s would %s", word, o->name, o->help);
 		if (o->store(o, optarg, e) < 0)
 			return -1;
 	}

@@ -93,7 +93,7 @@ t "nothing near" 2 '' '…--qqqqqqqq…' r2 ls --qqqqqqqq
 # Option grammar.
 t "abbreviated" 0 '' '…bucket/p/…/a.png…' r2 upload --pre p -n a.png
 t "abbreviated, with =" 0 '' '…bucket/p/…/a.png…' r2 upload --pre=p -n a.png
-t "sync --delete, as of aws and rclone: nothing is removed here" 2 '' 'r2 sync: unknown option --delete: did you mean --delete-after?' r2 sync --delete .
+t "sync --delete, as of aws and rclone: nothing is removed here" 2 '' 'r2 sync: unknown option --delete: --delete-after would remove local files …' r2 sync --delete .
 t "ambiguous: the candidates" 2 '' '…--content-type…' r2 upload --c x a.png
 t "ambiguous: all candidates" 2 '' '…--cache-control…' r2 upload --c x a.png
 t "options after the file" 0 '' '…bucket/p/…/a.png…' r2 upload a.png -n --prefix p

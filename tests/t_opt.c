@@ -34,7 +34,7 @@ static const struct opt own[] = {
 		"the file is left out, or that is an error [overwrite]", opt_choice, &choice, 0, 0},
 	{'p', "part-size", "SIZE", "bytes in a part [50M]", opt_size, &size, 0, 0},
 	{0, "settle", "SECONDS", "quiet time", opt_age, &settle, 0, 3600},
-	{0, "uploads", "[AGE]", "unfinished uploads", uploads_store, &uploads, 0, 1000000},
+	{0, "uploads", "[AGE]", "end unfinished uploads", uploads_store, &uploads, 0, 1000000},
 	{0, "date", "DATE", "the date folder [today]", opt_date, &date, 0, 0},
 	{0},
 };
@@ -282,9 +282,9 @@ test_optional(void)
 	check(uploads == 3000 && quiet);
 	check_int(parse("--uploads -- 3"), 3);
 	check(uploads == 7);
-	refused("--upload a", "unknown option --upload: did you mean --uploads?");
-	refused("--upload 3", "unknown option --upload: did you mean --uploads?");
-	refused("--upload=3", "unknown option --upload=3: did you mean --uploads?");
+	refused("--upload a", "unknown option --upload: --uploads would end unfinished uploads");
+	refused("--upload 3", "unknown option --upload: --uploads would end unfinished uploads");
+	refused("--upload=3", "unknown option --upload=3: --uploads would end unfinished uploads");
 	refused("--uploads=x", "--uploads: x is not a time: seconds, or a number with s, m, h, d or w such as 7d");
 }
 
@@ -427,7 +427,7 @@ test_print(void)
 		"                            error [overwrite]\n"
 		"  -p, --part-size SIZE      bytes in a part [50M]\n"
 		"      --settle SECONDS      quiet time\n"
-		"      --uploads [AGE]       unfinished uploads\n"
+		"      --uploads [AGE]       end unfinished uploads\n"
 		"      --date DATE           the date folder [today]\n");
 	check_str(printed((struct opt[]){{0}}), "");
 	check_str(printed((struct opt[]){{'x', NULL, NULL, "", opt_flag, NULL, 0, 0}, {0}}), "  -x\n");
