@@ -85,11 +85,9 @@ say_proof(const char *key, enum download_proof proof, const char *etag)
 static void
 say_failed(const char *key, const char *file, const struct err *e)
 {
-	size_t n = strlen(key);
-	int folder = n && key[n - 1] == '/' && !strcmp(e->code, "NoSuchKey"), local = e->kind == ERR_LOCAL;
+	int local = e->kind == ERR_LOCAL;
 
-	log_r2(LOG_ERROR, "Download failed: %s: %s%s%s%s", key, local ? file : "", local ? ": " : "", e->msg,
-		folder ? "; -r gets what is below it" : "");
+	log_r2(LOG_ERROR, "Download failed: %s: %s%s%s", key, local ? file : "", local ? ": " : "", e->msg);
 }
 
 static void

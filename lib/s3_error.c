@@ -134,6 +134,12 @@ code_of_status(int status)
 	return "";
 }
 
+static int
+is_folder(const char *key)
+{
+	return key && *key && key[strlen(key) - 1] == '/';
+}
+
 int
 s3_refused(struct err *e, const struct s3_refusal *r, const struct s3_error *x)
 {
@@ -164,7 +170,8 @@ s3_refused(struct err *e, const struct s3_refusal *r, const struct s3_error *x)
 		buf_fmt(&b, ", request %s", x->request_id);
 	buf_char(&b, ')');
 	if (s3_cure_find(code, &cure))
-		buf_fmt(&b, ": %s: %s", cure.cause, cure.cure);
+		buf_fmt(&b, ": %s: %s%s", cure.cause, cure.cure,
+			is_folder(r->key) && !strcmp(code, "NoSuchKey") ? "; -r gets what is below it" : "");
 	else if (!*code)
 		buf_str(&b, ": this is no answer of an S3 store: check R2_ENDPOINT (https or http, host, port), and what stands before the store");
 	fail(e, ERR_HTTP, "%s", text);

@@ -76,6 +76,7 @@ ok "… which is not made" [ ! -e absent ]
 t "no such key that ends in a slash" 1 '{"key":"…","file":"dir/…","status":"failed",…NoSuchKey…}' '…; -r gets what is below it
 …' got --json "$P/slash/" dir
 ok "… leave no directory" [ ! -e not -a ! -e dir/slash ]
+t "no such key that ends in a slash, --stat" 1 '' '…; -r gets what is below it' got --stat "$P/nothing/"
 printf old >there.txt
 t "no such key, and a file of the name" 1 '' … got "$P/nope" there.txt
 is "… which stays" "$(cat there.txt)" old
