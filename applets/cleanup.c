@@ -80,7 +80,7 @@ check_options(int argc, char **argv, struct err *e)
 	char text[ENC_SHOW_CAP];
 
 	if (argc)
-		return fail(e, ERR_USAGE, "%s: there are no operands: the prefix is given by --prefix, the bucket by --bucket",
+		return fail(e, ERR_USAGE, "%s: there are no operands: --prefix and --bucket say where, and a pattern must be quoted",
 			enc_show(text, argv[0]));
 	/* No key looks so: nothing would be kept. */
 	for (int i = 0; i < keep.n; i++)

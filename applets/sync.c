@@ -83,7 +83,8 @@ check_options(int operands, char **operand, struct err *e)
 		if (path_is_url(operand[i]))
 			return fail(e, ERR_USAGE, "%s: where files go is said by --bucket and --prefix", operand[i]);
 	if (operands > 1)
-		return fail(e, ERR_USAGE, "one DIR at a time, not %s and %s; a command to start stands behind --", operand[0], operand[1]);
+		return fail(e, ERR_USAGE, "one DIR, not %s and %s; a pattern must be quoted, and a command to start stands behind --",
+			operand[0], operand[1]);
 	if (operands && !**operand)
 		return fail(e, ERR_USAGE, "DIR is empty: is its variable set?");
 	if (check_given(set.state, "state", e) < 0 || check_given(set.log, "log", e) < 0 || check_given(set.metrics, "metrics", e) < 0)

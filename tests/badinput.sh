@@ -78,6 +78,7 @@ mkdir -p watched
 bad "sync: R2_PREFIX with .." 2 '…..…' env R2_PREFIX=a/../.. "$R2" sync --once --log - watched
 bad "… with a bucket" 2 '…--bucket…' env R2_PREFIX=s3://runpod/a "$R2" sync --once --log - watched
 bad "… --prefix" 2 '…--bucket…' r2 sync --once --log - --prefix s3://runpod/a watched
+bad "… and a pattern that the shell expands" 2 '…not b.png and watched; a pattern must be quoted…' r2 sync --include a.png b.png watched
 bad "… as aws s3 sync has it" 2 'r2 sync: s3://runpod/a: …--bucket and --prefix' r2 sync --log - watched s3://runpod/a
 bad "… alone" 2 'r2 sync: s3://runpod/a: …--bucket and --prefix' timeout 9 "$R2" sync --log - s3://runpod/a
 is "… no directory is made of it" "$(ls -d s3:* 2>/dev/null)" ''

@@ -215,6 +215,7 @@ usage 'a prefix twice' 'one contains the other' --days 30 --prefix a --prefix a
 usage '--by modified, one prefix below another' 'one contains the other' --days 30 --by modified --prefix a --prefix a/b
 R2_PREFIX='' usage 'R2_PREFIX empty: must be said' "say --prefix ''" --days 30
 usage 'an operand' 'no operands' --days 30 outputs
+usage 'a pattern that the shell expands' 'b.png: …a pattern must be quoted' --days 30 --keep a.png b.png
 usage '--keep, empty' 'the pattern is empty' --days 30 --keep ''
 usage '--max-delete -1' '--max-delete' --days 30 --max-delete -1
 usage '--by size' 'none of date|modified' --days 30 --by size
