@@ -65,7 +65,7 @@ unknown(const char *name)
 	if (near)
 		fprintf(stderr, "did you mean %s%s?\n", is_option ? "--" : "", near);
 	else
-		fputs("see r2 --help\n", stderr);
+		fputs(is_option ? "a command's stand after it: see r2 --help\n" : "see r2 --help\n", stderr);
 	return 2;
 }
 

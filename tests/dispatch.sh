@@ -85,7 +85,7 @@ is "… in one line" "$(lines <"$T/err")" 1
 t "nearest option of ls" 2 '' '…--sumary…--summary…' r2 ls --sumary
 t "an unknown letter" 2 '' '…Z…' r2 ls -Z
 t "nearest option of r2" 2 '' 'r2: unknown option --versoin: did you mean --version?' r2 --versoin
-t "no option near" 2 '' 'r2: unknown option -x: see r2 --help' r2 -x
+t "no option near" 2 '' 'r2: unknown option -x: a command…after it: see r2 --help' r2 -x ls
 t "nearest of help" 2 '' "r2: no command 'uplod': did you mean upload?" r2 help uplod
 t "a choice: all there are" 2 '' 'r2 upload: --if-exists: skp is none of overwrite|skip|rename|fail' r2 upload --if-exists skp a.png
 t "nothing near" 2 '' '…--qqqqqqqq…' r2 ls --qqqqqqqq
