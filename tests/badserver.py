@@ -2,7 +2,7 @@
 Checks no signature, keeps objects in memory. Prints its port, then speaks http, or with a certificate https; ends when the process
 that started it does. What is below /-/ is for the test, and never misbehaves:
 
-  POST /-/fault    the body's lines: OPERATION FAULT [TIMES [NAME=VALUE]...]; TIMES 0: always; an empty body: no more faults
+  POST /-/fault    the body's lines: OPERATION FAULT [TIMES [NAME=VALUE]...]; TIMES 0: always; an empty body: no more faults, and no more waiting
   GET  /-/log      the requests so far, one a line: OPERATION /BUCKET/KEY STATUS; a fault is in place of the status
   POST /-/clear    forget the requests
   GET  /-/most     how many requests were under way at once, at most, since they were forgotten
@@ -43,6 +43,7 @@ lock = threading.RLock()
 objects, uploads, faults, log = {}, {}, [], []
 rules, busy = {}, set()  # lifecycle configurations of buckets, each with the field that goes with it
 now = most = 0           # requests under way
+withdrawn = 0            # how often all faults were
 DAY = "Mon, 29 Dec 2025 10:00:00 GMT"
 SMALL = "x-amz-transition-default-minimum-object-size"
 
@@ -182,10 +183,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 now -= 1
 
     def wait(self, seconds):
-        """Not longer than there is a client."""
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            if select.select([self.connection], [], [], left)[0] and not self.connection.recv(1, socket.MSG_PEEK):
+        """Not longer than there is a client, and that fault."""
+        until, then, left = time.monotonic() + seconds, withdrawn, 1
+        while left > 0:
+            left = until - time.monotonic() if withdrawn == then else 0
+            if select.select([self.connection], [], [], min(max(left, 0), 0.05))[0] and not self.connection.recv(1, socket.MSG_PEEK):
                 raise Gone
 
     def operation(self):
@@ -232,12 +234,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = handle_all
 
     def control(self, what):
-        global most
+        global most, withdrawn
         data = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         with lock:
             if what == "fault":
                 lines = data.decode().strip().splitlines()
                 faults[:] = faults + [Fault(x) for x in lines] if lines else []
+                withdrawn += not lines
                 self.answer(200)
             elif what == "log":
                 self.answer(200, "".join(x + "\n" for x in log if not x.startswith("control")).encode())

@@ -147,16 +147,18 @@ is '… to the next prefix' "$(requests uploads)" 2
 
 # Cut off in the middle: SIGINT lets end what is under way; kill -9 nothing; the next run finishes.
 bad; sweep -q
-fill 4 'deletemany wait 0 seconds=1'
+fill 4 'deletemany wait 0 seconds=60'
 start() { env --default-signal=INT "$R2" cleanup --days 30 -j 1 >"$T/out" 2>"$T/err" & PID=$!; until ctl log | grep -q deletemany-wait; do kill -0 $PID || return; sleep 0.05; done; }
 start
 kill -INT $PID
+while grep -q '^...Pnd:.*[1-9a-f]' /proc/$PID/status; do sleep 0.02; done   # until it has seen it
+ctl fault -d ''
 wait $PID
 is 'SIGINT: its status' $? 130
 is '… what is under way ends, and is counted' "$(cat out)" 'Deleted 1000 files older than 30 days'
 ok '… and it says why it stopped' grep -q 'Stopped by signal: Interrupt' err
 is '… no more was begun' "$(($(there) - 12 * 19 * 5))" 3003
-bad 'deletemany wait 0 seconds=1 done=1'
+bad 'deletemany wait 0 seconds=60 done=1'
 start
 kill -9 $PID
 wait $PID 2>/dev/null

@@ -50,11 +50,12 @@ swapped() { # NAME STDERR COMMAND…: COMMAND, while the answer to `upload --mov
 	rm -rf tree outside && mkdir -p tree/sub outside
 	echo 1 >tree/sub/a.png
 	echo precious >outside/a.png
-	bad 'put wait seconds=1 done=1'
+	bad 'put wait seconds=60 done=1'
 	# shellcheck disable=SC2086
 	r2 upload $how tree >out 2>err &
 	until_log '^put-wait'
 	"${@:3}"
+	ctl fault -d ''
 	wait $!
 	is "--move, $1 meanwhile: said" "$(cat err)" "$2"
 	is '… nothing else is removed' "$(cat outside/a.png)" precious

@@ -36,12 +36,13 @@ stop() { kill -TERM $PID; wait $PID; rc=$?; PID=; }
 
 new metrics
 begin --metrics "$T/prom" "$D"
-bad 'put wait 0 seconds=2'
+bad 'put wait 0 seconds=600'
 for i in 1 2 3; do echo $i >"$D/$i.png"; done
 metric() { grep -q "^r2_sync_$1\$" "$T/prom"; }
 ok '--metrics tell what waits' wait_until 10 metric 'pending 3'
 ln "$T/prom" "$T/read"
 cp "$T/read" "$T/then"
+bad
 ok '… and when it has become what is uploaded' wait_until 10 metric 'uploaded_total 3'
 ok '… to who has opened them, what they were then' cmp "$T/read" "$T/then"
 stop
