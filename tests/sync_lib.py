@@ -91,7 +91,7 @@ class Daemon:
     def log(self):
         return self.path.read_bytes()
 
-    def says(self, text, limit=30):
+    def says(self, text, limit=60):
         """Wait for a text in the log."""
         wait(f"the log says {text!r}", lambda: text.encode() in self.log() or (self.process.poll() is not None and self.died(text)), limit)
 
@@ -153,7 +153,7 @@ class Scene:
     def ask(self, *args, directory=None):
         """(status, standard output, standard error) of a command like --status."""
         done = subprocess.run([R2, "sync", *args, self.root if directory is None else directory], capture_output=True, text=True,
-                              env=self.env, timeout=30, check=False)
+                              env=self.env, timeout=60, check=False)
         return done.returncode, done.stdout, done.stderr
 
     def status(self):
