@@ -18,7 +18,7 @@ control port is answered by one:
   signal off
   http …                      see faulthttp.py
 """
-import collections, os, random, selectors, signal, socket, struct, sys, time
+import collections, contextlib, os, random, selectors, signal, socket, struct, sys, time
 
 import faulthttp
 
@@ -372,10 +372,12 @@ def patience():
 
 
 def command(s):
-    line = s.recv(4096)
-    if line:
-        s.sendall((obey(line.decode().split()) + "\n").encode())
-    else:
+    line = b""
+    with contextlib.suppress(OSError):           # who asks to be killed may be so before the answer
+        line = s.recv(4096)
+        if line:
+            s.sendall((obey(line.decode().split()) + "\n").encode())
+    if not line:
         watch(s, 0, None)
         s.close()
 

@@ -294,10 +294,11 @@ tell() { local fd reply; exec {fd}<>"/dev/tcp/127.0.0.1/$control"; echo "$*" >&"
 random_file huge.bin $((64 * MIB + 4321))
 s3_put "$P/huge.bin" huge.bin
 parts 5M huge-parts.bin huge.bin
-killed() { # KEY DEST BYTES [OPTION…]: get, killed once so many bytes have come
+# sent_at SIGNAL BYTES OPTION…, in the background: get through the proxy, which sends it the signal once so many bytes have come
+sent_at() { tell signal "$1" $BASHPID down "$2" >/dev/null; exec "$R2" get --endpoint "$via" "${@:3}"; }
+killed() { # KEY DEST BYTES [OPTION…]
 	tell reset >/dev/null
-	"$R2" get -q --endpoint "$via" "${@:4}" "$P/$1" "$2" &
-	tell signal KILL $! down "$3" >/dev/null
+	sent_at KILL "$3" -q "${@:4}" "$P/$1" "$2" &
 	wait $! 2>/dev/null
 }
 for key in huge.bin huge-parts.bin; do
@@ -336,7 +337,7 @@ t "replaced in between: the new one" 0 '' '…Complete: 1/1' got --endpoint "$vi
 ok "… the file" cmp cut2.bin big.bin
 ok "… leaving nothing else" no_temp
 s3_put "$P/huge.bin" huge.bin
-stopped() { "$R2" get --endpoint "$via" --limit-rate 20M "$P/huge.bin" term.bin & tell signal TERM $! down $((20 * MIB)) >/dev/null; wait $!; }
+stopped() { sent_at TERM $((20 * MIB)) --limit-rate 20M "$P/huge.bin" term.bin & wait $!; }
 tell reset >/dev/null
 t "--limit-rate, and SIGTERM" 143 '' '…Stopped by …' stopped
 t "… goes on" 0 '{…"status":"downloaded"…}' '' got -q --json --endpoint "$via" "$P/huge.bin" term.bin

@@ -42,18 +42,19 @@ json_of() { python3 -c 'import json, sys; print(json.load(sys.stdin).get(sys.arg
 # The state of a process as /proc has it: T is stopped, Z has ended
 state_of() { sed -E 's/.*\) (.).*/\1/' "/proc/$1/stat" 2>/dev/null || echo Z; }
 
+# sent_at SIGNAL WAY BYTES COMMAND…, in the background: COMMAND through the proxy, which sends it the signal with that byte.
+sent_at() { proxy signal "$1" $BASHPID "$2" "$3"; R2_ENDPOINT=$THROUGH exec "${@:4}"; }
+
 # killed WAY [--first BYTES] COMMAND…: COMMAND through the proxy, again and again, killed KILLS times before it can have moved all of it;
 # the first time before so many bytes.
 killed() {
-	local way=$1 first=$((MIB * 19 * M / 20)) mark pid; shift
+	local way=$1 first=$((MIB * 19 * M / 20)) mark; shift
 	if [ "$1" = --first ]; then first=$2; shift 2; fi
 	proxy reset >zero
 	kills=0
 	for mark in $({ between 0 "$first"; for ((i = 1; i < KILLS; i++)); do between 0 $((MIB * 19 * M / 20)); done; } | sort -n); do
-		R2_ENDPOINT=$THROUGH "$@" >killed.out 2>killed.err &
-		pid=$!
-		proxy signal KILL $pid "$way" "$mark"
-		wait $pid 2>/dev/null
+		sent_at KILL "$way" "$mark" "$@" >killed.out 2>killed.err &
+		wait $! 2>/dev/null
 		[ $? = 137 ] || break
 		kills=$((kills + 1))
 	done
@@ -107,9 +108,8 @@ rm -f big got
 # outage HOW NAME WAY COMMAND…: in the middle of COMMAND, which must end well by itself.
 outage() {
 	local how=$1 name=$2 way=$3 pid; shift 3
-	R2_ENDPOINT=$THROUGH "$@" >out 2>err &
+	sent_at STOP "$way" $(($(passed "$way") + 20 * M)) "$@" >out 2>err &
 	pid=$!
-	proxy signal STOP $pid "$way" $(($(passed "$way") + 20 * M))
 	until [[ $(state_of $pid) == [TZ] ]]; do sleep 0.05; done
 	ok "$name: outage ($how) in the middle" [ "$(state_of $pid)" = T ]
 	proxy outage "$OUTAGE" "$how"
