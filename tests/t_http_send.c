@@ -631,6 +631,13 @@ play_dribble(struct scene *s)
 	close(fd);
 }
 
+/* From now on, for so long: what came until then may have been late on a busy machine. */
+static void
+be_patient(int timeout_ms)
+{
+	h.net.timeout_ms = h.server.timeout_ms = timeout_ms;
+}
+
 static int
 dribble(const char *head, size_t n, int timeout_ms)
 {
@@ -640,8 +647,8 @@ dribble(const char *head, size_t n, int timeout_ms)
 	scene.bytes = head;
 	scene_open(&scene, play_dribble);
 	client(&scene);
-	h.server.timeout_ms = timeout_ms;
 	check_int(get(), 0);
+	be_patient(timeout_ms);
 	rc = (int)drain(100);
 	if (rc < 0)
 		check_int(err.kind, ERR_NET);
@@ -670,7 +677,7 @@ test_time_out(void)
 	scene_open(&scene, play_silent_second);
 	client(&scene);
 	check_int(get(), 0);
-	h.net.timeout_ms = h.server.timeout_ms = 50;
+	be_patient(50);
 	check_int(get(), -1);
 	check_int(err.kind, ERR_NET);
 	check(strstr(err.msg, "timed out"));
@@ -693,8 +700,8 @@ test_time_out(void)
 	scene.bytes = OK "Content-Length: 5\r\n\r\nhe";
 	scene_open(&scene, play_wait);
 	client(&scene);
-	h.server.timeout_ms = 50;
 	check_int(get(), 0);
+	be_patient(50);
 	check_int(drain(100), -1);
 	check_int(err.kind, ERR_NET);
 	check_str(body, "he");

@@ -328,7 +328,7 @@ test_race(void)
 	close_all(&r);
 	/* None: each address with its own reason. */
 	memset(&r, 0, sizeof r);
-	r.deadline_ms = clock_ms() + 100;
+	r.deadline_ms = clock_ms() + 1000;
 	add_v4(&r, "127.0.0.3", closed_port);
 	add_v4(&r, "127.0.0.2", deaf_port);
 	check(race_run(&r) == NULL);
@@ -459,7 +459,8 @@ pair(struct net *n, int timeout_ms)
 	int fd = listen_on("127.0.0.1", 0, 5), other;
 	struct err e = {0};
 
-	check_int(net_dial(n, "127.0.0.1", port_of(fd), NULL, timeout_ms, &e), 0);
+	check_int(net_dial(n, "127.0.0.1", port_of(fd), NULL, 20000, &e), 0);
+	n->timeout_ms = timeout_ms;
 	other = accept(fd, NULL, NULL);
 	close(fd);
 	return other;
