@@ -27,10 +27,11 @@ goes_on() { pgrep -fx "sleep 985.$$"; }
 for signal in INT TERM; do
 	env --default-signal=INT PATH="$T/bin:$PATH" TMPDIR="$T/tmp" "$T/tree/.ci/run" >"$T/out" 2>&1 &
 	run=$!
-	until [ -e "$T/tmp/check.began" ] && [ -e "$T/tmp/test.began" ] || ! kill -0 $run 2>/dev/null; do sleep 0.02; done
+	until [ -e "$T/tmp/check.began" ] && [ -e "$T/tmp/test.began" ] && [ -s "$(echo "$T"/tmp/*/check.pid)" ] && [ -s "$(echo "$T"/tmp/*/test.pid)" ] ||
+		! kill -0 $run 2>/dev/null; do sleep 0.02; done
 	ok "$signal: there is something to end" goes_on
 	kill -$signal $run
-	timeout 20 tail --pid=$run -s 0.05 -f /dev/null
+	timeout 60 tail --pid=$run -s 0.05 -f /dev/null
 	ok ".ci/run: nothing goes on after $signal" eval '! goes_on'
 	pkill -fx "sleep 985.$$"
 	wait $run
@@ -48,17 +49,17 @@ one good 'echo ok - one; echo "3 checks, 0 failed"'
 one bad 'echo ok - one; echo not ok - two; exit 1'
 one silent :
 one dies 'echo ok - one; exit 3'
-one hangs 'echo ok - one; exec sleep 60'
+one hangs 'echo ok - one; exec sleep 600'
 tests() { (cd "$T/tree" && TEST_JOBS=1 TEST_TIMEOUT="${limit:-20}" tests/run "${@/#/tests/}"); }
-t 'tests/run: all is well' 0 'ok   good (4 checks)
+t 'tests/run: all is well' 0 'ok   good (4 checks…)
 4 passed, 0 failed, 0 skipped' '' tests good
-t '… a check that failed' 1 '…FAIL bad  (2 checks, 1 failed)
+t '… a check that failed' 1 '…FAIL bad  (2 checks…, 1 failed)
      | not ok - two
 5 passed, 1 failed, 0 skipped' '' tests good bad
 t '… no check at all' 1 '…(no check was run)
 0 passed, 1 failed, 0 skipped' '' tests silent
 t '… a test that died' 1 '…(status 3)
 1 passed, 1 failed, 0 skipped' '' tests dies
-limit=1 t '… one that does not end' 1 '…(ended after 1 s)
+limit=3 t '… one that does not end' 1 '…(ended after 3 s)
 1 passed, 1 failed, 0 skipped' '' tests hangs
 finish
