@@ -114,7 +114,8 @@ class Run:
                 "ASAN_OPTIONS": "exitcode=99:allocator_may_return_null=1:detect_stack_use_after_return=1",
                 "UBSAN_OPTIONS": "print_stacktrace=1"}
         applet, *args = [os.fspath(a) for a in self.scenario.args(self)]
-        args = [*self.command, applet, "--timeout", "2", "--retries", "3", *args]
+        # Where nothing fails, nothing but a busy machine takes long.
+        args = [*self.command, applet, "--timeout", "2" if self.call else "30", "--retries", "3", *args]
         given = self.scenario.input
         # Its own session: what it started ends with it.
         process = subprocess.Popen(args, stdin=subprocess.PIPE if given else subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

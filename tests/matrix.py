@@ -462,7 +462,7 @@ class Cell:
 
     def waits(self, p, pid):
         said = self.dir / "err"
-        wait("it says why it waits, and how long", lambda: re.search(LONG, said.read_bytes()) or p.poll() is not None, 20)
+        wait("it says why it waits, and how long", lambda: re.search(LONG, said.read_bytes()) or p.poll() is not None, LIMIT_S)
         try:
             p.wait(2)
             raise Failed(f"it did not wait, but ended with {p.returncode}")
@@ -471,7 +471,7 @@ class Cell:
         child = int(pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
         self.usage_of(child)
         os.kill(child, signal.SIGTERM)
-        self.check("SIGTERM ends it", p.wait(10) == 143)
+        self.check("SIGTERM ends it", p.wait(LIMIT_S) == 143)
         self.said = said.read_bytes()
 
     def sync(self):

@@ -153,7 +153,8 @@ def at_the_end(name, env, allowed, *args, status=0):
 
 
 def core_limit():
-    resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    most = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (most, most))
 
 
 def upload(p, root, names):
