@@ -65,10 +65,12 @@ tar -c --exclude=./build --exclude=./.git --exclude=./r2 . | tar -x -C "$copy"
 cd "$copy" || exit 1
 m() { make --no-print-directory BEARSSL_SRC="$BEARSSL" MUSL_SRC="$MUSL" "$@"; }
 TIMEFORMAT='%U %S'
-{ time m WERROR=-Werror >"$T/make.out" 2>"$T/make.err"; } 2>"$T/time"
+{ time m build/libc/lib/libc.a >/dev/null 2>"$T/make.err"; } 2>"$T/time"
+{ time m WERROR=-Werror >/dev/null 2>>"$T/make.err"; } 2>>"$T/time"
 is 'builds from scratch' "$(ls r2)" r2
-# Of the processor's time, which other programs on the machine change less: measured 127 s with the cores shared by many, half of it musl's.
-ok 'in less than 75 s on two cores' below "$(awk '{ print int($1 + $2) }' "$T/time")" 150
+# Measured by the same compiler at musl, as machines differ: 40 s of a processor each, and twice that where the cores are shared by many.
+at_most_twice() { awk 'NR == 1 { libc = $1 + $2 } END { exit $1 + $2 > 2 * libc }' "$T/time"; }
+ok "… in at most twice the time that musl takes: $(paste -sd/ "$T/time")" at_most_twice
 is '… without a warning' "$(cat "$T/make.err")" ''
 ok 'the same bytes in another directory' cmp r2 "$R2"
 ok 'a second make has nothing to do' m -q
