@@ -7,7 +7,7 @@ ROOT=$TESTS/..
 make --no-print-directory -s -C "$ROOT" build/bench/launch build/bench/sink build/bench/far build/bench/limit build/bench/empty >&2 || { not_ok 'what measures is built'; finish; }
 mkdir "$T/dir" "$T/tmp" "$T/cache" "$T/bin"
 export BENCH_DIR=$T/dir TMPDIR=$T/tmp R2 XDG_CACHE_HOME=$T/cache ROUNDS=1 SCALE=0.001 BENCH_JSON=$T/bench.json
-bench() { env "$@" timeout -k 5 100 "$ROOT/bench/run"; }
+bench() { env "$@" timeout -k 5 300 "$ROOT/bench/run"; }
 row() { jq -c --arg name "$1" --arg place "$2" '[.works[] | select((.name | startswith($name)) and .place == $place)][0].tools' "$BENCH_JSON"; }
 
 # Everything that needs no peer and no server from elsewhere.
@@ -121,7 +121,7 @@ for who in "$TESTS/server with minio true" "env PEERS= PLACES=minio SERVER=minio
 	run=$!
 	until [ -e "$T/began" ] || ! kill -0 $run 2>/dev/null; do sleep 0.05; done
 	kill -TERM $run
-	timeout 20 tail --pid=$run -s 0.05 -f /dev/null
+	timeout 60 tail --pid=$run -s 0.05 -f /dev/null
 	ok "no build goes on: ${who##*/}" eval '! building'
 	kill -9 $run $(pgrep -fx "sleep 989.$$") 2>/dev/null
 done
