@@ -2,30 +2,14 @@
 # r2 against a server that misbehaves (badserver.py): nothing wrong is ever called stored or fetched, and what can be settled is.
 . "$(dirname "$0")/lib.sh"
 cd "$T" || exit 1
-B=runpod HELPERS=()
-trap 'kill "${HELPERS[@]}" 2>/dev/null; at_exit' EXIT
-
-# start_bad FILE [CERT KEY]: a server whose port comes to stand in FILE
-start_bad() {
-	python3 "$TESTS/badserver.py" "${@:2}" >"$1" &
-	HELPERS+=($!)
-	until [ -s "$1" ]; do kill -0 $! || exit 1; sleep 0.05; done
-}
-start_bad http.port
+B=runpod
+need_badserver
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost -keyout key.pem -out ca.pem \
 	-addext subjectAltName=IP:127.0.0.1 2>/dev/null
-start_bad tls.port ca.pem key.pem
-HTTP=http://127.0.0.1:$(cat http.port) TLS=https://127.0.0.1:$(cat tls.port)
-export R2_ENDPOINT=$HTTP R2_ACCESS_KEY_ID=id R2_SECRET_ACCESS_KEY=secret R2_BUCKET=$B R2_CA_FILE=$T/ca.pem XDG_STATE_HOME=$T/state
+beside tls.port python3 "$TESTS/badserver.py" ca.pem key.pem
+HTTP=$R2_ENDPOINT TLS=https://127.0.0.1:$(cat tls.port)
+export R2_CA_FILE=$T/ca.pem
 
-ctl() { curl -sf --cacert ca.pem "${@:2}" "$R2_ENDPOINT/-/$1"; }
-# bad FAULT…: from now on these, and no requests so far
-bad() {
-	ctl fault -d ''
-	[ $# = 0 ] || ctl fault --data-binary "$(printf '%s\n' "$@")"
-	ctl clear -d ''
-}
-requests() { ctl log | grep -c "^$1 "; }          # requests OPERATION
 is_object() { ctl "raw/$B/$1" | cmp - "$2"; }     # is_object KEY FILE
 put_raw() { ctl "raw/$B/$1" -X PUT --data-binary "@$2" -H 'Content-Type: x/y'; }
 drop() { ctl "raw/$B/$1" -X DELETE; }

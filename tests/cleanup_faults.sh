@@ -3,20 +3,8 @@
 . "$(dirname "$0")/lib.sh"
 cd "$T" || exit 1
 B=runpod
-trap 'kill $SERVER 2>/dev/null; at_exit' EXIT
-python3 "$TESTS/badserver.py" >port &
-SERVER=$!
-until [ -s port ]; do kill -0 $SERVER || exit 1; sleep 0.05; done
-R2_ENDPOINT=http://127.0.0.1:$(cat port)
-export R2_ENDPOINT R2_ACCESS_KEY_ID=id R2_SECRET_ACCESS_KEY=secret R2_BUCKET=$B XDG_STATE_HOME=$T/state
+need_badserver
 
-ctl() { curl -sf "${@:2}" "$R2_ENDPOINT/-/$1"; }
-bad() {
-	ctl fault -d ''
-	[ $# = 0 ] || ctl fault --data-binary "$(printf '%s\n' "$@")"
-	ctl clear -d ''
-}
-requests() { ctl log | grep -c "^$1 "; }
 put() { curl -sf -Z --no-progress-meter -X PUT -d x -o /dev/null "$R2_ENDPOINT/-/raw/$B/$1"; }
 there() { ctl fault -d ''; r2 ls -1r outputs/ | wc -l; }
 # Some thousand old files, some young ones; nothing else.

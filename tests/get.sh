@@ -282,12 +282,7 @@ t "an empty KEY" 2 '' 'r2 get: …' got ''
 t "an empty DEST" 2 '' 'r2 get: …' got x ''
 
 # Cut off and gone on.
-# In the background, until this script ends; what it says first is left in FILE: start FILE COMMAND…
-start() {
-	"${@:2}" >"$1" &
-	until [ -s "$1" ]; do kill -0 $! || return; sleep 0.02; done
-}
-start proxy.port python3 "$TESTS/faultproxy.py" "${R2_ENDPOINT#https://}"
+beside proxy.port python3 "$TESTS/faultproxy.py" "${R2_ENDPOINT#https://}"
 read -r port control <proxy.port
 via=https://127.0.0.1:$port
 tell() { local fd reply; exec {fd}<>"/dev/tcp/127.0.0.1/$control"; echo "$*" >&"$fd"; read -r reply <&"$fd"; exec {fd}>&-; echo "$reply"; }
@@ -405,7 +400,7 @@ else
 fi
 
 # Servers that lie.
-start hostile.port python3 "$TESTS/hostile.py" "$T/hostile.log"
+beside hostile.port python3 "$TESTS/hostile.py" "$T/hostile.log"
 read -r port <hostile.port
 export R2_ENDPOINT=http://127.0.0.1:$port
 SIZE=20000000

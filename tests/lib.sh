@@ -4,6 +4,7 @@
 #   t NAME STATUS STDOUT STDERR COMMAND…   run it; compare status and both outputs with the expectations
 #   ok NAME COMMAND…                       passes when COMMAND succeeds
 #   is NAME GOT WANT                       passes when GOT is WANT (as expectations, see below)
+#   beside FILE COMMAND…                   in the background until the end; goes on when FILE has what it says first: its port
 #
 # An expectation is the whole text; "…" in it stands for anything, "TS" at the start of a log line for
 # "2025-12-29 10:10:00". STATUS may be a shell pattern ([12]). What the command said stays in $T/out and $T/err.
@@ -16,7 +17,7 @@ TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 R2=$(realpath "${R2:-$TESTS/../r2}")
 T=$(mktemp -d "${TMPDIR:-/tmp}/r2-test.XXXXXX")
 chmod 755 "$T"
-PASSED=0 FAILED=0 STARTED=
+PASSED=0 FAILED=0 STARTED='' HELPERS=()
 
 # Nothing from outside may decide a test.
 for name in $(compgen -e); do
@@ -31,6 +32,7 @@ left=$((86400 - $(date +%s) % 86400))
 [ $left -gt 90 ] || sleep $left
 
 at_exit() {
+	[ ${#HELPERS[@]} = 0 ] || kill "${HELPERS[@]}" 2>/dev/null
 	[ -z "$STARTED" ] || "$TESTS/server" down "$R2_SERVER" "$STARTED"
 	rm -rf "$T"
 }
@@ -91,6 +93,27 @@ t() {
 
 # The program, which never takes longer than this.
 r2() { timeout -k 5 "${R2_LIMIT_S:-60}" "$R2" "$@"; }
+
+beside() {
+	"${@:2}" >"$1" &
+	HELPERS+=($!)
+	until [ -s "$1" ]; do kill -0 $! || exit 1; sleep 0.02; done
+}
+
+# badserver.py in place of a store.
+need_badserver() {
+	beside "$T/port" python3 "$TESTS/badserver.py"
+	R2_ENDPOINT=http://127.0.0.1:$(cat "$T/port")
+	export R2_ENDPOINT R2_ACCESS_KEY_ID=id R2_SECRET_ACCESS_KEY=secret R2_BUCKET=runpod R2_BUCKET2=second XDG_STATE_HOME=$T/state
+}
+ctl() { curl -sf ${R2_CA_FILE:+--cacert "$R2_CA_FILE"} "${@:2}" "$R2_ENDPOINT/-/$1"; }
+# bad FAULT…: from now on these, and no requests so far
+bad() {
+	ctl fault -d ''
+	[ $# = 0 ] || ctl fault --data-binary "$(printf '%s\n' "$@")"
+	ctl clear -d ''
+}
+requests() { ctl log | grep -c "^$1 "; }          # requests OPERATION
 
 # The server: the running one that R2_TEST_SERVER_DIR names, else one of its own until this script ends.
 need_server() {

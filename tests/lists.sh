@@ -3,8 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 
 cd "$T" || exit 1
-python3 "$TESTS/lists.py" "$T/log" >port &
-until [ -s port ]; do kill -0 $! || exit 1; sleep 0.02; done
+beside port python3 "$TESTS/lists.py" "$T/log"
 export R2_ENDPOINT R2_ACCESS_KEY_ID=k R2_SECRET_ACCESS_KEY=s R2_BUCKET=runpod
 R2_ENDPOINT=http://127.0.0.1:$(cat port)
 asked() { cat log; : >log; }

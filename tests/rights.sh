@@ -3,22 +3,16 @@
 # without it. The kernel's own protection (fs.protected_*) is off where it can be: the program's has to do.
 . "$(dirname "$0")/lib.sh"
 cd "$T" || exit 1
-B=runpod HELPERS=()
+B=runpod
 if [ "$(id -u)" != 0 ]; then
 	not_ok 'links of another user: needs root'
 	finish
 fi
 kernel=$(sysctl -e fs.protected_symlinks fs.protected_hardlinks fs.protected_regular fs.protected_fifos | tr -d ' ')
-trap 'kill "${HELPERS[@]}" 2>/dev/null; sysctl -qw $kernel 2>/dev/null; at_exit' EXIT
+trap 'sysctl -qw $kernel 2>/dev/null; at_exit' EXIT
 sysctl -qw fs.protected_symlinks=0 fs.protected_hardlinks=0 fs.protected_regular=0 fs.protected_fifos=0 2>/dev/null
 
-python3 "$TESTS/badserver.py" >port &
-HELPERS+=($!)
-until [ -s port ]; do kill -0 $! || exit 1; sleep 0.05; done
-R2_ENDPOINT=http://127.0.0.1:$(cat port)
-export R2_ENDPOINT R2_ACCESS_KEY_ID=id R2_SECRET_ACCESS_KEY=secret R2_BUCKET=$B XDG_STATE_HOME=$T/state
-ctl() { curl -sf "${@:2}" "$R2_ENDPOINT/-/$1"; }
-bad() { ctl fault -d ''; [ $# = 0 ] || ctl fault --data-binary "$(printf '%s\n' "$@")"; ctl clear -d ''; }
+need_badserver
 object() { ctl "raw/$B/$1" || echo none; }
 mallory() { setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all "$@"; }
 until_log() { for _ in {1..600}; do ctl log | grep -q "$1" && return; sleep 0.05; done; return 1; }   # until_log PATTERN

@@ -3,21 +3,12 @@
 . "$(dirname "$0")/lib.sh"
 cd "$T" || exit 1
 B=runpod
-trap 'kill $SERVER 2>/dev/null; [ -z "$PID" ] || kill -9 $PID 2>/dev/null; at_exit' EXIT
-python3 "$TESTS/badserver.py" >port &
-SERVER=$! PID=
-until [ -s port ]; do kill -0 $SERVER || exit 1; sleep 0.05; done
-R2_ENDPOINT=http://127.0.0.1:$(cat port)
-export R2_ENDPOINT R2_ACCESS_KEY_ID=id R2_SECRET_ACCESS_KEY=secret R2_BUCKET=$B XDG_STATE_HOME=$T/xdg R2_LOG_FILE=-
+PID=
+trap '[ -z "$PID" ] || kill -9 $PID 2>/dev/null; at_exit' EXIT
+need_badserver
+export R2_LOG_FILE=-
 DAY=2025-12-29
 
-ctl() { curl -sf "${@:2}" "$R2_ENDPOINT/-/$1"; }
-bad() {
-	ctl fault -d ''
-	[ $# = 0 ] || ctl fault --data-binary "$(printf '%s\n' "$@")"
-	ctl clear -d ''
-}
-requests() { ctl log | grep -c "^$1 "; }
 object() { ctl "raw/$B/$1"; }
 # wait_until COMMAND…: longer than any of it takes on a busy machine, and shorter than what it would take if it were wrong
 wait_until() {

@@ -6,16 +6,12 @@ BIG=${R2_BIG:-} BIG_JOBS=${R2_JOBS:-8} PART=${R2_PART:-5M}
 . "$(dirname "$0")/lib.sh"
 need_server
 cd "$T" || exit 1
-HELPERS=()
-trap 'kill "${HELPERS[@]}" 2>/dev/null; at_exit' EXIT
 export XDG_STATE_HOME=$T/state
 MIB=160 KILLS=6 OUTAGE=6 CUTS=40 ROUNDS=24 R2_LIMIT_S=240
 [ -z "$BIG" ] || MIB=1024 KILLS=20 OUTAGE=30 CUTS=200 ROUNDS=200
 B=$R2_BUCKET M=1048576
 
-python3 "$TESTS/faultproxy.py" "${R2_ENDPOINT#https://}" >proxy.port &
-HELPERS+=($!)
-until [ -s proxy.port ]; do kill -0 $! || exit 1; sleep 0.05; done
+beside proxy.port python3 "$TESTS/faultproxy.py" "${R2_ENDPOINT#https://}"
 read -r port CONTROL <proxy.port
 THROUGH=https://127.0.0.1:$port
 

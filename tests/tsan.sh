@@ -3,10 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 need_server
 cd "$T" || exit 1
-python3 "$TESTS/faultproxy.py" "${R2_ENDPOINT#https://}" >proxy.port &
-PROXY=$!
-trap 'kill $PROXY; at_exit' EXIT
-until [ -s proxy.port ]; do kill -0 $PROXY || exit 1; sleep 0.05; done
+beside proxy.port python3 "$TESTS/faultproxy.py" "${R2_ENDPOINT#https://}"
 read -r port control <proxy.port
 proxy() { exec 3<>"/dev/tcp/127.0.0.1/$control"; echo "$*" >&3; read -r _ <&3; exec 3>&-; }
 

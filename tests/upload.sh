@@ -276,12 +276,9 @@ fi
 t "--test, no such bucket" 1 … "…${failed}…NoSuchBucket…no-such-bucket…" probe --bucket no-such-bucket
 t "--test, a name that does not resolve" 1 … "…${failed}…nope.invalid…" probe --endpoint https://nope.invalid
 # Kept, so that no other test's server gets it; but nobody listens there.
-python3 -c 'import socket, time; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1], flush=True); time.sleep(600)' >closed.port &
-keeper=$!
-until [ -s closed.port ]; do kill -0 $keeper || exit 1; sleep 0.05; done
+beside closed.port python3 -c 'import socket, time; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1], flush=True); time.sleep(600)'
 read -r closed <closed.port
 t "--test, nobody listens" 1 … "…${failed}…127.0.0.1…$closed…" probe --endpoint "https://127.0.0.1:$closed"
-kill $keeper
 # Whoever lets in a connection and closes it, or says nothing.
 cat >mute.py <<'EOF'
 import socket, sys
@@ -296,14 +293,10 @@ while True:
     kept.append(c)
 EOF
 for how in closes waits; do
-	python3 mute.py $how >mute.port &
-	keeper=$!
-	until [ -s mute.port ]; do kill -0 $keeper || exit 1; sleep 0.05; done
-	read -r mute <mute.port
+	beside $how.port python3 mute.py $how
+	read -r mute <$how.port
 	R2_LIMIT_S=20 t "--test, a server that $how in the handshake" 1 '…FAIL TLS' "…${failed}TLS: …" \
 		probe --timeout 2 --retries 5 --endpoint "https://127.0.0.1:$mute"
-	kill $keeper
-	rm mute.port
 done
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=other -keyout other.key -out other.pem 2>/dev/null
 t "--test, another CA" 1 … "…${failed}…--ca-file…" probe --ca-file "$T/other.pem"
