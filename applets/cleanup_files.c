@@ -102,11 +102,9 @@ void
 cleanup_print(int64_t t, const char *what, const char *key)
 {
 	char stamp[UTC_STAMP_CAP], text[PATH_KEY_MAX * 6 + 1];
-	struct buf b = BUF(text);
 
 	utc_local_stamp(t, stamp);
-	enc_printable(&b, key, strlen(key));
-	printf("%s %10s %s\n", stamp, what, text);
+	printf("%s %10s %s\n", stamp, what, enc_show_in(text, sizeof text, key));
 }
 
 static void

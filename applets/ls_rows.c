@@ -51,13 +51,8 @@ static void
 print_name(const char *name, int end)
 {
 	char safe[PATH_KEY_MAX * 6 + 1];
-	struct buf b = BUF(safe);
 
-	if (ls.terminal) {
-		enc_printable(&b, name, strlen(name));
-		name = safe;
-	}
-	fputs(name, stdout);
+	fputs(ls.terminal ? enc_show_in(safe, sizeof safe, name) : name, stdout);
 	putc(end, stdout);
 }
 
