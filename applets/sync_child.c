@@ -90,14 +90,9 @@ child_fork(struct child *c, char **argv, int hide, struct err *e)
 {
 	int fds[2];
 
-	if (pipe2(fds, O_CLOEXEC) < 0)
+	/* There are no other threads yet, for whose locks fork would take care. */
+	if (pipe2(fds, O_CLOEXEC) < 0 || (c->pid = _Fork()) < 0)
 		return fail_errno(e, "COMMAND cannot be started");
-	c->pid = _Fork();   /* there are no other threads yet, for whose locks fork would take care */
-	if (c->pid < 0) {
-		close(fds[0]);
-		close(fds[1]);
-		return fail_errno(e, "COMMAND cannot be started");
-	}
 	if (c->pid == 0) {
 		close(fds[1]);
 		if (hide)
@@ -145,28 +140,37 @@ catches(pid_t pid, int sig)
 }
 
 void
+child_raise(int sig)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	pthread_kill(pthread_self(), sig);   /* this thread must not get any further */
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+void
 child_signal(const struct child *c, int sig)
 {
 	/* SIGHUP is for the daemon too, to read its keys again: that must not end a COMMAND that knows nothing of it. */
 	if (!c->ended && (sig != SIGHUP || catches(c->pid, sig)))
 		kill(c->pid, sig);
+	/* Ctrl-Z, when standard input is not the terminal: it is us the shell waits for. */
+	if (sig == SIGTSTP)
+		child_raise(sig);
 }
 
 /* COMMAND has been stopped. When it was by its terminal (Ctrl-Z), it is us the shell waits for: it gets the terminal, and when it goes on with us,
-   so does COMMAND. Where no shell is that could let us go on, the kernel ignores our SIGTSTP, and nothing stops for long. */
+   so does COMMAND. Without a shell that could let us go on, the kernel ignores SIGTSTP. */
 static void
 stop_too(const struct child *c, int sig)
 {
-	sigset_t set;
-
 	if (sig == SIGSTOP || !isatty(STDIN_FILENO))
 		return;
 	pass_terminal(c->pid, getpgrp());
-	sigemptyset(&set);
-	sigaddset(&set, SIGTSTP);
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
-	pthread_kill(pthread_self(), sig == SIGTSTP ? SIGTSTP : SIGSTOP);   /* this thread must not get any further */
-	sigprocmask(SIG_BLOCK, &set, NULL);
+	child_raise(sig == SIGTSTP ? SIGTSTP : SIGSTOP);
 	pass_terminal(getpgrp(), c->pid);
 	kill(-c->pid, SIGCONT);
 }

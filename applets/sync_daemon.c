@@ -57,8 +57,6 @@ reload_keys(struct daemon *d)
 static void
 on_signal(struct daemon *d, int sig)
 {
-	sigset_t set;
-
 	if (sig == SIGCHLD) {
 		child_reap(&d->child);
 		return;
@@ -82,11 +80,8 @@ on_signal(struct daemon *d, int sig)
 		sync_drain_begin(d, d->now + d->set->drain_ms, 1);
 	} else if (d->now - d->told_at >= REPEAT_MS) {
 		sync_files_save(d, 1);
-		sigemptyset(&set);
-		sigaddset(&set, sig);
 		signal(sig, SIG_DFL);
-		sigprocmask(SIG_UNBLOCK, &set, NULL);
-		kill(getpid(), sig);
+		child_raise(sig);
 		_exit(128 + sig);    /* the kernel keeps process 1 of a container from such an end */
 	}
 }
