@@ -6,6 +6,7 @@
 #include <time.h>
 #include "client.h"
 #include "ledger.h"
+#include "nfc.h"
 #include "pool.h"
 #include "sync.h"
 #include "sync_child.h"
@@ -66,7 +67,7 @@ struct daemon {
 	int old_ones;                /* --new-only's first start: what the first scan finds stays */
 	int ready;                   /* watches stand, said so */
 	struct rels *doomed;         /* files that wait for the ledger's fsync before they are removed locally */
-	struct rels *moved;          /* directories that were moved away since the last sweep */
+	struct nfc_set moved;        /* directories that were moved away since the last sweep */
 	int64_t sweep_at;            /* when sync_sweep is due; -1: nothing calls for it */
 	int64_t sweep_not_before;
 	uint64_t swept_scans;        /* scans that were done then */

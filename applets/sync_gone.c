@@ -47,7 +47,7 @@ sync_vanished(void *daemon, const char *rel, enum watch_gone how)
 	if (how == WATCH_GONE_MOVED)
 		ledger_forget(d->ledger, rel, &e);
 	if (how == WATCH_GONE_MOVED_DIR)
-		sync_rels_add(&d->moved, rel);
+		nfc_set_add(&d->moved, nfc_hash(rel, strlen(rel)));
 	if (how & WATCH_GONE_DIR)
 		sync_sweep_soon(d);
 }
@@ -55,12 +55,10 @@ sync_vanished(void *daemon, const char *rel, enum watch_gone how)
 int
 sync_was_moved(const struct daemon *d, const char *rel)
 {
-	for (const struct rels *x = d->moved; x; x = x->next) {
-		size_t n = strlen(x->rel);
-
-		if (!n || (!strncmp(rel, x->rel, n) && rel[n] == '/'))
+	/* The root is "". */
+	for (size_t n = 0; d->moved.n && rel[n]; n++)
+		if ((!n || rel[n] == '/') && nfc_set_has(&d->moved, nfc_hash(rel, n)))
 			return 1;
-	}
 	return 0;
 }
 
@@ -136,7 +134,7 @@ sync_sweep(struct daemon *d)
 		for (const struct rels *x = s.others; x; x = x->next)
 			ledger_forget(d->ledger, x->rel, &e);
 		free_rels(&s.others);
-		free_rels(&d->moved);
+		nfc_set_free(&d->moved);
 	}
 	d->sweep_not_before = clock_ms() + SWEEP_SHARE * (clock_ms() - began);
 }

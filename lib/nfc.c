@@ -277,6 +277,12 @@ nfc_set_add(struct nfc_set *s, uint64_t h)
 	return 1;
 }
 
+int
+nfc_set_has(const struct nfc_set *s, uint64_t h)
+{
+	return s->n && *slot_of(s->slots, s->cap, h + !h);
+}
+
 void
 nfc_set_free(struct nfc_set *s)
 {

@@ -31,4 +31,5 @@ struct nfc_set {
 
 /* 1: h is new; 0: it was there; -1: memory is out, the set is as it was. */
 int nfc_set_add(struct nfc_set *s, uint64_t h);
+int nfc_set_has(const struct nfc_set *s, uint64_t h);   /* 1: it is there */
 void nfc_set_free(struct nfc_set *s);   /* then it is empty again */

@@ -224,8 +224,9 @@ static void
 test_set(void)
 {
 	struct nfc_set s = {0};
-	int fresh = 0, again = 0;
+	int fresh = 0, again = 0, there = 0;
 
+	check_int(nfc_set_has(&s, 0), 0);
 	for (uint64_t i = 0; i < 50000; i++)
 		fresh += nfc_set_add(&s, i * 0x9E3779B97F4A7C15);
 	for (uint64_t i = 0; i < 50000; i++)
@@ -233,11 +234,15 @@ test_set(void)
 	check_int(fresh, 50000);
 	check_int(again, 0);
 	check_int(s.n, 50000);
+	for (uint64_t i = 0; i < 100000; i++)
+		there += nfc_set_has(&s, i * 0x9E3779B97F4A7C15);
+	check_int(there, 50000);
 	check(s.cap <= 131072);
 	nfc_set_free(&s);
 	check(!s.slots && !s.n && !s.cap);
 	check_int(nfc_set_add(&s, 0), 1);
 	check_int(nfc_set_add(&s, 0), 0);
+	check_int(nfc_set_has(&s, 0), 1);
 	nfc_set_free(&s);
 }
 
