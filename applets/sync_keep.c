@@ -47,16 +47,16 @@ remove_leased(int dir, const char *rel, int fd, const struct stat *st)
 	snprintf(hidden, sizeof hidden, SYNC_GONE_PREFIX "%llu", (unsigned long long)st->st_ino);
 	if (renameat(dir, name, dir, hidden) == 0) {
 		struct stat now;
-		/* As it is now: there are file systems that number a file by its name. */
-		int same = fstat(fd, &now) == 0 && private_still_named(dir, hidden, &now) && now.st_size == st->st_size &&
-			now.st_mtim.tv_sec == st->st_mtim.tv_sec && now.st_mtim.tv_nsec == st->st_mtim.tv_nsec;
 
-		removed = same && (busy || fcntl(fd, F_GETLEASE) == F_RDLCK) && unlinkat(dir, hidden, 0) == 0;
-		/* A newer file may have the name by now. */
-		if (!removed)
-			private_rename_new(dir, hidden, name);
+		/* As it is now: there are file systems that number a file by its name. */
+		removed = fstat(fd, &now) == 0 && private_still_named(dir, hidden, &now) && now.st_size == st->st_size &&
+			now.st_mtim.tv_sec == st->st_mtim.tv_sec && now.st_mtim.tv_nsec == st->st_mtim.tv_nsec &&
+			(busy || fcntl(fd, F_GETLEASE) == F_RDLCK) && unlinkat(dir, hidden, 0) == 0;
+		/* A newer file may have the name by now. There are FUSE file systems that cannot heed it at once with the renaming. */
+		if (!removed && private_rename_new(dir, hidden, name) < 0 && fstatat(dir, name, &now, AT_SYMLINK_NOFOLLOW) < 0)
+			renameat(dir, hidden, dir, name);
 	} else if (errno != ENOENT && !told++) {
-		sync_log(1, "WARNING: --delete-after: %s stays, and what else cannot be removed: %s", rel, strerror(errno));
+		sync_log(1, "WARNING: --delete-after: %s stays, maybe more: %s", rel, strerror(errno));
 	}
 	if (!busy)
 		fcntl(fd, F_SETLEASE, F_UNLCK);
@@ -69,7 +69,7 @@ remove_file(struct daemon *d, const char *rel)
 {
 	struct ledger_record r;
 	struct stat st;
-	int dir, fd = -1, removed = 0;
+	int dir, fd, removed = 0;
 
 	if (ledger_find(d->ledger, rel, &r) <= 0 || r.state != LEDGER_DONE || !*r.key)
 		return 0;
@@ -77,8 +77,7 @@ remove_file(struct daemon *d, const char *rel)
 	if (d->set->flat && !*r.etag)
 		return 0;
 	dir = private_parent(d->dir_fd, rel);
-	if (dir >= 0)
-		fd = openat(dir, path_base(rel), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	fd = openat(dir, path_base(rel), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd >= 0 && is_state(fd, &r.file, &st))
 		removed = remove_leased(dir, rel, fd, &st);
 	if (fd >= 0)

@@ -1,4 +1,5 @@
-/* sync --delete-after on file systems that are not mounted here: one that numbers its files by their names, one that leaves leases to its server. */
+/* sync --delete-after on file systems that are not mounted here: one that numbers its files by their names, one that leaves leases to its server,
+   one that knows neither hard links nor RENAME_NOREPLACE. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -16,6 +17,9 @@ static struct {
 	int no_lease;      /* none is given (EAGAIN) */
 	unsigned type;     /* of the file system, 0: as it is */
 	int age_s;         /* how much older files look */
+	int plain;         /* no hard links, no flags for a renaming */
+	int taken;         /* a newer file comes while the old one is hidden */
+	int kept;          /* nothing is removed (EIO) */
 } faked;
 
 static void
@@ -73,10 +77,33 @@ test_fcntl(int fd, int cmd, ...)
 	return -1;
 }
 
+static int
+test_linkat(int dir, const char *from, int to_dir, const char *to, int flags)
+{
+	if (!faked.plain)
+		return linkat(dir, from, to_dir, to, flags);
+	errno = EOPNOTSUPP;
+	return -1;
+}
+
+static int
+test_unlinkat(int dir, const char *name, int flags)
+{
+	if (faked.taken)
+		close(openat(dir, "f", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+	if (!faked.kept)
+		return unlinkat(dir, name, flags);
+	errno = EIO;
+	return -1;
+}
+
 #define fstat test_fstat
 #define fstatat test_fstatat
 #define fstatfs test_fstatfs
 #define fcntl test_fcntl
+#define linkat test_linkat
+#define unlinkat test_unlinkat
+#define syscall(...) (faked.plain ? (errno = EINVAL, -1) : syscall(__VA_ARGS__))
 #include "../lib/private.c"
 #include "../lib/watch_fs.c"
 #include "../applets/sync_keep.c"
@@ -84,6 +111,9 @@ test_fcntl(int fd, int cmd, ...)
 #undef fstatat
 #undef fstatfs
 #undef fcntl
+#undef linkat
+#undef unlinkat
+#undef syscall
 
 void
 sync_log(int error, const char *fmt, ...)
@@ -104,7 +134,7 @@ sync_rels_add(struct rels **list, const char *rel)
 static int
 removed(int busy)
 {
-	char top[] = "/tmp/r2-keep.XXXXXX";
+	char top[] = "/tmp/r2-keep.XXXXXX", hidden[sizeof SYNC_GONE_PREFIX + 24];
 	int dir, fd, rc;
 	struct stat st;
 
@@ -117,6 +147,10 @@ removed(int busy)
 	check_int(watch_busy(fd), busy);
 	rc = remove_leased(dir, "f", fd, &st);
 	check_int(unlinkat(dir, "f", 0), rc ? -1 : 0);
+	if (faked.taken) {
+		snprintf(hidden, sizeof hidden, SYNC_GONE_PREFIX "%llu", (unsigned long long)st.st_ino);
+		check_int(unlinkat(dir, hidden, 0), 0);
+	}
 	check_int(rmdir(top), 0);
 	close(fd);
 	close(dir);
@@ -140,5 +174,11 @@ main(void)
 	check_int(removed(-1), 1);
 	faked.age_s = 0;
 	check_int(removed(-1), 0);
+
+	/* What cannot be removed gets its name back, wherever; never a newer file's. */
+	memset(&faked, 0, sizeof faked);
+	for (faked.kept = 1; faked.plain < 2; faked.plain++)
+		for (faked.taken = 0; faked.taken < 2; faked.taken++)
+			check_int(removed(0), 0);
 	return test_end();
 }
