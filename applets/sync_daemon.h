@@ -80,7 +80,7 @@ struct daemon {
 	int64_t drain_until;
 	int64_t hurry_at;            /* in a drain: when what waits for the network is tried again */
 	int64_t writers_until;       /* --once: how long what has not settled is waited for when nothing else is left; 0: not yet */
-	int64_t busy_at;             /* sync_drain_over saw an upload or a scan under way; 0: it saw none */
+	int64_t busy_at;             /* sync_drain_over saw an upload or a scan under way, before the outage if there is one; 0: it saw none */
 
 	int64_t metrics_at;          /* when they were written last */
 	uint64_t metrics_sum;        /* of the counters then */

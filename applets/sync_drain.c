@@ -77,21 +77,25 @@ sync_drain_over(struct daemon *d)
 {
 	struct watch_state w;
 	struct sync_counts c;
-	int64_t busy_since = d->busy_at;
+	int64_t busy_since = d->busy_at, spent = 0;
+	int failing = __atomic_load_n(&d->failing, __ATOMIC_RELAXED);
 
 	if (d->phase != SYNC_DRAINS)
 		return 0;
 	watch_look(d->watch, &w);
 	sync_count(d->sync, &c);
-	/* COMMAND ended by itself: nobody ends us soon, and what it has left may be long. Not in an outage. */
-	if (busy_since && !d->told_at && d->drain_until >= 0 && !__atomic_load_n(&d->failing, __ATOMIC_RELAXED) && !w.held_ms)
-		d->drain_until += d->now - busy_since;
+	/* What fails takes no time if it goes on before the drain is over. */
+	if (busy_since && !failing)
+		spent = d->now - busy_since;
+	/* COMMAND ended by itself: nobody ends us soon, and what it has left may be long. */
+	if (!d->told_at && d->drain_until >= 0 && !w.held_ms)
+		d->drain_until += spent;
 	if (d->drain_until >= 0 && d->now > d->drain_until)
 		return 1;
 	/* What is spent on uploading is not waited for what has not settled. */
-	if (d->writers_until && busy_since)
-		d->hurry_at = d->writers_until += d->now - busy_since;
-	d->busy_at = w.scanning || c.n[SYNC_RUNNING] || sync_files_ended(d) ? d->now : 0;
+	if (d->writers_until && spent)
+		d->hurry_at = d->writers_until += spent;
+	d->busy_at = !w.scanning && !c.n[SYNC_RUNNING] && !sync_files_ended(d) ? 0 : busy_since && failing ? busy_since : d->now;
 	if (d->busy_at)
 		return 0;
 	/* Somebody was refused. A pause may have outlived all who were: then the next one tries whether it still holds. */

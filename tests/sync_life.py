@@ -198,6 +198,20 @@ def command_leaves_in_an_outage(s):
     s.check("status 1, and it is named", d.end() == 1 and b"NOT UPLOADED: a.png" in d.log(), *s.tail())
 
 
+def command_leaves_much_to_a_poor_server(s):
+    """Nor does an error now and then make the drain's time: each is over before that is."""
+    at = os.environ["R2_TEST_SERVER_DIR"]
+    proxy = sync_lib.Proxy(s.env, f"{at}/ca.pem", f"{at}/key.pem")
+    s.closers.append(proxy.close)
+    script = f"for i in 1 2 3 4 5; do head -c 200000 /dev/urandom >{s.root}/$i.png; done"
+    d = s.daemon("-j", "1", "--limit-rate", "200K", "--drain", "8", env={"R2_ENDPOINT": proxy.endpoint}, command=["sh", "-c", script])
+    for i in range(5):
+        wait("the next is sent", lambda: d.log().count(b"Uploading: ") > i or not d.running())
+        proxy("http", "put", "status", 1, "code=503")
+    s.check("status 0", d.end() == 0, *s.tail())
+    s.equal("all of it", limit=1)
+
+
 def command_leaves_a_writer(s):
     """Who writes in the background, as checkpoints and wandb's files are written, has the drain's time to come to his end."""
     until = "until [ -e {} ]; do sleep 0.05; done"
@@ -1017,7 +1031,7 @@ def old_start(s):
 # The longest first, as several run at once.
 CASES = [new_only_killed, few_descriptors, once, midnight, ledger_damaged, no_etag, killed, safe_to_delete, no_parts, server_away, slow_server,
          cut_connections, killed_in_parts, killed_in_parts_then_small, stopped_under_load, second_signal, second_signal_with_command, drain_takes_what_settles,
-         command_leaves_much, command_leaves_in_an_outage, command_leaves_a_writer, command_survives_a_signal, command_leaves_no_time,
+         command_leaves_much, command_leaves_in_an_outage, command_leaves_much_to_a_poor_server, command_leaves_a_writer, command_survives_a_signal, command_leaves_no_time,
          command_makes_root_again, drain_waits_for_a_writer, delete_after_careful, delete_after_together,
          root_made_again, once_without, drain_outlasts, new_only, settle_zero, asked, asked_without, refused, pause_outlived, nobody_reads, rotated,
          second_daemon, bad_input, command, command_odd_start, terminal, command_keys, priority, notified, old_start]
