@@ -215,7 +215,7 @@ def command_leaves_much_to_a_poor_server(s):
 def command_leaves_a_writer(s):
     """Who writes in the background, as checkpoints and wandb's files are written, has the drain's time to come to his end."""
     until = "until [ -e {} ]; do sleep 0.05; done"
-    stray = f"(echo half; {until.format(s.dir / 'whole')}; echo whole) >{s.root}/stray.png & {until.format(s.dir / 'end')}; exit 3"
+    stray = f"(echo half; touch {s.dir / 'open'}; {until.format(s.dir / 'whole')}; echo whole) >{s.root}/stray.png & {until.format(s.dir / 'end')}; exit 3"
     d = s.daemon(command=["sh", "-c", stray])
     wait("it is held open", lambda: s.status().get("open_for_writing") == 1)
     (s.dir / "end").touch()
@@ -224,7 +224,11 @@ def command_leaves_a_writer(s):
     s.check("the command's status", d.end() == 3, *s.tail())
     s.equal("what was held open", limit=1)
     (s.dir / "whole").unlink()
+    (s.dir / "end").unlink()
+    (s.dir / "open").unlink()
     d = s.daemon("--drain", "1", command=["sh", "-c", stray])
+    wait("it is open again", (s.dir / "open").exists)
+    (s.dir / "end").touch()
     s.check("not for ever", d.end() == 3 and b"NOT UPLOADED: stray.png (still open" in d.log(), *s.tail())
     (s.dir / "whole").touch()
 
