@@ -76,12 +76,10 @@ run_command(int go, char **argv)
 	while (n < 0 && errno == EINTR);
 	if (n != 1)
 		_exit(NOT_RUN);
-	close(go);
 	own_group();
 	execvp(argv[0], argv);
 	why = errno;
 	fprintf(stderr, "r2 sync: %s: %s\n", enc_show(shown, argv[0]), strerror(why));
-	fflush(stderr);
 	_exit(why == ENOENT ? NOT_FOUND : NOT_RUN);
 }
 
