@@ -117,6 +117,8 @@ parse_shard(struct err *e)
 static int
 check_options(int nfiles, struct err *e)
 {
+	const char *field = NULL;
+
 	if (key && (nfiles != 1 || uploads.recursive))
 		return fail(e, ERR_USAGE, "--key names one object: give exactly one FILE, or -, and no -r");
 	if ((include.n || exclude.n) && !uploads.recursive)
@@ -125,9 +127,11 @@ check_options(int nfiles, struct err *e)
 	if (uo.content_type && !*uo.content_type)
 		uo.content_type = NULL;
 	if (uo.content_type && !plain_ascii(uo.content_type))
-		return fail(e, ERR_USAGE, "--content-type: only printable ASCII characters");
+		field = "content-type";
 	if (uo.cache_control && !plain_ascii(uo.cache_control))
-		return fail(e, ERR_USAGE, "--cache-control: only printable ASCII characters");
+		field = "cache-control";
+	if (field)
+		return fail(e, ERR_USAGE, "--%s: only printable ASCII characters", field);
 	if (parse_shard(e) < 0)
 		return -1;
 	uo.part_size = transfer_part_size;
