@@ -91,7 +91,7 @@ held(const char *what, int fd, struct err *e)
 	ssize_t n = pread(fd, pid, sizeof pid - 1, 0);
 
 	pid[n > 0 ? n : 0] = '\0';
-	return fail(e, ERR_LOCAL, "%s is watched by another r2 sync already%s%s: stop that one first, or ask it with --status",
+	return fail(e, ERR_LOCAL, "%s is watched by another r2 sync already%s%s: stop that one, or ask it with --status",
 		enc_show(shown, what), n > 0 ? ", process " : "", pid);
 }
 

@@ -104,7 +104,7 @@ open_state(struct daemon *d, struct err *e)
 
 	if (!realpath(d->dir, real))
 		return fail_errno(e, "%s", d->dir);
-	if (place_check(real, e) < 0 || place_make(real, d->set->state, d->state, e) < 0 || place_take_state(real, d->state, &d->lock_fd, e) < 0 ||
+	if (place_check(real, e) < 0 || place_make(real, d->set->state, d->state, e) < 0 || place_take_state(d->set->state ? d->state : real, d->state, &d->lock_fd, e) < 0 ||
 		take_dir(d, real, e) < 0)
 		return -1;
 	snprintf(d->parts, sizeof d->parts, "%.*s/parts", PATH_MAX - 8, d->state);

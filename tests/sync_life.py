@@ -752,6 +752,9 @@ def second_daemon(s):
     s.check("with a state of its own too", f.end() == 1, f.log().decode())
     inner = s.daemon(directory=s.root / "inner")
     s.check("and for a directory within", inner.end() == 1, inner.log().decode())
+    state = s.root / ".r2-sync"
+    beside = s.daemon("--state", state, directory=s.dir / "beside")
+    s.check("and for another one with its state, which is named", beside.end() == 1 and f"{state} is watched".encode() in beside.log(), beside.log().decode())
     s.write("b.png")
     s.equal("the first goes on")
 
