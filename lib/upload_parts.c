@@ -47,8 +47,8 @@ parts_complete(struct s3 *s, struct upload *u, const struct parts_sent *sent, st
 	s3_parts_etag(sent->parts, sent->n, want);
 	if (s3_complete(s, &c, etag, e) < 0) {
 		/* Lost answers, 500s and any refusal after one of them say nothing of the object: only itself does. */
-		if (!e->maybe_done && (e->kind == ERR_CHANGED ||
-		    (e->kind == ERR_HTTP && e->status != 404 && e->status / 100 != 5 && e->status != 200)))
+		if (e->kind == ERR_CHANGED ||
+		    (e->kind == ERR_HTTP && !e->maybe_done && e->status != 404 && e->status / 100 != 5 && e->status != 200))
 			return -1;
 		if (!*want || s3_head(s, rq.key, &o, &look) < 0 || o.size != u->r.size || strcmp(o.etag, want))
 			return -1;
