@@ -45,10 +45,10 @@ make_room(struct err *e)
 {
 	struct row **p;
 
-	if (nrows < cap)
-		return 0;
 	if (nrows == LS_SORT_MAX)
 		return fail(e, ERR_LOCAL, "more than %d objects: --sort keeps all of them in memory, --top N only N", LS_SORT_MAX);
+	if (nrows < cap)
+		return 0;
 	if (!(p = realloc(rows, (cap ? 2 * cap : 64) * sizeof *rows)))
 		return fail(e, ERR_LOCAL, "out of memory: --sort keeps all rows, --top N only N");
 	rows = p;
