@@ -44,13 +44,8 @@ collect(void *arg, const struct s3_entry *x, struct err *e)
 
 	if (!x->is_prefix || utc_parse_folder(x->key + strlen(a->q->prefix), date) < 0 || a->n == FOLDERS_MAX)
 		return a->other = 1;
-	if (a->n == a->cap) {
-		a->cap = a->cap ? 2 * a->cap : 64;
-		f = realloc(a->folders, a->cap * sizeof *f);
-		if (!f)
-			return fail_memory(e);
-		a->folders = f;
-	}
+	if (buf_grow((void **)&a->folders, &a->cap, a->n + 1, sizeof *f) < 0)
+		return fail_memory(e);
 	f = &a->folders[a->n++];
 	*f = (struct folder){.a = a, .prefix = strdup(x->key)};
 	return f->prefix ? 0 : fail_memory(e);

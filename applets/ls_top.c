@@ -43,17 +43,10 @@ sift_up(size_t i, struct row *r)
 static int
 make_room(struct err *e)
 {
-	struct row **p;
-
 	if (nrows == LS_SORT_MAX)
 		return fail(e, ERR_LOCAL, "more than %d objects: --sort keeps all of them in memory, --top N only N", LS_SORT_MAX);
-	if (nrows < cap)
-		return 0;
-	if (!(p = realloc(rows, (cap ? 2 * cap : 64) * sizeof *rows)))
-		return fail(e, ERR_LOCAL, "out of memory: --sort keeps all rows, --top N only N");
-	rows = p;
-	cap = cap ? 2 * cap : 64;
-	return 0;
+	return buf_grow((void **)&rows, &cap, nrows + 1, sizeof *rows) < 0
+		? fail(e, ERR_LOCAL, "out of memory: --sort keeps all rows, --top N only N") : 0;
 }
 
 int

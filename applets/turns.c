@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "buf.h"
 #include "turns.h"
 
 struct turn *
@@ -33,18 +34,10 @@ out(char stream, const char *line)
 static int
 hold(struct turn *at, char stream, const char *line)
 {
-	size_t n = strlen(line) + 2, cap = at->cap ? at->cap : 256;
-	char *p;
+	size_t n = strlen(line) + 2;
 
-	while (cap < at->len + n)
-		cap *= 2;
-	if (cap != at->cap) {
-		p = realloc(at->held, cap);
-		if (!p)
-			return -1;
-		at->held = p;
-		at->cap = cap;
-	}
+	if (buf_grow((void **)&at->held, &at->cap, at->len + n, 1) < 0)
+		return -1;
 	at->held[at->len] = stream;
 	memcpy(at->held + at->len + 1, line, n - 1);
 	at->len += n;

@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "buf.h"
 
@@ -102,4 +103,21 @@ int
 buf_ok(const struct buf *b)
 {
 	return !b->overflow;
+}
+
+int
+buf_grow(void **p, size_t *cap, size_t need, size_t size)
+{
+	size_t more = *cap ? *cap : 256;
+	void *q;
+
+	while (more < need)
+		more *= 2;
+	if (more == *cap)
+		return 0;
+	if (!(q = realloc(*p, more * size)))
+		return -1;
+	*p = q;
+	*cap = more;
+	return 0;
 }

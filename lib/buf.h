@@ -27,3 +27,7 @@ void buf_ellipsis(struct buf *b);
 void buf_reset(struct buf *b);
 /* 1 when everything appended since the last reset is there. */
 int buf_ok(const struct buf *b);
+
+/* What else grows: room for `need` things of size bytes at *p, where *cap have it, doubled as often as that takes. 0; -1: memory is out, all is
+   as it was. */
+int buf_grow(void **p, size_t *cap, size_t need, size_t size);

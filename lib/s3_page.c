@@ -13,30 +13,12 @@ enum {
 	TEXT_CAP_MAX = 4 * 1024 * 1024,  /* keys, ETags and classes: 1,000 of the longest keys, encoded */
 };
 
-/* Room for `need` things of size bytes at *p, doubling: 0 or -1. */
-static int
-grow(void **p, size_t *cap, size_t need, size_t size)
-{
-	size_t cap2 = *cap ? *cap : 256;
-	void *q;
-
-	while (cap2 < need)
-		cap2 *= 2;
-	if (cap2 == *cap)
-		return 0;
-	if (!(q = realloc(*p, cap2 * size)))
-		return -1;
-	*p = q;
-	*cap = cap2;
-	return 0;
-}
-
 static int
 keep_text(struct s3_page *pg, const char *s, size_t n, size_t *at, struct err *e)
 {
 	if (pg->text_len + n + 1 > TEXT_CAP_MAX)
 		return fail(e, ERR_PROTO, "list: a page larger than %d MiB", TEXT_CAP_MAX >> 20);
-	if (grow((void **)&pg->text, &pg->text_cap, pg->text_len + n + 1, 1) < 0)
+	if (buf_grow((void **)&pg->text, &pg->text_cap, pg->text_len + n + 1, 1) < 0)
 		return fail_memory(e);
 	*at = pg->text_len;
 	memcpy(pg->text + pg->text_len, s, n);
@@ -50,7 +32,7 @@ end_row(struct s3_page *pg, int is_prefix, struct err *e)
 {
 	if (pg->nrows == ROWS_MAX)
 		return fail(e, ERR_PROTO, "list: more than %d keys in one page", ROWS_MAX);
-	if (grow((void **)&pg->rows, &pg->rows_cap, pg->nrows + 1, sizeof *pg->rows) < 0)
+	if (buf_grow((void **)&pg->rows, &pg->rows_cap, pg->nrows + 1, sizeof *pg->rows) < 0)
 		return fail_memory(e);
 	pg->row.is_prefix = is_prefix;
 	pg->rows[pg->nrows++] = pg->row;
