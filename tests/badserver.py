@@ -4,7 +4,7 @@ that started it does. What is below /-/ is for the test, and never misbehaves:
 
   POST /-/fault    the body's lines: OPERATION FAULT [TIMES [NAME=VALUE]...]; TIMES 0: always; an empty body: no more faults, and no more waiting
   GET  /-/log      the requests so far, one a line: OPERATION /BUCKET/KEY STATUS; a fault is in place of the status
-  POST /-/clear    forget the requests
+  POST /-/anew     the same, but these faults only; the requests so far are forgotten
   GET  /-/most     how many requests were under way at once, at most, since they were forgotten
   GET  /-/uploads  ids of unfinished multipart uploads, one a line
   any  /-/raw/BUCKET/KEY   the object: GET, PUT, DELETE
@@ -242,14 +242,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 faults[:] = faults + [Fault(x) for x in lines] if lines else []
                 withdrawn += not lines
                 self.answer(200)
+            elif what == "anew":
+                faults[:] = map(Fault, data.decode().strip().splitlines())
+                log.clear()
+                withdrawn, most = withdrawn + 1, 0
+                self.answer(200)
             elif what == "log":
                 self.answer(200, "".join(x + "\n" for x in log if not x.startswith("control")).encode())
             elif what == "most":
                 self.answer(200, b"%d\n" % most)
-            elif what == "clear":
-                log.clear()
-                most = 0
-                self.answer(200)
             elif what == "uploads":
                 self.answer(200, "".join(x + "\n" for x in uploads).encode())
             elif self.command == "GET":

@@ -108,11 +108,7 @@ need_badserver() {
 }
 ctl() { curl -sf ${R2_CA_FILE:+--cacert "$R2_CA_FILE"} "${@:2}" "$R2_ENDPOINT/-/$1"; }
 # bad FAULT…: from now on these, and no requests so far
-bad() {
-	ctl fault -d ''
-	[ $# = 0 ] || ctl fault --data-binary "$(printf '%s\n' "$@")"
-	ctl clear -d ''
-}
+bad() { ctl anew --data-binary "$(printf '%s\n' "$@")"; }
 requests() { ctl log | grep -c "^$1 "; }          # requests OPERATION
 
 # The server: the running one that R2_TEST_SERVER_DIR names, else one of its own until this script ends.
