@@ -284,12 +284,14 @@ stop(struct daemon *d)
 int
 sync_daemon(struct daemon *d, struct err *e)
 {
+	struct timespec now;
 	int rc = -1, left;
 
 	d->signal_fd = d->wake_fd = d->ask_fd = d->dir_fd = d->lock_fd = -1;
 	d->delete_at = d->sweep_at = -1;
 	/* The clock that files are stamped with. */
-	clock_gettime(CLOCK_REALTIME_COARSE, &d->started);
+	clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	d->started_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 	pthread_mutex_init(&d->lock, NULL);
 	sync_log_open(d->set->log, client_args.quiet, client_args.json);
 	if (sync_daemon_start(d, e) == 0) {

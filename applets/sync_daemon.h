@@ -62,8 +62,9 @@ struct daemon {
 
 	int failing;                 /* a worker's last request came to nothing; atomic */
 	int64_t now;                 /* CLOCK_MONOTONIC, milliseconds, of this turn of the loop */
-	struct timespec started;
-	int alone;                   /* no file is done by an object that another one has put there */
+	int64_t started_ns;          /* since 1970 */
+	struct nfc_set shared;       /* keys of objects that files are done by which have not put them there, */
+	int listed;                  /* once the ledger has been asked for them */
 	int old_ones;                /* --new-only's first start: what the first scan finds stays */
 	int ready;                   /* watches stand, said so */
 	struct rels *doomed;         /* files that wait for the ledger's fsync before they are removed locally */
@@ -140,6 +141,8 @@ void sync_begin(struct daemon *d, struct sync_entry *x);
 
 /* sync_settle.c. x could not be looked at, or its upload not begun: it is tried again, and said if that is news. */
 void sync_not_begun(struct daemon *d, struct sync_entry *x, const struct err *e);
+/* A file is done by the object at key, which it has not put there. */
+void sync_shares(struct daemon *d, const char *key);
 /* Take what workers are done with: into the ledger, the log, the decisions. 1: there was some. */
 int sync_settle(struct daemon *d);
 /* Ended uploads have not been settled yet. */

@@ -12,6 +12,7 @@ struct file {
 	char tag[17];
 	int probe;                   /* while all is paused: not worth a line */
 	int failed;
+	int shared;                  /* another file is done by the object at its key */
 	struct err why;
 	char path[];
 };

@@ -7,29 +7,18 @@
 
 enum { LOOKS_A_TURN = 500 };     /* files looked at between two readings of events */
 
-static int
-is_before(const struct timespec *a, const struct timespec *b)
-{
-	return a->tv_sec < b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec < b->tv_nsec);
-}
-
 /* Since when this daemon knows the file as it is: what was there before its first start. */
 static int
-is_old(const struct daemon *d, const struct stat *st)
+is_old(const struct daemon *d, const struct stat *st, const struct ledger_file *f)
 {
-	return d->old_ones && is_before(&st->st_ctim, &d->started) && is_before(&st->st_mtim, &d->started);
+	return d->old_ones && f->mtime_ns < d->started_ns && (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec < d->started_ns;
 }
 
 /* Everything that may change until the file is quiet: two looks must agree. */
 static uint64_t
-fingerprint(const struct stat *st)
+fingerprint(const struct ledger_file *f)
 {
-	uint64_t v[] = {(uint64_t)st->st_size, (uint64_t)st->st_mtim.tv_sec, (uint64_t)st->st_mtim.tv_nsec,
-		(uint64_t)st->st_ctim.tv_sec, (uint64_t)st->st_ctim.tv_nsec, st->st_ino}, h = 14695981039346656037ULL;
-
-	for (size_t i = 0; i < sizeof v / sizeof *v; i++)
-		h = (h ^ v[i]) * 1099511628211ULL;
-	return h;
+	return (f->size * 1099511628211u + (uint64_t)f->mtime_ns) * 1099511628211u + f->inode;
 }
 
 /* From now on rel is known by its content only: that is compared, and the file not removed before. */
@@ -58,7 +47,7 @@ sync_changed(void *daemon, const char *rel, const struct stat *st)
 			sync_consider_removal(d, rel, st);
 			return;
 		}
-		if (is_old(d, st)) {
+		if (is_old(d, st, &f)) {
 			struct ledger_record r = {.state = LEDGER_DONE, .file = f};
 
 			ledger_put(d->ledger, rel, &r, &e);
@@ -67,7 +56,7 @@ sync_changed(void *daemon, const char *rel, const struct stat *st)
 	} else if (d->in_memory) {
 		forget_state(d, rel);
 	}
-	if ((st ? sync_found(d->sync, rel, fingerprint(st), d->now, &e) : sync_seen(d->sync, rel, d->now, &e)) < 0) {
+	if ((st ? sync_found(d->sync, rel, fingerprint(&f), d->now, &e) : sync_seen(d->sync, rel, d->now, &e)) < 0) {
 		sync_log(1, "ERROR: %s: %s: it is looked at again with the next scan", rel, e.msg);
 		watch_missed(d->watch);
 	}
@@ -124,7 +113,7 @@ look(struct daemon *d, struct sync_entry *x)
 	} else if (busy == 0) {
 		sync_ready(d->sync, x, (uint64_t)st.st_size);
 	} else {
-		sync_unsure(d->sync, x, (uint64_t)st.st_size, fingerprint(&st), d->now);
+		sync_unsure(d->sync, x, (uint64_t)st.st_size, fingerprint(&f), d->now);
 	}
 }
 

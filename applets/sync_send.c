@@ -112,7 +112,8 @@ new_key(const struct daemon *d, const char *rel, const char *path, char key[PATH
 	}
 	path_key_join(&b, d->set->prefix, date, d->set->flat ? path_base(rel) : rel);
 	if (!buf_ok(&b))
-		return fail(e, ERR_USAGE, "its key would be longer than %d bytes: shorten the name", PATH_KEY_MAX);
+		return fail(e, ERR_USAGE, "the key would be longer than %d bytes: shorten the prefix or the file's name",
+			PATH_KEY_MAX);
 	return path_key_check(key, e);
 }
 
@@ -141,34 +142,28 @@ make_tag(struct file *f, int begun)
 	return n ? f->tag : NULL;
 }
 
-struct sharing {
-	const char *rel, *key;
-	int found, any;
-};
-
 static void
-look_for_key(void *arg, const char *rel, const struct ledger_record *r)
+look_for_key(void *file, const char *rel, const struct ledger_record *r)
 {
-	struct sharing *s = arg;
+	struct file *f = file;
 
 	if (r->state != LEDGER_DONE)
 		return;
-	s->found |= !strcmp(r->key, s->key) && strcmp(rel, s->rel);
-	s->any |= *r->key && !*r->etag;
+	f->shared |= !strcmp(r->key, f->r.key) && strcmp(rel, f->x->rel);
+	if (!*r->etag)
+		sync_shares(f->d, r->key);
 }
 
 /* --flat, now or at an earlier start: another file may have found its very content at our key. It is its only object, too: it stays, whatever
    becomes of ours. */
 static int
-is_shared(struct daemon *d, const struct file *f)
+is_shared(struct daemon *d, struct file *f)
 {
-	struct sharing s = {f->x->rel, f->r.key, 0, 0};
-
-	if (d->alone)
+	if (d->listed && !nfc_set_has(&d->shared, nfc_hash(f->r.key, strlen(f->r.key))))
 		return 0;
-	ledger_each(d->ledger, look_for_key, &s);
-	d->alone = !s.any;
-	return s.found;
+	d->listed = 1;
+	ledger_each(d->ledger, look_for_key, f);
+	return f->shared;
 }
 
 /* Which key, and what may be overwritten there. A path keeps its key; its own object is known by its ETag. */

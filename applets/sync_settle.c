@@ -96,6 +96,12 @@ sync_not_begun(struct daemon *d, struct sync_entry *x, const struct err *e)
 	failed_at(d, x, e);
 }
 
+void
+sync_shares(struct daemon *d, const char *key)
+{
+	d->listed &= nfc_set_add(&d->shared, nfc_hash(key, strlen(key))) >= 0;
+}
+
 static void
 stored(struct daemon *d, struct file *f)
 {
@@ -114,7 +120,8 @@ stored(struct daemon *d, struct file *f)
 	snprintf(rec->key, sizeof rec->key, "%s", r->outcome == UPLOAD_SKIPPED ? "" : r->key);
 	/* The same content that somebody else put there: done, but not ours to replace. */
 	snprintf(rec->etag, sizeof rec->etag, "%s", ours ? r->etag : "");
-	d->alone &= ours;
+	if (!ours)
+		sync_shares(d, rec->key);
 	if (f->x->gone)
 		ledger_forget(d->ledger, f->x->rel, &e);
 	else if (ledger_put(d->ledger, f->x->rel, rec, &e) < 0)

@@ -25,9 +25,9 @@
 static int
 take_signals(struct daemon *d, struct err *e)
 {
-	static const int own[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
-	/* What we bring upon ourselves. */
-	static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGXCPU, SIGXFSZ};
+	static const char own[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
+	/* What we bring upon ourselves; and SIGPIPE, for blocked it would not be ignored: our own, of an output that is closed, would go to COMMAND. */
+	static const char faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGXCPU, SIGXFSZ, SIGIO, SIGPIPE};
 	sigset_t set;
 
 	signal(SIGPIPE, SIG_IGN);
@@ -38,8 +38,6 @@ take_signals(struct daemon *d, struct err *e)
 		sigfillset(&set);
 		for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
 			sigdelset(&set, faults[i]);
-		sigdelset(&set, SIGIO);
-		sigdelset(&set, SIGPIPE);    /* blocked, it would not be ignored: our own, of an output that is closed, would go to COMMAND */
 	} else {
 		sigemptyset(&set);
 		for (size_t i = 0; i < sizeof own / sizeof *own; i++)
@@ -161,11 +159,10 @@ note_first_start(struct daemon *d)
 	if (!d->old_ones)
 		return;
 	if (ledger_find(d->ledger, SYNC_STARTED, &r) > 0) {
-		d->started.tv_sec = (time_t)(r.file.mtime_ns / 1000000000);
-		d->started.tv_nsec = (long)(r.file.mtime_ns % 1000000000);
+		d->started_ns = r.file.mtime_ns;
 		return;
 	}
-	r = (struct ledger_record){.state = LEDGER_BEGUN, .file.mtime_ns = (int64_t)d->started.tv_sec * 1000000000 + d->started.tv_nsec};
+	r = (struct ledger_record){.state = LEDGER_BEGUN, .file.mtime_ns = d->started_ns};
 	ledger_put(d->ledger, SYNC_STARTED, &r, &e);
 }
 

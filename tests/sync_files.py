@@ -545,6 +545,29 @@ def flat_shared(s):
     s.equal("and so it does at a start without --flat", want=lambda: contents(s.files()), got=lambda: contents(s.objects()))
 
 
+def many_rewritten(s):
+    """Beside files that somebody else has uploaded: what rewriting a file costs does not grow with what the ledger knows."""
+    d = s.daemon()
+    for i in range(200):
+        s.write(f"{i}.png", b"of a run before %d" % i)
+    s.equal("a run before")
+    d.stop()
+    shutil.rmtree(s.root / ".r2-sync")
+    d = s.daemon()
+    wait("all are known", lambda: s.status().get("known") == 200)
+    d.stop()
+    d = s.daemon()     # what is written and synced is read from the file
+    reads = lambda: int(re.search(r"syscr: (\d+)", pathlib.Path(f"/proc/{d.process.pid}/io").read_text())[1])
+    for i in range(50):
+        s.write(f"own{i}.png", b"first %d" % i)
+    s.equal("own ones")
+    before = reads()
+    for i in range(50):
+        s.write(f"own{i}.png", b"second %d" % i)
+    s.equal("own ones rewritten")
+    s.check("without reading the ledger for each", reads() - before < 50 * 100, reads() - before)
+
+
 def two_daemons(s):
     """Two directories, one prefix, equal names: nothing is overwritten."""
     other = s.dir / "other"
@@ -580,7 +603,7 @@ def somebody_elses(s):
 
 CASES = [overflow, burst, nested, moved_in, moved_about, slow_writers, temp_then_rename, rewritten, gone_and_back, moved_out, moved_out_under_way, moved_out_in_the_queue, removed_under_way,
          removed_under_way_another_later, moved_out_a_while_ago, moved_out_while_it_fails,
-         root_moved_out, links, odd_names, other_files, too_large, unreadable, catches_up, root_comes_and_goes, watch_limit, polling, unmounted, in_memory, patterns, all_files, flat, flat_shared, two_daemons, somebody_elses]
+         root_moved_out, links, odd_names, other_files, too_large, unreadable, catches_up, root_comes_and_goes, watch_limit, polling, unmounted, in_memory, patterns, all_files, flat, flat_shared, many_rewritten, two_daemons, somebody_elses]
 
 if __name__ == "__main__":
     sys.exit(sync_lib.main(CASES))
