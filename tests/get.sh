@@ -17,6 +17,12 @@ s3_put "$P/hello.txt" hello.txt
 s3_put "$P/empty" empty.file
 no_temp() { ! find "${1:-.}" -name '.*.r2-*' | grep .; }
 got() { r2 get "$@"; }
+beside proxy.port python3 "$TESTS/faultproxy.py" "${R2_ENDPOINT#https://}"
+read -r port control <proxy.port
+via=https://127.0.0.1:$port
+tell() { local fd reply; exec {fd}<>"/dev/tcp/127.0.0.1/$control"; echo "$*" >&"$fd"; read -r reply <&"$fd"; exec {fd}>&-; echo "$reply"; }
+# sent_at SIGNAL BYTES OPTION…, in the background: get through the proxy, which sends it the signal once so many bytes have come
+sent_at() { tell signal "$1" $BASHPID down "$2" >/dev/null; exec "$R2" get --endpoint "$via" "${@:3}"; }
 
 # Where it goes.
 mkdir here && cd here || exit 1
@@ -112,9 +118,11 @@ done
 head -c 3000000 /dev/urandom >racing
 s3_put "$P/racing" racing
 for how in skip fail; do
-	"$R2" get --json --if-exists $how --limit-rate 1M "$P/racing" race.bin >race.out 2>&1 &
-	until ls .race.bin.r2-* >/dev/null 2>&1; do kill -0 $! || break; sleep 0.02; done
+	tell reset >/dev/null
+	sent_at STOP 1000000 --json --if-exists $how "$P/racing" race.bin >race.out 2>&1 &
+	until grep -q '^State:.T' /proc/$!/status || ! kill -0 $!; do sleep 0.02; done
 	printf mine >race.bin
+	kill -CONT $!
 	wait $!
 	is "--if-exists $how: made meanwhile" "$? $(cat race.bin) $(grep -c "$([ $how = skip ] && echo 'Skipped: race.bin' || echo 'ERROR.*race.bin: is there already')" race.out)" \
 		"$([ $how = skip ] && echo 0 || echo 1) mine 1"
@@ -282,15 +290,9 @@ t "an empty KEY" 2 '' 'r2 get: …' got ''
 t "an empty DEST" 2 '' 'r2 get: …' got x ''
 
 # Cut off and gone on.
-beside proxy.port python3 "$TESTS/faultproxy.py" "${R2_ENDPOINT#https://}"
-read -r port control <proxy.port
-via=https://127.0.0.1:$port
-tell() { local fd reply; exec {fd}<>"/dev/tcp/127.0.0.1/$control"; echo "$*" >&"$fd"; read -r reply <&"$fd"; exec {fd}>&-; echo "$reply"; }
 random_file huge.bin $((64 * MIB + 4321))
 s3_put "$P/huge.bin" huge.bin
 parts 5M huge-parts.bin huge.bin
-# sent_at SIGNAL BYTES OPTION…, in the background: get through the proxy, which sends it the signal once so many bytes have come
-sent_at() { tell signal "$1" $BASHPID down "$2" >/dev/null; exec "$R2" get --endpoint "$via" "${@:3}"; }
 killed() { # KEY DEST BYTES [OPTION…]
 	tell reset >/dev/null
 	sent_at KILL "$3" -q "${@:4}" "$P/$1" "$2" &
