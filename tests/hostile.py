@@ -29,7 +29,7 @@ every time, and an ETag that is their MD5, but for:
   vast               a Content-Length that no disk has
 Listing prefix X lists what is in listings below. LOG gets one line a request: METHOD KEY RANGE STATUS.
 """
-import hashlib, http.server, os, re, sys, threading, time, urllib.parse
+import functools, hashlib, http.server, os, re, sys, threading, time, urllib.parse
 
 DAY = "Mon, 29 Dec 2025 10:00:00 GMT"
 turns = {}               # how often it was replaced, by key
@@ -44,18 +44,25 @@ listings = {
 def data_of(key, size):
     """The same bytes for ever; another turn, other bytes."""
     turn = turns.get(key, 0) if key.startswith(("swap", "ignore")) else 0
+    return random_bytes(turn, size)
+
+
+# Each range of an object asks for both again.
+@functools.lru_cache(4)
+def random_bytes(turn, size):
     return hashlib.shake_128(b"%d" % turn).digest(size)
 
 
 def parts_of(kind, numbers, size):
     if kind == "uneven":
-        return [size // 2, size // 3, size - size // 2 - size // 3]
+        return size // 2, size // 3, size - size // 2 - size // 3
     if kind in ("chance", "gaps"):
-        return [size * 2 // 5, size // 4, size - size * 2 // 5 - size // 4]
+        return size * 2 // 5, size // 4, size - size * 2 // 5 - size // 4
     part = numbers[1]
-    return [min(part, size - at) for at in range(0, size, part)]
+    return tuple(min(part, size - at) for at in range(0, size, part))
 
 
+@functools.lru_cache(4)
 def etag_of(data, parts):
     if not parts:
         return hashlib.md5(data).hexdigest()
@@ -92,7 +99,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             m = re.search(r"-(\d+)$", key)
             data = data_of("", int(m[1]) if m else 0)
             rows += (f"<Contents><Key>{urllib.parse.quote(key)}</Key><LastModified>2025-12-29T10:00:00.000Z</LastModified>"
-                     f"<ETag>&quot;{etag_of(data, [])}&quot;</ETag><Size>{len(data)}</Size></Contents>")
+                     f"<ETag>&quot;{etag_of(data, ())}&quot;</ETag><Size>{len(data)}</Size></Contents>")
         body = (f"<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>{rows}"
                 "</ListBucketResult>").encode()
         self.answer(200, [("Content-Length", len(body))], body)
@@ -123,7 +130,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             wanted = self.command == "GET" and "Range" in self.headers
             if wanted and (kind in ("swaps", "ignore") or kind == "swap" and not turns.get(self.key)):
                 turns[self.key] = turns.get(self.key, 0) + 1
-        parts = parts_of(kind, numbers, size) if kind in ("parts", "quiet", "partial", "uneven", "chance", "gaps") else []
+        parts = parts_of(kind, numbers, size) if kind in ("parts", "quiet", "partial", "uneven", "chance", "gaps") else ()
         etag = etag_of(data, parts)
         if kind in ("opaque", "open", "kms"):
             etag = {"opaque": "not-an-md5", "open": "not-an-md5", "kms": "0123456789abcdef" * 2}[kind]
