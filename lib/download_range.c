@@ -81,16 +81,19 @@ read_progress(struct download_state *st, int whole)
 	return 1;
 }
 
-/* For n bytes: a full disk is told at once. In memory the giving would take as long as the writing, before anything is fetched: there it is
-   only asked for. 0; -1 with errno. */
+/* For n bytes: a full disk is told at once. It is asked first, as until fallocate fails it has given all that was free, and nobody else could
+   write. In memory the giving would take as long as the writing, before anything is fetched: there it is only asked for. 0; -1 with errno. */
 static int
 make_room(int fd, uint64_t n)
 {
 	struct statfs fs;
 
-	if (fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS) {
+	if (fstatfs(fd, &fs) == 0) {
 		errno = ENOSPC;
-		return fs.f_blocks && fs.f_bavail < n / (uint64_t)fs.f_bsize ? -1 : 0;
+		if (fs.f_blocks && fs.f_bfree < n / (uint64_t)fs.f_bsize)
+			return -1;
+		if (fs.f_type == TMPFS)
+			return 0;
 	}
 	/* Who cannot give it has errors of his own. */
 	return fallocate(fd, 0, 0, (off_t)n) < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG) ? -1 : 0;

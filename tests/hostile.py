@@ -26,7 +26,7 @@ every time, and an ETag that is their MD5, but for:
   cut-SIZE           every answer ends after 100,000 bytes
   stall-SIZE         sends nothing beyond its first 1,000,000 bytes, and waits
   long, negative     Content-Length: 99999999999999999999, -5
-  vast               a Content-Length that no disk has
+  vast, wide         a Content-Length that no object has; that no disk has
 Listing prefix X lists what is in listings below. LOG gets one line a request: METHOD KEY RANGE STATUS.
 """
 import functools, hashlib, http.server, os, re, sys, threading, time, urllib.parse
@@ -116,8 +116,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if flip and len(words) > 2:
             words = words[1:]
         kind, numbers = words[0], [int(w) for w in words[1:] if w.isdigit()]
-        if kind in ("long", "negative", "vast"):
-            length = {"long": "9" * 20, "negative": "-5", "vast": 1 << 62}[kind]
+        if kind in ("long", "negative", "vast", "wide"):
+            length = {"long": "9" * 20, "negative": "-5", "vast": 1 << 62, "wide": 4 << 40}[kind]
             self.answer(200, [("Content-Length", length), ("ETag", '"00"')])
             self.close_connection = True
             return
