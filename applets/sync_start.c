@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -76,7 +75,7 @@ drop_rights(struct daemon *d)
 		log_r2(LOG_DEBUG, "runs with more rights than it needs: %s", e.msg);
 	/* The job beside comes first, at the processor and at the disk (best effort, the lowest of its eight levels: ioprio_set(2)). */
 	if (d->set->nice > 0) {
-		setpriority(PRIO_PROCESS, 0, (int)d->set->nice);
+		nice((int)d->set->nice);
 		syscall(SYS_ioprio_set, 1, 0, 2 << 13 | 7);
 	}
 }

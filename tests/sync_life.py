@@ -966,10 +966,13 @@ def priority(s):
     """The job beside comes first; COMMAND is that job."""
     show = ["sh", "-c", "echo command $(ps -o ni= -p $$), daemon $(ps -o ni= -p $PPID)"]
     ours = os.getpriority(os.PRIO_PROCESS, 0)    # the tests may be run by nice(1)
-    for args, daemon in ((), 10), (("--nice", "0"), ours), (("--nice", "19"), 19):
+    for args, more in ((), 10), (("--nice", "0"), 0), (("--nice", "19"), 19):
         d = s.daemon(*args, command=show)
         d.end()
-        s.check(f"{' '.join(args) or 'lower'}", f"command {ours}, daemon {daemon}".encode() in b" ".join(d.log().split()), d.log().decode())
+        s.check(f"{' '.join(args) or 'lower'}", f"command {ours}, daemon {min(ours + more, 19)}".encode() in b" ".join(d.log().split()), d.log().decode())
+    d = s.daemon(command=show, under=["nice", "-n", "12"])
+    d.end()
+    s.check("never higher than it was", f"command {min(ours + 12, 19)}, daemon 19".encode() in b" ".join(d.log().split()), d.log().decode())
 
 
 def notified(s):
