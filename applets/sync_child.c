@@ -155,8 +155,8 @@ child_signal(const struct child *c, int sig)
 	/* SIGHUP is for the daemon too, to read its keys again: that must not end a COMMAND that knows nothing of it. */
 	if (!c->ended && (sig != SIGHUP || catches(c->pid, sig)))
 		kill(c->pid, sig);
-	/* Ctrl-Z, when standard input is not the terminal: it is us the shell waits for. */
-	if (sig == SIGTSTP)
+	/* Ctrl-Z, when standard input is not the terminal: it is us the shell waits for. Where it is, stop_too comes once COMMAND has stopped. */
+	if (sig == SIGTSTP && !isatty(STDIN_FILENO))
 		child_raise(sig);
 }
 

@@ -12,7 +12,7 @@ struct child {
 /* Fork; argv is COMMAND. hide_keys: the store's keys leave its environment. -1 (ERR_LOCAL). */
 int child_fork(struct child *c, char **argv, int hide_keys, struct err *e);
 void child_start(struct child *c);
-/* Hand on a signal; SIGHUP only when COMMAND has a handler for it. SIGTSTP stops us, too. */
+/* Hand on a signal; SIGHUP only when COMMAND has a handler for it. SIGTSTP stops us, too, without a terminal at once. */
 void child_signal(const struct child *c, int sig);
 /* Have a blocked signal do to us, here and now, what it does by itself. */
 void child_raise(int sig);
