@@ -12,6 +12,8 @@
 #include "sync_file.h"
 #include "sync_log.h"
 
+enum { KEPT_NAME = 100 };   /* bytes of it in an error that is kept */
+
 static void
 tell_failure(const struct sync_entry *x, const struct err *e, int64_t wait_ms)
 {
@@ -30,7 +32,7 @@ sync_keep_error(struct daemon *d, const char *name, const char *msg)
 
 	pthread_mutex_lock(&d->lock);
 	b = BUF(d->last_error);
-	enc_printable(&b, name, strnlen(name, 100));
+	enc_printable(&b, name, strnlen(name, KEPT_NAME));
 	buf_str(&b, ": ");
 	enc_printable(&b, msg, strlen(msg));
 	buf_ellipsis(&b);
@@ -47,7 +49,7 @@ failed_at(struct daemon *d, struct sync_entry *x, const struct err *e)
 	int64_t ms = sync_failed(d->sync, x, f, clock_jitter(), d->now);
 
 	d->failed++;
-	sync_keep_error(d, x->rel, e->msg);
+	sync_keep_error(d, strlen(x->rel) > KEPT_NAME ? path_base(x->rel) : x->rel, e->msg);
 	if (was_paused ? 0 : f != SYNC_FILE || first)
 		tell_failure(x, e, ms);
 	if (!was_paused && sync_paused(d->sync))
