@@ -197,7 +197,7 @@ config_check_host(const struct config *c, struct err *e)
 	const char *rest = c->host;
 	size_t n = strlen(c->bucket);
 
-	if (strspn(rest, "0123456789abcdef") == 32 && !rest[32])
+	if (c->port == 443 && strspn(rest, "0123456789abcdef") == 32 && !rest[32])
 		return fail(e, ERR_USAGE, "R2_ENDPOINT is only an account's id: set R2_ACCOUNT_ID");
 	if (config_is_r2(c))
 		while (rest && !is_account(rest))

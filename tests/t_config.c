@@ -646,6 +646,9 @@ test_bucket_in_host(void)
 	}
 	ENV("R2_ENDPOINT=" ID);
 	REFUSES(NULL, ERR_USAGE, "R2_ENDPOINT is only an account's id", "R2_ACCOUNT_ID");
+	/* A container may be called so. */
+	ENV("R2_ENDPOINT=https://" ID ":9000");
+	loads(NULL);
 }
 
 static void
