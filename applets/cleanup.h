@@ -31,10 +31,10 @@ struct cleanup {
 /* -1 (ERR_LOCAL) when the server's clock is more than a day from ours as it was at the start: what is old by that may be young. */
 int cleanup_clock(const struct cleanup *c, struct err *e);
 
-/* list, with entry and whatever else q has, what is below every prefix, c->sweep.prefix being the one. What fails there and may do elsewhere is
+/* list, with entry and whatever else of *what, what is below every prefix, c->sweep.prefix being the one. What fails there and may do elsewhere is
    told and counted in unlisted: 0. -1, with the prefix named in *e: it would fail everywhere, or this is the pass that counts, which has to see
    all. */
-int cleanup_list(struct cleanup *c, int (*list)(struct s3 *s, const struct s3_list *l, struct err *e), struct s3_list *q, struct err *e);
+int cleanup_list(struct cleanup *c, int (*list)(struct s3 *s, const struct s3_list *l, struct err *e), const struct s3_list *what, struct err *e);
 
 /* A row as ls has it; what stands for the size. */
 void cleanup_print(int64_t t, const char *what, const char *key);

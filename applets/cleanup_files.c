@@ -83,16 +83,17 @@ stopped(const struct cleanup *c)
 }
 
 int
-cleanup_list(struct cleanup *c, int (*list)(struct s3 *s, const struct s3_list *l, struct err *e), struct s3_list *q, struct err *e)
+cleanup_list(struct cleanup *c, int (*list)(struct s3 *s, const struct s3_list *l, struct err *e), const struct s3_list *what, struct err *e)
 {
 	char prefix[PATH_KEY_MAX + 2];
+	struct s3_list q = *what;
 
-	q->prefix = prefix;
-	q->arg = c;
+	q.prefix = prefix;
+	q.arg = c;
 	for (int i = 0; i < c->prefixes.n && !stopped(c); i++) {
 		c->sweep.prefix = c->prefixes.v[i];
 		snprintf(prefix, sizeof prefix, "%s%s", c->sweep.prefix, *c->sweep.prefix ? "/" : "");
-		if (list_one(c, list, q, e) < 0)
+		if (list_one(c, list, &q, e) < 0)
 			return -1;
 	}
 	return 0;
