@@ -152,8 +152,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if f.name == "gone":
             uploads.pop(self.query["uploadId"], None)
         if f.name == "wait":
+            then = withdrawn
             log.append(f"{self.op}-wait {self.path.split('?')[0]}")
-            self.wait(float(f.args["seconds"]))
+            self.wait(float(f.args["seconds"]), then)
         elif f.name == "append":
             with open(f.args["file"], "a") as x:
                 x.write("x")
@@ -182,9 +183,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             with lock:
                 now -= 1
 
-    def wait(self, seconds):
-        """Not longer than there is a client, and that fault."""
-        until, then, left = time.monotonic() + seconds, withdrawn, 1
+    def wait(self, seconds, then):
+        """Not longer than there is a client, and that fault, withdrawn `then` times before it was told of."""
+        until, left = time.monotonic() + seconds, 1
         while left > 0:
             left = until - time.monotonic() if withdrawn == then else 0
             if select.select([self.connection], [], [], min(max(left, 0), 0.05))[0] and not self.connection.recv(1, socket.MSG_PEEK):
