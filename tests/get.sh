@@ -469,7 +469,7 @@ bad "a negative Content-Length" negative-1 '…Content-Length…'
 bad "an object larger than any" vast-1 '…bytes…'
 # Until the kernel has found that there is no room it has given all that there was: nobody else could write.
 too_large() { strace -f -qq -o rooms -e trace=fallocate -e inject=fallocate:error=ENOSPC "$R2" get --retries 1 wide-1 x; }
-t "an object larger than the disk" 1 '' "…Download failed: wide-1: room for $((4 << 40)) bytes: No space left on device…" too_large
+t "an object larger than the disk" 1 '' "…Download failed: wide-1: x: room for $((4 << 40)) bytes: No space left on device…" too_large
 is "… does not have all that is free meanwhile" "$(cat rooms)" ''
 t "a server that stalls" 1 '' '…' got --timeout 5 --retries 1 stall-$SIZE stalled
 ok "… what came is kept" [ -n "$(find . -maxdepth 1 -name '.stalled.r2-*')" ]
