@@ -41,15 +41,21 @@ state_of() { sed -E 's/.*\) (.).*/\1/' "/proc/$1/stat" 2>/dev/null || echo Z; }
 # sent_at SIGNAL WAY BYTES COMMAND…, in the background: COMMAND through the proxy, which sends it the signal with that byte.
 sent_at() { proxy signal "$1" $BASHPID "$2" "$3"; R2_ENDPOINT=$THROUGH exec "${@:4}"; }
 
+# Nothing passes the proxy any more.
+settled() { local before='' now; until now=$(proxy count); [ "$now" = "$before" ]; do before=$now; sleep 0.1; done; }
+
 # killed WAY [--first BYTES] COMMAND…: COMMAND through the proxy, again and again, killed KILLS times before it can have moved all of it;
 # the first time before so many bytes.
 killed() {
-	local way=$1 first=$((MIB * 19 * M / 20)) mark; shift
+	local way=$1 first=$((MIB * 19 * M / 20)) mark least; shift
 	if [ "$1" = --first ]; then first=$2; shift 2; fi
 	proxy reset >zero
 	kills=0
 	for mark in $({ between 0 "$first"; for ((i = 1; i < KILLS; i++)); do between 0 $((MIB * 19 * M / 20)); done; } | sort -n); do
-		sent_at KILL "$way" "$mark" "$@" >killed.out 2>killed.err &
+		# Not by what is still on its way of the one killed before; nor before the upload is begun and written down, which can leave one behind.
+		settled
+		least=$(($(passed "$way") + M / 8))
+		sent_at KILL "$way" "$((mark < least ? least : mark))" "$@" >killed.out 2>killed.err &
 		wait $! 2>/dev/null
 		[ $? = 137 ] || break
 		kills=$((kills + 1))
