@@ -904,6 +904,21 @@ class Terminal:
         os.waitpid(self.pid, 0)
 
 
+def shell_beside(s, t, what):
+    """COMMAND has been stopped: the shell takes lines again."""
+    t.types("echo the shell is h''ere\n")
+    s.check(what, t.says("the shell is here"))
+
+
+def fg_until_interrupt(s, t, what):
+    """It goes on, until Ctrl-C."""
+    t.types("fg\n")
+    t.says("it goes on")
+    t.types("\x03")
+    t.types("echo status $?.\n")
+    s.check(what, t.says("status 130."))
+
+
 def terminal(s):
     """The terminal is COMMAND's while it runs, and afterwards whose it was."""
     sync = f"{R2} sync -q --log - {s.root} --"
@@ -922,24 +937,14 @@ def terminal(s):
     t.says("COMMAND runs")
     t.types("\x1a")
     t.says("Stopped")
-    t.types("echo the shell is h''ere\n")
-    s.check("Ctrl-Z: the shell goes on", t.says("the shell is here"))
-    t.types("fg\n")
-    t.says("it goes on")
-    t.types("\x03")
-    t.types("echo status $?.\n")
-    s.check("fg, Ctrl-C: COMMAND's end", t.says("status 130."))
+    shell_beside(s, t, "Ctrl-Z: the shell goes on")
+    fg_until_interrupt(s, t, "fg, Ctrl-C: COMMAND's end")
     t = Terminal(s, ["bash", "--norc", "--noediting", "-i"])
     t.types(f"PS1=; {sync} {sys.executable} {command} </dev/null\n")
     t.says("COMMAND runs")
     t.types("\x1a")
-    t.types("echo the shell is h''ere\n")
-    s.check("Ctrl-Z, standard input is not the terminal", t.says("the shell is here"))
-    t.types("fg\n")
-    t.says("it goes on")
-    t.types("\x03")
-    t.types("echo status $?.\n")
-    s.check("fg, Ctrl-C", t.says("status 130."))
+    shell_beside(s, t, "Ctrl-Z, standard input is not the terminal")
+    fg_until_interrupt(s, t, "fg, Ctrl-C")
     # Begun in the background, COMMAND never gets the terminal: it is us that Ctrl-Z stops.
     t = Terminal(s, ["bash", "--norc", "--noediting", "-i"])
     t.types(f"PS1=; {sync} {sys.executable} {command} &\n")
@@ -948,11 +953,7 @@ def terminal(s):
     wait("it has the terminal", lambda: os.tcgetpgrp(t.fd) != t.pid)
     t.types("\x1a")
     t.says("Stopped")
-    t.types("fg\n")
-    t.says("it goes on")
-    t.types("\x03")
-    t.types("echo status $?.\n")
-    s.check("begun with &, fg, Ctrl-Z, fg: it goes on, until Ctrl-C", t.says("status 130."))
+    fg_until_interrupt(s, t, "begun with &, fg, Ctrl-Z, fg: it goes on, until Ctrl-C")
     # A container's script, or ssh -t: who stopped there would stay so for ever.
     t = Terminal(s, ["sh", "-c", f"{sync} {sys.executable} {command}; echo over"])
     t.says("COMMAND runs")
