@@ -904,12 +904,6 @@ class Terminal:
         os.waitpid(self.pid, 0)
 
 
-def shell_beside(s, t, what):
-    """COMMAND has been stopped: the shell takes lines again."""
-    t.types("echo the shell is h''ere\n")
-    s.check(what, t.says("the shell is here"))
-
-
 def fg_until_interrupt(s, t, what):
     """It goes on, until Ctrl-C."""
     t.types("fg\n")
@@ -928,23 +922,19 @@ def terminal(s):
     t.says("READY")
     t.types("two\n")
     s.check("COMMAND has ended: the script reads again", t.says("second two"))
-    t = Terminal(s, ["bash", "--norc", "--noediting", "-i"])
     # No shell: one that has just started something by vfork(2) cannot be stopped.
     command = s.dir / "command.py"
     command.write_text("import signal, time\nsignal.signal(signal.SIGCONT, lambda *_: print('it goes on', flush=True))\nprint('COMMAND runs', flush=True)\n"
                        "while True:\n    time.sleep(1)\n")
-    t.types(f"PS1=; {sync} {sys.executable} {command}\n")
-    t.says("COMMAND runs")
-    t.types("\x1a")
-    t.says("Stopped")
-    shell_beside(s, t, "Ctrl-Z: the shell goes on")
-    fg_until_interrupt(s, t, "fg, Ctrl-C: COMMAND's end")
-    t = Terminal(s, ["bash", "--norc", "--noediting", "-i"])
-    t.types(f"PS1=; {sync} {sys.executable} {command} </dev/null\n")
-    t.says("COMMAND runs")
-    t.types("\x1a")
-    shell_beside(s, t, "Ctrl-Z, standard input is not the terminal")
-    fg_until_interrupt(s, t, "fg, Ctrl-C")
+    for place, what in (("", "Ctrl-Z"), (" </dev/null", "Ctrl-Z, standard input is not the terminal")):
+        t = Terminal(s, ["bash", "--norc", "--noediting", "-i"])
+        t.types(f"PS1=; {sync} {sys.executable} {command}{place}\n")
+        t.says("COMMAND runs")
+        t.types("\x1a")
+        t.says("Stopped")
+        t.types("echo the shell is h''ere\n")
+        s.check(f"{what}: the shell goes on", t.says("the shell is here"))
+        fg_until_interrupt(s, t, f"{what}, fg, Ctrl-C: COMMAND's end")
     # Begun in the background, COMMAND never gets the terminal: it is us that Ctrl-Z stops.
     t = Terminal(s, ["bash", "--norc", "--noediting", "-i"])
     t.types(f"PS1=; {sync} {sys.executable} {command} &\n")
