@@ -62,4 +62,21 @@ t '… a test that died' 1 '…(status 3)
 1 passed, 1 failed, 0 skipped' '' tests dies
 limit=3 t '… one that does not end' 1 '…(ended after 3 s)
 1 passed, 1 failed, 0 skipped' '' tests hangs
+
+# tests/server: somebody else takes the port it has chosen, five times.
+beside "$T/port" python3 -c 'import signal, socket
+s = socket.socket()
+s.bind(("127.0.0.1", 0))
+print(s.getsockname()[1], flush=True)
+signal.pause()'
+cat >"$T/bin/python3" <<END
+#!/bin/sh
+echo >>"$T/asked"
+[ \$(wc -l <"$T/asked") -gt 5 ] || exec cat "$T/port"
+exec $(command -v python3) "\$@"
+END
+chmod +x "$T/bin/python3"
+ok 'tests/server: a port is taken again and again, and it starts' env PATH="$T/bin:$PATH" "$TESTS/server" up sink "$T/sink"
+ok '… at another one, at last' [ "$(wc -l <"$T/asked")" -gt 5 ]
+"$TESTS/server" down sink "$T/sink"
 finish
