@@ -59,17 +59,17 @@ of_one_prefix(const struct err *e)
 static int
 list_one(struct cleanup *c, int (*list)(struct s3 *s, const struct s3_list *l, struct err *e), const struct s3_list *q, struct err *e)
 {
-	char text[ENC_SHOW_CAP];
+	const char *shown;
 
 	/* ERR_LOCAL is no listing's: the clock, --max-delete, or a folder's that has been named. */
 	if (list(&c->client->s3, q, e) == 0)
 		return 0;
 	if (e->kind == ERR_LOCAL || e->kind == ERR_STOPPED)
 		return -1;
-	enc_show(text, *q->prefix ? q->prefix : "the whole bucket");
+	shown = enc_show(*q->prefix ? q->prefix : "the whole bucket");
 	if (c->counting || !of_one_prefix(e))
-		return fail(e, ERR_LOCAL, "Not listed: %s: %s", text, e->msg);
-	log_r2(LOG_ERROR, "Not listed: %s: %s", text, e->msg);
+		return fail(e, ERR_LOCAL, "Not listed: %s: %s", shown, e->msg);
+	log_r2(LOG_ERROR, "Not listed: %s: %s", shown, e->msg);
 	c->unlisted++;
 	return 0;
 }

@@ -126,7 +126,7 @@ takes_stream(const char *dest, int *fd)
 static int
 check_link(const char *dest, struct err *e)
 {
-	char text[ENC_SHOW_CAP], path[PATH_MAX];
+	char path[PATH_MAX];
 	struct stat st;
 	size_t n = strlen(dest);
 
@@ -136,7 +136,7 @@ check_link(const char *dest, struct err *e)
 	snprintf(path, sizeof path, "%.*s", (int)n, dest);
 	if (lstat(path, &st) < 0 || !S_ISLNK(st.st_mode) || private_own_link(&st))
 		return 0;
-	return fail(e, ERR_LOCAL, "%s: %s", enc_show(text, dest), PRIVATE_FOREIGN);
+	return fail(e, ERR_LOCAL, "%s: %s", enc_show(dest), PRIVATE_FOREIGN);
 }
 
 static int
@@ -151,15 +151,14 @@ is_dir(const char *path)
 static int
 split_dest(const char *dest, char path[PATH_MAX], const char **dir, const char **name, struct err *e)
 {
-	char text[ENC_SHOW_CAP];
 	struct stat st;
 	char *slash;
 
 	if (strlen(dest) >= PATH_MAX)
-		return fail(e, ERR_LOCAL, "%s: the path is too long", enc_show(text, dest));
+		return fail(e, ERR_LOCAL, "%s: the path is too long", enc_show(dest));
 	strcpy(path, dest);
 	if (lstat(dest, &st) == 0 && S_ISLNK(st.st_mode) && !realpath(dest, path))
-		return fail_errno(e, "%s: the symbolic link", enc_show(text, dest));
+		return fail_errno(e, "%s: the symbolic link", enc_show(dest));
 	slash = strrchr(path, '/');
 	*name = slash ? slash + 1 : path;
 	*dir = !slash ? "." : slash == path ? "/" : path;
@@ -184,24 +183,22 @@ get_object(const char *key, const char *dest, struct err *e)
 static int
 get_bytes(const char *key, const char *dest, int fd, struct err *e)
 {
-	char text[ENC_SHOW_CAP];
 	int rc;
 
-	enc_show(text, dest);
 	if (fd < 0 && (fd = open(dest, O_WRONLY | O_NOCTTY | O_CLOEXEC)) < 0)
-		return fail_errno(e, "%s cannot be written", text);
+		return fail_errno(e, "%s cannot be written", enc_show(dest));
 	if (isatty(fd))
 		progress_stop(&transfer_progress);
 	rc = get_stream(&gets, key, strcmp(dest, "-") ? dest : "standard output", fd);
 	if (fd > STDERR_FILENO && close(fd) < 0 && rc == 0)
-		rc = fail_errno(e, "%s", text);
+		rc = fail_errno(e, "%s", enc_show(dest));
 	return rc;
 }
 
 static int
 get_tree(const char *key, const char *dest, struct err *e)
 {
-	char prefix[PATH_KEY_MAX + 2], text[ENC_SHOW_CAP];
+	char prefix[PATH_KEY_MAX + 2];
 	struct buf b = BUF(prefix);
 	int rc;
 
@@ -210,13 +207,13 @@ get_tree(const char *key, const char *dest, struct err *e)
 	if (recursive && b.len && prefix[b.len - 1] != '/')
 		buf_char(&b, '/');
 	if (!buf_ok(&b))
-		return fail(e, ERR_USAGE, "%s: longer than any key", enc_show(text, key));
+		return fail(e, ERR_USAGE, "%s: longer than any key", enc_show(key));
 	gets.options.only_different = recursive;
 	gets.dir = dest ? dest : ".";
 	rc = get_list(&gets, prefix, recursive ? NULL : key, e);
 	if (rc == 0 && !gets.files && !s3_stopping(&gets.client->store))
 		rc = recursive ? fail(e, ERR_LOCAL, "nothing is below %s: -r is for what has keys under it",
-			enc_show(text, *prefix ? prefix : "the bucket's root")) : fail(e, ERR_LOCAL, "no key matches %s", enc_show(text, key));
+			enc_show(*prefix ? prefix : "the bucket's root")) : fail(e, ERR_LOCAL, "no key matches %s", enc_show(key));
 	return rc;
 }
 

@@ -155,7 +155,7 @@ finished(struct download *d, const struct err *e)
 static int
 open_dir(struct get_run *run, struct err *e)
 {
-	char text[ENC_SHOW_CAP], path[PATH_MAX];
+	char path[PATH_MAX];
 	int why = EEXIST;
 
 	if (run->dir_fd >= 0)
@@ -167,8 +167,8 @@ open_dir(struct get_run *run, struct err *e)
 	if (run->dir_fd < 0 && errno == ENOENT && why != EEXIST)
 		errno = why;
 	if (run->dir_fd < 0 && errno == ENOTDIR)
-		return fail(e, ERR_LOCAL, "%s: is no directory, and one is needed", enc_show(text, run->dir));
-	return run->dir_fd < 0 ? fail_errno(e, "%s", enc_show(text, run->dir)) : 0;
+		return fail(e, ERR_LOCAL, "%s: is no directory, and one is needed", enc_show(run->dir));
+	return run->dir_fd < 0 ? fail_errno(e, "%s", enc_show(run->dir)) : 0;
 }
 
 /* One that is not begun. */

@@ -66,7 +66,7 @@ place_make(const char *dir, const char *asked, char out[PATH_MAX], struct err *e
 int
 place_of_daemon(const char *dir, const char *asked, char out[PATH_MAX], struct err *e)
 {
-	char all[PLACES][PATH_MAX], socket[PATH_MAX + 8], shown[ENC_SHOW_CAP];
+	char all[PLACES][PATH_MAX], socket[PATH_MAX + 8];
 	int n = places(dir, asked, all), shut = 0;
 	time_t newest = 0;
 	struct stat st;
@@ -78,7 +78,7 @@ place_of_daemon(const char *dir, const char *asked, char out[PATH_MAX], struct e
 			memcpy(out, all[i], PATH_MAX);
 			newest = st.st_mtime;
 		}
-	return newest ? 0 : fail(e, ERR_LOCAL, "no daemon is running for %s%s", enc_show(shown, dir),
+	return newest ? 0 : fail(e, ERR_LOCAL, "no daemon is running for %s%s", enc_show(dir),
 		shut ? " that this user may ask: try as the one that it runs as"
 		: asked ? "" : ", unless one has --state: say it here, too");
 }
@@ -87,12 +87,12 @@ place_of_daemon(const char *dir, const char *asked, char out[PATH_MAX], struct e
 static int
 held(const char *what, int fd, struct err *e)
 {
-	char pid[24], shown[ENC_SHOW_CAP];
+	char pid[24];
 	ssize_t n = pread(fd, pid, sizeof pid - 1, 0);
 
 	pid[n > 0 ? n : 0] = '\0';
 	return fail(e, ERR_LOCAL, "%s is watched by another r2 sync already%s%s: stop that one, or ask it with --status",
-		enc_show(shown, what), n > 0 ? ", process " : "", pid);
+		enc_show(what), n > 0 ? ", process " : "", pid);
 }
 
 /* Lock fd, of what, in place of *old; what is locked already stays as it is. fd: of the file that holds a process id, or of dir. */
@@ -147,7 +147,7 @@ place_take_dir(const char *dir, int *out, struct err *e)
 int
 place_check(const char *dir, struct err *e)
 {
-	char path[PATH_MAX], shown[ENC_SHOW_CAP];
+	char path[PATH_MAX];
 	int fd, rc = 0;
 
 	snprintf(path, sizeof path, "%s", dir);
@@ -156,7 +156,7 @@ place_check(const char *dir, struct err *e)
 		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK)
 			rc = fail(e, ERR_LOCAL, "%s, above it, is watched by another r2 sync already: stop that one, or exclude this "
-				"directory there and move it", enc_show(shown, path));
+				"directory there and move it", enc_show(path));
 		if (fd >= 0)
 			close(fd);
 	}

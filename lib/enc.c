@@ -354,7 +354,11 @@ enc_show_in(char *out, size_t cap, const char *text)
 }
 
 const char *
-enc_show(char out[ENC_SHOW_CAP], const char *text)
+enc_show(const char *text)
 {
-	return enc_show_in(out, ENC_SHOW_CAP, text);
+	static _Thread_local char out[2][ENC_SHOW_CAP];
+	static _Thread_local int last;
+
+	last = !last;
+	return enc_show_in(out[last], ENC_SHOW_CAP, text);
 }

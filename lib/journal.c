@@ -50,7 +50,7 @@ journal_dir(char out[PATH_MAX], struct err *e)
 		{JOURNAL_SYSTEM_DIR, "/r2", 0},
 		{getenv("HOME"), "/.local/state/r2", 0},
 	};
-	char text[sizeof e->msg], shown[ENC_SHOW_CAP];
+	char text[sizeof e->msg];
 	struct buf why = BUF(text);
 	int unsafe, warn = 0;
 
@@ -63,11 +63,11 @@ journal_dir(char out[PATH_MAX], struct err *e)
 			continue;
 		fault = place_fault(x, out, &unsafe);
 		if (!fault && warn)
-			fail(e, ERR_LOCAL, "journals go to %s; passed over: %s", enc_show(shown, out), text);
+			fail(e, ERR_LOCAL, "journals go to %s; passed over: %s", enc_show(out), text);
 		if (!fault)
 			return 0;
 		warn |= unsafe;
-		buf_fmt(&why, "%s%s: %s", why.len ? "; " : "", enc_show(shown, out), fault);
+		buf_fmt(&why, "%s%s: %s", why.len ? "; " : "", enc_show(out), fault);
 	}
 	return fail(e, ERR_LOCAL, "no directory for journals, so that what is cut off would start again from nothing (%s): "
 		"set XDG_STATE_HOME to a directory of your own", text);
@@ -89,9 +89,7 @@ journal_any(const char *dir)
 static int
 oops(const struct journal *j, struct err *e)
 {
-	char shown[ENC_SHOW_CAP];
-
-	return fail_errno(e, "journal %s", enc_show(shown, j->path));
+	return fail_errno(e, "journal %s", enc_show(j->path));
 }
 
 static int

@@ -45,11 +45,9 @@ read_records(struct ledger *l, struct ledger_reader *r)
 static void
 warn(struct ledger *l, uint64_t lost)
 {
-	char shown[ENC_SHOW_CAP];
-
 	l->damaged = 1;
 	snprintf(l->warning, sizeof l->warning, "ledger %s: damaged, %llu bytes of it are lost: their files are looked at again",
-		enc_show(shown, l->path), (unsigned long long)lost);
+		enc_show(l->path), (unsigned long long)lost);
 }
 
 /* Everything of the file behind its header. What follows the last sound record is cut off, so that nothing gets glued to it. */
@@ -77,7 +75,6 @@ begin(struct ledger *l, struct err *e)
 {
 	unsigned char header[LEDGER_HEADER];
 	ssize_t n = pread(l->fd, header, sizeof header, 0);
-	char shown[ENC_SHOW_CAP];
 	uint32_t pid, version = n > 0 ? ledger_header_read(header, (size_t)n, &pid) : 0;
 
 	if (n < 0)
@@ -86,7 +83,7 @@ begin(struct ledger *l, struct err *e)
 		return fail_errno(e, "no random numbers: getrandom");
 	if (version > LEDGER_VERSION)
 		return fail(e, ERR_LOCAL, "ledger %s: written by a newer r2 (version %u of the format, this one knows %d): use that one, "
-			"or remove the file", enc_show(shown, l->path), (unsigned)version, LEDGER_VERSION);
+			"or remove the file", enc_show(l->path), (unsigned)version, LEDGER_VERSION);
 	l->sync_due = 1;          /* what stands there the process before us may not have come to sync */
 	if (load(l, version || n < LEDGER_HEADER || !header[0]) < 0)
 		return ledger_oops(l, e);
@@ -109,7 +106,7 @@ static int
 held(const char *path, struct err *e)
 {
 	unsigned char header[LEDGER_HEADER];
-	char shown[ENC_SHOW_CAP], who[32] = "another process";
+	char who[32] = "another process";
 	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	ssize_t n = fd < 0 ? 0 : pread(fd, header, sizeof header, 0);
 	uint32_t pid;
@@ -118,7 +115,7 @@ held(const char *path, struct err *e)
 		snprintf(who, sizeof who, "process %u", (unsigned)pid);
 	if (fd >= 0)
 		close(fd);
-	fail(e, ERR_LOCAL, "ledger %s is held by %s", enc_show(shown, path), who);
+	fail(e, ERR_LOCAL, "ledger %s is held by %s", enc_show(path), who);
 	return 1;
 }
 

@@ -16,9 +16,7 @@ enum {
 int
 ledger_oops(const struct ledger *l, struct err *e)
 {
-	char shown[ENC_SHOW_CAP];
-
-	return fail_errno(e, "ledger %s", enc_show(shown, l->path));
+	return fail_errno(e, "ledger %s", enc_show(l->path));
 }
 
 int
@@ -127,7 +125,6 @@ ledger_dirty(const struct ledger *l)
 int
 ledger_sync(struct ledger *l, struct err *e)
 {
-	char shown[ENC_SHOW_CAP];
 	struct stat st;
 
 	if (!ledger_dirty(l))
@@ -140,7 +137,7 @@ ledger_sync(struct ledger *l, struct err *e)
 		l->patience = l->synced + l->synced / 4;
 		if (l->lost)
 			return fail_errno(e, "ledger %s was removed while in use and cannot be written anew",
-				enc_show(shown, l->path));
+				enc_show(l->path));
 	}
 	if (l->sync_due && private_sync_dir(l->path) < 0)
 		return ledger_oops(l, e);

@@ -123,18 +123,15 @@ row(const struct parser *p, int value)
 static int
 unknown_letter(char letter, struct err *e)
 {
-	char text[ENC_SHOW_CAP];
-
-	enc_show(text, (char[]){letter, '\0'});
-	return fail(e, ERR_USAGE, "unknown option -%s: --help lists them", text);
+	return fail(e, ERR_USAGE, "unknown option -%s: --help lists them", enc_show((char[]){letter, '\0'}));
 }
 
 /* word is what the user wrote behind "--", without "=value". */
 static int
 unknown_long(const struct parser *p, const char *word, struct err *e)
 {
-	const char *candidates[ROWS_MAX + 1], *near;
-	char text[ENC_SHOW_CAP], list[512];
+	const char *candidates[ROWS_MAX + 1], *near, *shown = enc_show(word);
+	char list[512];
 	struct buf b = BUF(list);
 	int matches = 0, i;
 
@@ -146,12 +143,11 @@ unknown_long(const struct parser *p, const char *word, struct err *e)
 	candidates[i] = NULL;
 	buf_ellipsis(&b);
 	near = opt_nearest(word, candidates);
-	enc_show(text, word);
 	if (matches > 1)
-		return fail(e, ERR_USAGE, "--%s is ambiguous: %s", text, list);
+		return fail(e, ERR_USAGE, "--%s is ambiguous: %s", shown, list);
 	if (near)
-		return fail(e, ERR_USAGE, "unknown option --%s: did you mean --%s?", text, near);
-	return fail(e, ERR_USAGE, "unknown option --%s: --help lists them", text);
+		return fail(e, ERR_USAGE, "unknown option --%s: did you mean --%s?", shown, near);
+	return fail(e, ERR_USAGE, "unknown option --%s: --help lists them", shown);
 }
 
 /* What getopt_long did not like; it has left the argument behind optind, and in optopt a letter, a row's

@@ -24,11 +24,11 @@ opt_called(const struct opt *o, char out[OPT_CALLED_CAP])
 static int
 bad(const struct opt *o, const char *val, struct err *e, const char *why)
 {
-	char name[OPT_CALLED_CAP], text[ENC_SHOW_CAP];
+	char name[OPT_CALLED_CAP];
 
 	if (!*val)
 		val = "\"\"";
-	return fail(e, ERR_USAGE, "%s: %s %s", opt_called(o, name), enc_show(text, val), why);
+	return fail(e, ERR_USAGE, "%s: %s %s", opt_called(o, name), enc_show(val), why);
 }
 
 int

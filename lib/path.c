@@ -41,20 +41,18 @@ int
 path_key_check(const char *key, struct err *e)
 {
 	size_t n = strlen(key);
-	char text[ENC_SHOW_CAP];
 
 	if (!n)
 		return fail(e, ERR_USAGE, "an empty key: an object needs a name");
-	enc_show(text, key);
 	if (path_is_url(key))
-		return fail(e, ERR_USAGE, "key %s: begins with %.5s: the bucket belongs into --bucket", text, key);
+		return fail(e, ERR_USAGE, "key %s: begins with %.5s: the bucket belongs into --bucket", enc_show(key), key);
 	if (n > PATH_KEY_MAX)
-		return fail(e, ERR_USAGE, "key %s: %zu bytes: a key has at most %d", text, n, PATH_KEY_MAX);
+		return fail(e, ERR_USAGE, "key %s: %zu bytes: a key has at most %d", enc_show(key), n, PATH_KEY_MAX);
 	if (!enc_utf8_valid(key, n))
-		return fail(e, ERR_USAGE, "key %s: not valid UTF-8: rename the file, or name its key with r2 upload --key", text);
+		return fail(e, ERR_USAGE, "key %s: not valid UTF-8: rename the file, or name its key with r2 upload --key", enc_show(key));
 	if (path_has_dots(key))
 		return fail(e, ERR_USAGE, "key %s: has a \".\" or \"..\" segment: "
-			"no file could be read back under that name", text);
+			"no file could be read back under that name", enc_show(key));
 	return 0;
 }
 
@@ -78,17 +76,16 @@ path_key_join(struct buf *b, const char *prefix, const char *date, const char *n
 int
 path_s3_url(const char *arg, char *bucket, size_t cap, const char **key, struct err *e)
 {
-	char text[ENC_SHOW_CAP];
 	size_t n;
 
 	if (!path_is_url(arg))
 		return 0;
 	n = strcspn(arg + 5, "/");
 	if (!n)
-		return fail(e, ERR_USAGE, "%s: no bucket: write s3://BUCKET/KEY", enc_show(text, arg));
+		return fail(e, ERR_USAGE, "%s: no bucket: write s3://BUCKET/KEY", enc_show(arg));
 	if (n >= cap)
 		return fail(e, ERR_USAGE, "%s: the bucket's name has %zu characters: at most %zu are possible",
-			enc_show(text, arg), n, cap - 1);
+			enc_show(arg), n, cap - 1);
 	memcpy(bucket, arg + 5, n);
 	bucket[n] = '\0';
 	*key = arg + 5 + n + (arg[5 + n] == '/');
@@ -122,10 +119,9 @@ int
 path_bucket_check(const char *bucket, struct err *e)
 {
 	const char *rule = bucket_rule(bucket);
-	char text[ENC_SHOW_CAP];
 
 	if (rule)
-		return fail(e, ERR_USAGE, "bucket \"%s\": %s", enc_show(text, bucket), rule);
+		return fail(e, ERR_USAGE, "bucket \"%s\": %s", enc_show(bucket), rule);
 	return 0;
 }
 

@@ -44,7 +44,6 @@ forbidden(long abi)
 static int
 allow_path(int rules, const char *path, uint64_t what, struct err *e)
 {
-	char shown[ENC_SHOW_CAP];
 	struct beneath b = {what, -1};
 	struct stat st;
 	long rc;
@@ -56,7 +55,7 @@ allow_path(int rules, const char *path, uint64_t what, struct err *e)
 		b.allowed &= IN_FILE;
 	rc = b.dir < 0 ? -1 : b.allowed ? syscall(SYS_landlock_add_rule, rules, RULE_PATH_BENEATH, &b, 0) : 0;
 	if (rc < 0)
-		fail_errno(e, "Landlock: %s", enc_show(shown, path));
+		fail_errno(e, "Landlock: %s", enc_show(path));
 	if (b.dir >= 0)
 		close(b.dir);
 	return rc < 0 ? -1 : 0;
