@@ -122,19 +122,10 @@ one_key(void *arg, const struct s3_entry *x, struct err *e)
 
 static const char probe_text[] = "r2 upload --test --write\n";
 
-static ssize_t
-read_probe(void *arg, uint64_t off, void *p, size_t n, struct err *e)
-{
-	(void)arg;
-	(void)e;
-	memcpy(p, probe_text + off, n);
-	return (ssize_t)n;
-}
-
 static int
 put(struct client *c, const char *key, int if_absent, const char *upload_id, struct err *e)
 {
-	struct s3_put p = {.key = key, .body = {sizeof probe_text - 1, read_probe, NULL}, .if_absent = if_absent, .upload_id = upload_id,
+	struct s3_put p = {.key = key, .body = http_memory(probe_text, sizeof probe_text - 1), .if_absent = if_absent, .upload_id = upload_id,
 		.part_number = 1};
 	struct s3_put_result r;
 

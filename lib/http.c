@@ -9,6 +9,20 @@ enum {
 	HTTP_FINISH_MAX = HTTP_FINISH_READS * HTTP_JUNK,
 };
 
+static ssize_t
+read_memory(void *mem, uint64_t off, void *p, size_t n, struct err *e)
+{
+	(void)e;
+	memcpy(p, (const char *)mem + off, n);
+	return (ssize_t)n;
+}
+
+struct http_body
+http_memory(const void *mem, uint64_t n)
+{
+	return (struct http_body){n, read_memory, (void *)(uintptr_t)mem};
+}
+
 static int
 is_token(const char *s)
 {

@@ -38,6 +38,8 @@ struct http_body {
 	ssize_t (*read)(void *arg, uint64_t off, void *p, size_t n, struct err *e);
 	void *arg;
 };
+/* These n bytes, which must stay as long as it is used. */
+struct http_body http_memory(const void *mem, uint64_t n);
 
 struct http_request {
 	const char *method;

@@ -160,19 +160,11 @@ put_fields(struct s3_call *c, const struct put_state *p, char names[S3_META_MAX]
 		s3_call_object(c, p->put, names);
 }
 
-static ssize_t
-read_block(void *block, uint64_t off, void *p, size_t n, struct err *e)
-{
-	(void)e;
-	memcpy(p, (unsigned char *)block + off, n);
-	return (ssize_t)n;
-}
-
 static int
 put_once(struct s3 *s, struct put_state *p, struct err *e)
 {
 	/* What one reading had whole is not read again. */
-	struct http_body small = {p->put->body.len, read_block, p->block};
+	struct http_body small = http_memory(p->block, p->put->body.len);
 	char names[S3_META_MAX][S3_META_NAME_CAP], number[12], match[S3_QUOTED_CAP];
 	struct pair query[] = {{"partNumber", number}, {"uploadId", p->put->upload_id}};
 	struct s3_call c = {

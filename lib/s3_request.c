@@ -9,21 +9,13 @@
 
 _Static_assert((int)S3_CALL_FIELDS + 4 <= (int)SIGV4_FIELDS_MAX, "what s3_sign adds, too, can be signed");
 
-static ssize_t
-read_text(void *arg, uint64_t off, void *p, size_t n, struct err *e)
-{
-	(void)e;
-	memcpy(p, (const char *)arg + off, n);
-	return (ssize_t)n;
-}
-
 void
 s3_call_text(const struct s3 *s, struct s3_call *c, struct s3_text *t, const char *p, size_t n)
 {
 	struct buf h = BUF(t->sha256);
 	unsigned char sum[HASH_SHA256_LEN];
 
-	t->body = (struct http_body){n, read_text, (void *)(uintptr_t)p};
+	t->body = http_memory(p, n);
 	c->body = &t->body;
 	c->payload = SIGV4_UNSIGNED;
 	if (!s->store->cfg->tls) {

@@ -39,16 +39,6 @@ read_file(void *arg, uint64_t off, void *p, size_t n, struct err *e)
 }
 
 static ssize_t
-read_memory(void *arg, uint64_t off, void *p, size_t n, struct err *e)
-{
-	const struct upload_source *s = arg;
-
-	(void)e;
-	memcpy(p, s->mem + off, n);
-	return (ssize_t)n;
-}
-
-static ssize_t
 read_part(void *arg, uint64_t off, void *p, size_t n, struct err *e)
 {
 	const struct source_part *part = arg;
@@ -187,7 +177,7 @@ source_open(struct upload_source *s, const char *path, size_t named, struct err 
 void
 source_memory(struct upload_source *s, const char *mem, size_t n)
 {
-	*s = (struct upload_source){.fd = -1, .mem = mem, .body = {n, read_memory, s}};
+	*s = (struct upload_source){.fd = -1, .mem = mem, .body = http_memory(mem, n)};
 }
 
 /* By name, since there is no unlink by descriptor; only what is still the file that was sent goes, from the directory that it

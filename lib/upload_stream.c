@@ -31,8 +31,8 @@ struct piece {
 	struct pool_job job;
 	struct stream *st;
 	int index;
-	struct upload_source src;
 	char *mem;
+	struct http_body body;
 };
 
 /* One step that needs a connection: its job, and a wait for it. */
@@ -100,7 +100,7 @@ run_piece(struct pool_job *j, struct s3 *s)
 	struct upload *u = st->u;
 	struct s3_part *part = &st->parts[p->index];
 	struct s3_put rq = {
-		.key = u->r.key, .upload_id = st->upload_id, .part_number = part->number, .body = p->src.body,
+		.key = u->r.key, .upload_id = st->upload_id, .part_number = part->number, .body = p->body,
 	};
 	struct s3_put_result r;
 	struct err e = {0};
@@ -201,7 +201,7 @@ next_piece(struct stream *st, struct err *e)
 	st->ended |= (size_t)got < want;
 	p->st = st;
 	p->job.run = run_piece;
-	source_memory(&p->src, p->mem, (size_t)got);
+	p->body = http_memory(p->mem, (uint64_t)got);
 	return p;
 }
 
@@ -212,9 +212,9 @@ send_piece(struct stream *st, struct piece *p, struct err *e)
 		return fail(e, ERR_LOCAL, "standard input is longer than 10,000 parts of %zu MiB: give a larger --part-size",
 			piece_size(st->u, st->n) >> 20);
 	p->index = st->n;
-	st->parts[st->n] = (struct s3_part){.number = st->n + 1, .size = p->src.body.len};
+	st->parts[st->n] = (struct s3_part){.number = st->n + 1, .size = p->body.len};
 	st->n++;
-	st->size += p->src.body.len;
+	st->size += p->body.len;
 	pool_wait(st->u->pool, AHEAD - 1);
 	pool_submit(st->u->pool, &p->job);
 	return 0;
@@ -230,14 +230,14 @@ send_all(struct stream *st, struct piece *p, struct err *e)
 		drop_piece(p);
 		return -1;
 	}
-	while (p && p->src.body.len > 0 && !has_failed(st)) {
+	while (p && p->body.len > 0 && !has_failed(st)) {
 		if (send_piece(st, p, e) < 0)
 			break;
 		p = next_piece(st, e);
 	}
 	pool_wait(st->u->pool, 0);
 	/* A part may have failed after the input had ended. */
-	whole = p && p->src.body.len == 0 && !has_failed(st);
+	whole = p && p->body.len == 0 && !has_failed(st);
 	drop_piece(p);
 	return whole ? in_worker(st, complete) : -1;
 }
@@ -283,9 +283,9 @@ upload_stream(struct pool *pool, const struct upload_options *o, struct upload *
 	first = next_piece(&st, &e);
 	if (!first) {
 		o->finished(u, &e);
-	} else if (first->src.body.len < piece_size(u, 0)) {
-		source_memory(&u->src, first->mem, (size_t)first->src.body.len);
-		u->plan.size = first->src.body.len;
+	} else if (first->body.len < piece_size(u, 0)) {
+		source_memory(&u->src, first->mem, (size_t)first->body.len);
+		u->plan.size = first->body.len;
 		upload_submit(pool, o, u);
 		pool_wait(pool, 0);
 		drop_piece(first);
