@@ -283,14 +283,13 @@ load_limits(struct config *c, const struct config_options *o)
 	c->retries = (int)(retries < INT32_MAX ? retries : INT32_MAX);
 }
 
+/* All but the keys. */
 static int
-load_all(struct config_source *s, struct config *c, const struct config_options *o, struct err *e)
+load_rest(struct config_source *s, struct config *c, const struct config_options *o, struct err *e)
 {
 	struct in_path path = {.rank = RANK_OPTION};
 
 	load_limits(c, o);
-	if (config_source_open(s, o, e) < 0 || load_keys(s, c, e) < 0)
-		return -1;
 	if (load_endpoint(s, c, o, &path, e) < 0 || load_bucket(s, c, o, &path, e) < 0 || config_check_host(c, e) < 0)
 		return -1;
 	if (load_region(s, c, e) < 0 || load_prefix(s, c, e) < 0 || load_ca_file(s, c, o, e) < 0)
@@ -301,38 +300,36 @@ load_all(struct config_source *s, struct config *c, const struct config_options 
 	return 0;
 }
 
-int
-config_load(struct config *c, const struct config_options *o, struct err *e)
+static int
+load(struct config *c, const struct config_options *o, int keys_alone, struct err *e)
 {
-	struct config_source s = {0};
+	struct config_source s;
 	int r;
 
 	*c = (struct config){0};
-	r = load_all(&s, c, o, e);
+	r = config_source_open(&s, o, e) < 0 || load_keys(&s, c, e) < 0 || (!keys_alone && load_rest(&s, c, o, e) < 0) ? -1 : 0;
 	config_source_close(&s);
 	if (r < 0)
 		explicit_bzero(c, sizeof *c);
 	return r;
+}
+
+int
+config_load(struct config *c, const struct config_options *o, struct err *e)
+{
+	return load(c, o, 0, e);
 }
 
 int
 config_load_keys(struct config *c, const struct config_options *o, struct err *e)
 {
-	struct config_source s = {0};
-	int r;
-
-	*c = (struct config){0};
-	r = config_source_open(&s, o, e) < 0 ? -1 : load_keys(&s, c, e);
-	config_source_close(&s);
-	if (r < 0)
-		explicit_bzero(c, sizeof *c);
-	return r;
+	return load(c, o, 1, e);
 }
 
 int
 config_value(const struct config_options *o, const char *name, char *out, size_t cap, struct err *e)
 {
-	struct config_source s = {0};
+	struct config_source s;
 	int r = config_source_open(&s, o, e);
 
 	out[0] = '\0';

@@ -178,9 +178,9 @@ config_source_open(struct config_source *s, const struct config_options *o, stru
 	char label[512];
 	struct buf b = BUF(label);
 
+	*s = (struct config_source){.path = CONFIG_ENV_FILE};
 	/* no core dump and no ptrace by others from before the first secret is in memory */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	s->path = CONFIG_ENV_FILE;
 	if (o->env_file || (named && *named))
 		s->path = named;
 	else if (default_absent(s))
