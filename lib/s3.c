@@ -77,17 +77,22 @@ s3_describe(struct s3_object_info *o, const struct http_reply *rp)
 struct head {
 	struct s3_object_info *o;
 	struct buf *meta;          /* or NULL */
+	int *parts;                /* of one part: how many there are; or NULL */
 };
 
 static int
 head_reply(struct s3 *s, struct s3_call *c, const struct http_reply *rp, struct err *e)
 {
+	const char *count = http_field(rp, "x-amz-mp-parts-count");
+	int n = count ? net_number(count, strlen(count), S3_PARTS_MAX) : 0;
 	struct head *h = c->arg;
 
 	(void)s;
 	if (rp->length < 0)
-		return fail(e, ERR_PROTO, "HEAD: the server did not say how large the object is");
+		return fail(e, ERR_PROTO, "HEAD: the server did not say how large the %s is", h->parts ? "part" : "object");
 	s3_describe(h->o, rp);
+	if (h->parts)
+		*h->parts = n > 0 ? n : 0;
 	for (size_t i = 0; i < rp->nfields && h->meta; i++)
 		if (!strncmp(rp->fields[i].name, "x-amz-meta-", 11))
 			buf_fmt(h->meta, "%s: %s\n", rp->fields[i].name, rp->fields[i].value);
@@ -106,11 +111,23 @@ head(struct s3 *s, const char *key, struct head *h, int bucket_too, struct err *
 int
 s3_head_meta(struct s3 *s, const char *key, struct s3_object_info *o, struct buf *meta, struct err *e)
 {
-	return head(s, key, &(struct head){o, meta}, 1, e);
+	return head(s, key, &(struct head){o, meta, NULL}, 1, e);
 }
 
 int
 s3_head(struct s3 *s, const char *key, struct s3_object_info *o, struct err *e)
 {
-	return head(s, key, &(struct head){o, NULL}, 0, e);
+	return head(s, key, &(struct head){o, NULL, NULL}, 0, e);
+}
+
+int
+s3_head_part(struct s3 *s, const char *key, int number, struct s3_object_info *o, int *parts, struct err *e)
+{
+	char text[16];
+	struct pair query = {"partNumber", text};
+	struct s3_call c = {.method = "HEAD", .key = key, .query = &query, .nquery = 1, .coded = &o->coded, .reply = head_reply,
+		.arg = &(struct head){o, NULL, parts}};
+
+	snprintf(text, sizeof text, "%d", number);
+	return s3_call(s, &c, e);
 }

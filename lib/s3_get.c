@@ -191,40 +191,6 @@ s3_get(struct s3 *s, const struct s3_get *g, struct s3_object_info *o, struct er
 	return rc < 0 && e->status == 412 ? s3_replaced(e) : rc;
 }
 
-struct head_part {
-	struct s3_object_info *o;
-	int *parts;
-};
-
-static int
-head_part_reply(struct s3 *s, struct s3_call *c, const struct http_reply *rp, struct err *e)
-{
-	const struct head_part *h = c->arg;
-	const char *count = http_field(rp, "x-amz-mp-parts-count"), *rest;
-	uint64_t n = 0;
-
-	(void)s;
-	s3_describe(h->o, rp);
-	if (rp->length < 0)
-		return fail(e, ERR_PROTO, "HEAD: the server did not say how large the part is");
-	rest = count ? digits(count, &n) : NULL;
-	*h->parts = rest && !*rest && n <= S3_PARTS_MAX ? (int)n : 0;
-	return 0;
-}
-
-int
-s3_head_part(struct s3 *s, const char *key, int number, struct s3_object_info *o, int *parts, struct err *e)
-{
-	char text[16];
-	struct pair query = {"partNumber", text};
-	struct head_part h = {o, parts};
-	struct s3_call c = {.method = "HEAD", .key = key, .query = &query, .nquery = 1, .coded = &o->coded, .reply = head_part_reply,
-		.arg = &h};
-
-	snprintf(text, sizeof text, "%d", number);
-	return s3_call(s, &c, e);
-}
-
 int
 s3_presign(const struct config *cfg, const char *key, unsigned seconds, int64_t now, struct buf *url, struct err *e)
 {
