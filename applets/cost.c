@@ -33,13 +33,9 @@ static unsigned
 operations(const char *etag)
 {
 	const char *dash = strrchr(etag, '-');
-	unsigned parts = 0;
+	int parts = dash && dash - etag == 32 ? enc_number(dash + 1, strlen(dash + 1), S3_PARTS_MAX) : 0;
 
-	if (!dash || dash - etag != 32)
-		return 1;
-	while (*++dash >= '0' && *dash <= '9' && parts <= S3_PARTS_MAX)
-		parts = parts * 10 + (unsigned)(*dash - '0');
-	return *dash || !parts || parts > S3_PARTS_MAX ? 1 : parts + 2;
+	return parts < 1 ? 1 : (unsigned)parts + 2;
 }
 
 void

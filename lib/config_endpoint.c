@@ -26,7 +26,7 @@ parse_scheme(struct config *c, const char **text, struct err *e)
 static int
 parse_port(struct config *c, const char *p, size_t n, struct err *e)
 {
-	int port = net_number(p, n, UINT16_MAX);
+	int port = enc_number(p, n, UINT16_MAX);
 
 	if (port < 1)
 		return fail(e, ERR_USAGE, "the port must be a number from 1 to 65535: https://HOST[:PORT]");

@@ -1,4 +1,3 @@
-#include <stdlib.h>
 #include <string.h>
 #include "download_etag.h"
 #include "enc.h"
@@ -10,6 +9,7 @@ int
 download_etag_parse(struct download_etag *x, const char *etag)
 {
 	const char *n = etag + 2 * HASH_MD5_LEN + 1;
+	int parts;
 	char hex[2 * HASH_MD5_LEN + 1];
 	size_t len = strlen(etag);
 
@@ -22,10 +22,10 @@ download_etag_parse(struct download_etag *x, const char *etag)
 		return 0;
 	if (len == sizeof hex - 1)
 		return 1;
-	if (n[-1] != '-' || *n < '1' || *n > '9' || strspn(n, "0123456789") != strlen(n) || strlen(n) > 5)
+	if (n[-1] != '-' || *n == '0' || (parts = enc_number(n, strlen(n), S3_PARTS_MAX)) < 0)
 		return 0;
-	x->parts = (unsigned)strtoul(n, NULL, 10);
-	return x->parts <= S3_PARTS_MAX;
+	x->parts = (unsigned)parts;
+	return 1;
 }
 
 int

@@ -23,6 +23,22 @@ enc_byte(const char *s)
 	return low < 0 ? -1 : high << 4 | low;
 }
 
+int
+enc_number(const char *s, size_t n, int max)
+{
+	int v = 0;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (s[i] < '0' || s[i] > '9')
+			return -1;
+		v = v * 10 + (s[i] - '0');
+		if (v > max)
+			return -1;
+	}
+	return n ? v : -1;
+}
+
 void
 enc_lower(char *s)
 {

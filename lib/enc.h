@@ -14,6 +14,8 @@ void enc_hex(struct buf *b, const void *data, size_t n);       /* lower case */
 int enc_digit(int c);                                          /* a hex digit's value, -1 when it is none */
 int enc_byte(const char *s);                                   /* of two of them; what follows one that is none is not looked at */
 void enc_lower(char *s);                                       /* ASCII's capital letters become small ones */
+/* The decimal number in exactly n bytes, at most max (10^8 or less); else -1. */
+int enc_number(const char *s, size_t n, int max);
 /* hex → bytes; -1 unless exactly 2n hex digits stand there. */
 int enc_unhex(const char *hex, unsigned char *out, size_t n);
 void enc_base64(struct buf *b, const void *data, size_t n);    /* RFC 4648 section 4, padded */

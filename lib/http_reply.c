@@ -68,16 +68,17 @@ read_status(struct http *h, struct http_reply *rp, struct err *e)
 	const char *s = read_block_line(h, e);
 	char shown[256];
 	struct buf b = BUF(shown);
+	int status;
 
 	if (!s)
 		return -1;
 	if (strncmp(s, "HTTP/1.", 7) || (s[7] != '0' && s[7] != '1') || s[8] != ' ' ||
-	    strspn(s + 9, "0123456789") != 3 || s[9] == '0' || (s[12] && s[12] != ' ')) {
+	    (status = enc_number(s + 9, 3, 999)) < 100 || (s[12] && s[12] != ' ')) {
 		enc_printable(&b, s, strnlen(s, 40));
 		return fail(e, ERR_PROTO, "%s: answered \"%s\", which is not HTTP/1.1: is it the right port?",
 			h->server.host, shown);
 	}
-	rp->status = (s[9] - '0') * 100 + (s[10] - '0') * 10 + s[11] - '0';
+	rp->status = status;
 	h->keep = s[7] == '1';
 	return 0;
 }

@@ -170,11 +170,9 @@ proxy_recv(struct net *n, struct buf *b, struct err *e)
 static int
 status_of(const char *line)
 {
-	if (line[7] < '0' || line[7] > '9' || line[8] != ' ')
-		return -1;
-	if (strspn(line + 9, "0123456789") != 3 || (line[12] != ' ' && line[12] != '\r'))
-		return -1;
-	return (int)strtol(line + 9, NULL, 10);
+	int status = line[7] < '0' || line[7] > '9' || line[8] != ' ' ? -1 : enc_number(line + 9, 3, 999);
+
+	return status < 0 || (line[12] != ' ' && line[12] != '\r') ? -1 : status;
 }
 
 static int

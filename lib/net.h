@@ -57,8 +57,6 @@ int net_host_bare(const char *host, char out[NET_HOST_CAP]);
 /* Accepts what was never opened, or is closed already. */
 void net_close(struct net *n);
 
-/* The decimal number in exactly n bytes, at most max; else -1. */
-int net_number(const char *s, size_t n, int max);
 /* "http://[user:pass@]host:port" into *p: 0, or -1 (ERR_USAGE) without quoting the password. "" is no proxy.
    A missing port is refused: curl would take 1080, others 80. */
 int net_proxy_parse(const char *url, struct net_proxy *p, struct err *e);

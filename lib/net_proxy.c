@@ -42,22 +42,6 @@ net_is_loopback(const char *host)
 	return n >= 9 && !strcasecmp(bare + n - 9, "localhost") && (n == 9 || bare[n - 10] == '.');
 }
 
-int
-net_number(const char *s, size_t n, int max)
-{
-	int v = 0;
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		if (s[i] < '0' || s[i] > '9')
-			return -1;
-		v = v * 10 + (s[i] - '0');
-		if (v > max)
-			return -1;
-	}
-	return n ? v : -1;
-}
-
 /* "user:pass" or "user", each percent-encoded, n bytes → "Basic …" (RFC 7617: the colon stands there without a password, too). */
 static const char *
 parse_auth(struct net_proxy *p, const char *user, size_t n)
@@ -93,7 +77,7 @@ parse_host(struct net_proxy *p, const char *s, size_t n)
 	if (!colon || (s[0] == '[' && colon[-1] != ']'))
 		return "the port is missing: write http://HOST:PORT";
 	len = (size_t)(colon - s);
-	port = net_number(colon + 1, n - len - 1, UINT16_MAX);
+	port = enc_number(colon + 1, n - len - 1, UINT16_MAX);
 	if (port <= 0)
 		return "the port must be a number from 1 to 65535";
 	if (s[0] == '[') {
@@ -151,7 +135,7 @@ matches_address(char *entry, int family, const unsigned char *addr)
 
 	if (slash) {
 		*slash = '\0';
-		bits = net_number(slash + 1, strlen(slash + 1), max);
+		bits = enc_number(slash + 1, strlen(slash + 1), max);
 	}
 	if (bits < 0 || inet_pton(family, entry, net) != 1 || memcmp(net, addr, (size_t)bits / 8) != 0)
 		return 0;
@@ -186,7 +170,7 @@ matches_port(char *entry, uint16_t port)
 	if (!colon)
 		return 1;
 	*colon = '\0';
-	return net_number(colon + 1, strlen(colon + 1), UINT16_MAX) == port;
+	return enc_number(colon + 1, strlen(colon + 1), UINT16_MAX) == port;
 }
 
 static int

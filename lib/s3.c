@@ -84,7 +84,7 @@ static int
 head_reply(struct s3 *s, struct s3_call *c, const struct http_reply *rp, struct err *e)
 {
 	const char *count = http_field(rp, "x-amz-mp-parts-count");
-	int n = count ? net_number(count, strlen(count), S3_PARTS_MAX) : 0;
+	int n = count ? enc_number(count, strlen(count), S3_PARTS_MAX) : 0;
 	struct head *h = c->arg;
 
 	(void)s;
