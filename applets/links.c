@@ -55,7 +55,7 @@ make(const char *path, const char *self, const char *text, int hard)
 }
 
 int
-links_make(const char *dir, const char *const *names, int hard)
+links_make(const char *dir, const struct applet *const *applets, int hard)
 {
 	char self[PATH_MAX], path[PATH_MAX];
 	const char *text;
@@ -66,8 +66,8 @@ links_make(const char *dir, const char *const *names, int hard)
 		return 1;
 	}
 	text = link_text(dir, self);
-	for (; *names; names++) {
-		if (snprintf(path, sizeof path, "%s/r2-%s", dir, *names) >= (int)sizeof path) {
+	for (; *applets; applets++) {
+		if (snprintf(path, sizeof path, "%s/r2-%s", dir, (*applets)->name) >= (int)sizeof path) {
 			fputs("r2: --install: the directory's name is too long\n", stderr);
 			return 1;
 		}

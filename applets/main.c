@@ -23,22 +23,16 @@ static const struct applet *const applets[] = {
 	NULL,
 };
 
-static const char *const applet_names[] = {
-#define APPLET(name) #name,
-#include "list.h"
-#undef APPLET
-	NULL,
-};
-
-/* For the help, completion and manual: top() knows them by itself. */
+/* For the help, completion and manual: top() knows what they do. */
+enum own { VERSION, LIST, INSTALL, COMPLETION, LICENSES, HELP, NONE };
 static const struct opt own_opts[] = {
-	{.name = "version", .help = "program, BearSSL, libc, machine, date of the built-in roots"},
-	{.name = "list", .help = "the names that links to r2 may have"},
-	{.name = "install", .arg = "[--hard] DIR", .help = "make these links in DIR"},
-	{.name = "completion", .arg = "bash|zsh|fish", .help = "a script for that shell, to be sourced"},
-	{.name = "licenses", .help = "what r2 is made of, and under which terms"},
-	{.name = "help", .help = "this text; r2 COMMAND --help: its options"},
-	{0},
+	[VERSION] = {.name = "version", .help = "program, BearSSL, libc, machine, date of the built-in roots"},
+	[LIST] = {.name = "list", .help = "the names that links to r2 may have"},
+	[INSTALL] = {.name = "install", .arg = "[--hard] DIR", .help = "make these links in DIR"},
+	[COMPLETION] = {.name = "completion", .arg = "bash|zsh|fish", .help = "a script for that shell, to be sourced"},
+	[LICENSES] = {.name = "licenses", .help = "what r2 is made of, and under which terms"},
+	[HELP] = {.name = "help", .help = "this text; r2 COMMAND --help: its options"},
+	[NONE] = {0},
 };
 
 static const struct applet *
@@ -53,13 +47,13 @@ find(const char *name)
 static int
 unknown(const char *name)
 {
-	const char *near, *own[sizeof own_opts / sizeof *own_opts];
+	const char *near, *known[sizeof own_opts / sizeof *own_opts + sizeof applets / sizeof *applets] = {0};
 	int is_option = *name == '-';
 	char shown[128];
 
-	for (size_t i = 0; i < sizeof own / sizeof *own; i++)
-		own[i] = own_opts[i].name;
-	near = opt_nearest(name + strspn(name, "-"), is_option ? own : applet_names);
+	for (size_t i = 0; is_option ? own_opts[i].name != NULL : applets[i] != NULL; i++)
+		known[i] = is_option ? own_opts[i].name : applets[i]->name;
+	near = opt_nearest(name + strspn(name, "-"), known);
 	enc_show_in(shown, sizeof shown, name);
 	fprintf(stderr, is_option ? "r2: unknown option %s: " : "r2: no command '%s': ", shown);
 	if (near)
@@ -101,7 +95,7 @@ static int
 version(void)
 {
 	printf("r2 %s\n%s, %s, %s, roots of %s\n", R2_VERSION, tls_library(), R2_LIBC, R2_ARCH, tls_roots_date());
-	return flush_stdout(0);
+	return 0;
 }
 
 static int
@@ -142,10 +136,10 @@ run(const struct applet *a, int argc, char **argv)
 	first = opt_parse(tables, argc, argv, &e);
 	if (first >= 0 && client_args.help) {
 		applet_help(a, stdout);
-		return flush_stdout(0);
+		return 0;
 	}
 	rc = first < 0 ? -1 : a->run(argc - first, argv + first, &e);
-	return flush_stdout(rc < 0 ? report(a, &e) : rc);
+	return rc < 0 ? report(a, &e) : rc;
 }
 
 static int
@@ -159,15 +153,15 @@ help(const char *name)
 		applet_help(a, stdout);
 	else
 		overview(stdout);
-	return flush_stdout(0);
+	return 0;
 }
 
 static int
 list(void)
 {
-	for (const char *const *name = applet_names; *name; name++)
-		printf("r2-%s\n", *name);
-	return flush_stdout(0);
+	for (const struct applet *const *a = applets; *a; a++)
+		printf("r2-%s\n", (*a)->name);
+	return 0;
 }
 
 static int
@@ -187,7 +181,7 @@ install(int argc, char **argv)
 		fputs("r2: --install [--hard] DIR: the directory for the links is missing\n", stderr);
 		return 2;
 	}
-	return links_make(argv[hard && !behind], applet_names, hard);
+	return links_make(argv[hard && !behind], applets, hard);
 }
 
 /* A descriptor 0, 1 or 2 that was closed would be taken by the next file or socket, and then written to by
@@ -204,21 +198,21 @@ guard_stdio(void)
 		close(fd);
 }
 
-/* The one option that word is or abbreviates, as with commands; "": none, or several. */
-static const char *
+/* The one option that word is or abbreviates, as with commands; NONE, or several. */
+static enum own
 own_option(const char *word)
 {
-	const char *found = "";
+	enum own found = NONE;
 	size_t n = strlen(word);
 
 	if (n < 3 || strncmp(word, "--", 2))
-		return "";
-	for (const struct opt *o = own_opts; o->name; o++) {
-		if (strncmp(o->name, word + 2, n - 2))
+		return NONE;
+	for (enum own o = VERSION; o < NONE; o++) {
+		if (strncmp(own_opts[o].name, word + 2, n - 2))
 			continue;
-		if (*found)
-			return "";
-		found = o->name;
+		if (found != NONE)
+			return NONE;
+		found = o;
 	}
 	return found;
 }
@@ -226,32 +220,23 @@ own_option(const char *word)
 static int
 top(int argc, char **argv)
 {
-	const char *option = own_option(argv[1]);
-
-	if (!strcmp(option, "help") || !strcmp(argv[1], "help"))
-		return help(argc > 2 ? argv[2] : NULL);
-	if (!strcmp(option, "version"))
-		return version();
-	if (!strcmp(option, "list"))
-		return list();
-	if (!strcmp(option, "install"))
-		return install(argc - 2, argv + 2);
-	if (!strcmp(option, "completion"))
-		return flush_stdout(completion(applets, own_opts, argc - 2, argv + 2));
-	if (!strcmp(option, "licenses"))
-		return flush_stdout(licenses());
-	return unknown(argv[1]);
+	switch (strcmp(argv[1], "help") ? own_option(argv[1]) : HELP) {
+	case VERSION: return version();
+	case LIST: return list();
+	case INSTALL: return install(argc - 2, argv + 2);
+	case COMPLETION: return completion(applets, own_opts, argc - 2, argv + 2);
+	case LICENSES: return licenses();
+	case HELP: return help(argc > 2 ? argv[2] : NULL);
+	default: return unknown(argv[1]);
+	}
 }
 
-int
-main(int argc, char **argv)
+static int
+start(int argc, char **argv)
 {
 	const char *name = path_base(argc > 0 ? argv[0] : "r2");
 	const struct applet *a;
 
-	guard_stdio();
-	/* What its owner may not do would be there for us once, and then never again. */
-	umask(umask(077) & 077);
 	if (!strncmp(name, "r2-", 3) && (a = find(name + 3)))
 		return run(a, argc, argv);
 	if (argc < 2) {
@@ -261,4 +246,13 @@ main(int argc, char **argv)
 	if ((a = find(argv[1])))
 		return run(a, argc - 1, argv + 1);
 	return top(argc, argv);
+}
+
+int
+main(int argc, char **argv)
+{
+	guard_stdio();
+	/* What its owner may not do would be there for us once, and then never again. */
+	umask(umask(077) & 077);
+	return flush_stdout(start(argc, argv));
 }
