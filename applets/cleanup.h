@@ -22,8 +22,7 @@ struct cleanup {
 	uint64_t unlisted;               /* prefixes and folders whose listing failed: nobody knows what is there */
 	int markers;                     /* the bucket keeps versions */
 	int singly;                      /* the server has no DeleteObjects */
-	int breaking, broken;            /* requests fail as a whole, so that no more are sent: */
-	struct err why;
+	struct err_first broken;         /* requests fail as a whole, so that no more are sent */
 	struct batch *batch;             /* being filled */
 	int batches;
 };

@@ -78,7 +78,7 @@ static int
 stopped(const struct cleanup *c)
 {
 	/* Or nobody reads any more. */
-	return s3_stopping(&c->client->store) || __atomic_load_n(&c->broken, __ATOMIC_ACQUIRE) ||
+	return s3_stopping(&c->client->store) || err_kept(&c->broken) ||
 		(c->dry_run && ferror(stdout));
 }
 
@@ -191,10 +191,7 @@ give_up(struct batch *b, const struct err *why)
 	if (why->kind == ERR_STOPPED)
 		return;
 	__atomic_add_fetch(&c->failed, (uint64_t)b->n, __ATOMIC_RELAXED);
-	if (!__atomic_exchange_n(&c->breaking, 1, __ATOMIC_RELAXED)) {
-		c->why = *why;
-		__atomic_store_n(&c->broken, 1, __ATOMIC_RELEASE);
-	}
+	err_keep(&c->broken, why);
 }
 
 static void
@@ -340,8 +337,8 @@ cleanup_files(struct cleanup *c, struct err *e)
 		flush(c);
 	free(c->batch);
 	pool_wait(&c->pool, 0);
-	if (c->broken)
-		rc = fail(e, c->why.kind == ERR_USAGE ? ERR_LOCAL : c->why.kind, "%llu files were not deleted: %s",
-			(unsigned long long)c->failed, c->why.msg);
+	if (err_kept(&c->broken))
+		rc = fail(e, c->broken.err.kind == ERR_USAGE ? ERR_LOCAL : c->broken.err.kind, "%llu files were not deleted: %s",
+			(unsigned long long)c->failed, c->broken.err.msg);
 	return rc;
 }

@@ -14,17 +14,6 @@
 /* Reasons to start again, each once. */
 enum { AGAIN_REPLACED = 1, AGAIN_SUSPECT = 2 };
 
-/* Remember the first failure. */
-static void
-failed(struct download_state *st, const struct err *e)
-{
-	pthread_mutex_lock(&st->lock);
-	if (!st->failed)
-		st->err = *e;
-	__atomic_store_n(&st->failed, 1, __ATOMIC_RELAXED);
-	pthread_mutex_unlock(&st->lock);
-}
-
 /* The caller has d again, and may free it at once. */
 static void
 end(struct download_state *st, const struct err *e)
@@ -105,8 +94,8 @@ static void
 conclude(struct download_state *st, struct s3 *s)
 {
 	struct download *d = st->d;
-	struct err e = st->err;
-	int rc = st->failed ? -1 : download_verify(st, s, &e), why;
+	struct err e = st->fault.err;
+	int rc = err_kept(&st->fault) ? -1 : download_verify(st, s, &e), why;
 
 	if (rc == 0)
 		rc = download_dest_commit(&st->dest, &(struct download_final){d->object.size, d->object.modified,
@@ -144,7 +133,7 @@ next_range(struct download_state *st, unsigned *i)
 	int more;
 
 	pthread_mutex_lock(&st->lock);
-	more = !st->failed && st->next < st->lay.nranges;
+	more = !err_kept(&st->fault) && st->next < st->lay.nranges;
 	if (more)
 		*i = download_layout_nth(&st->lay, st->next++);
 	pthread_mutex_unlock(&st->lock);
@@ -158,16 +147,16 @@ go(struct download_state *st, char *room)
 	int last, rc = 0;
 	struct err e;
 
-	while (!__atomic_load_n(&st->failed, __ATOMIC_RELAXED) && (rc = download_hash_some(st, room, &e)) > 0)
+	while (!err_kept(&st->fault) && (rc = download_hash_some(st, room, &e)) > 0)
 		;
 	/* Before it no longer counts: the last one ends all. */
 	if (rc < 0)
-		failed(st, &e);
+		err_keep(&st->fault, &e);
 	pthread_mutex_lock(&st->lock);
 	last = --st->helping == 0;
 	pthread_mutex_unlock(&st->lock);
-	if (last && !st->failed && download_hash_rest(st, room, &e) < 0)
-		failed(st, &e);
+	if (last && !err_kept(&st->fault) && download_hash_rest(st, room, &e) < 0)
+		err_keep(&st->fault, &e);
 	return last;
 }
 
@@ -182,7 +171,7 @@ help(struct pool_job *j, struct s3 *s)
 
 	if (next_range(st, &i)) {
 		if (download_range(st, s, i, room, &e) < 0)
-			failed(st, &e);
+			err_keep(&st->fault, &e);
 		pool_submit(st->pool, j);
 	} else if (go(st, room)) {
 		conclude(st, s);
@@ -199,7 +188,7 @@ start(struct download_state *st, struct s3 *s, struct err *e)
 	st->next = 0;
 	if (st->lay.nranges == 1) {
 		if (download_range(st, s, 0, NULL, e) < 0)
-			failed(st, e);
+			err_keep(&st->fault, e);
 		conclude(st, s);
 		return 0;
 	}
@@ -333,7 +322,7 @@ plan(struct pool_job *j, struct s3 *s)
 	struct err e;
 	int rc = download_dest_open(&st->dest, d->dir_fd, d->rel, &e);
 
-	st->failed = 0;
+	st->fault.kept = 0;
 	if (rc == 0)
 		rc = look(st, s, &e);
 	if (rc > 0) {

@@ -186,7 +186,7 @@ arrived(void *arg, const void *p, size_t n, struct err *e)
 	uint64_t before = x->at;
 	int rc;
 
-	if (__atomic_load_n(&st->failed, __ATOMIC_RELAXED))
+	if (err_kept(&st->fault))
 		return fail(e, ERR_STOPPED, "stopped");
 	/* Without a length it could go on until the disk is full. */
 	if (n > x->end - x->at)

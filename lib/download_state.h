@@ -49,6 +49,8 @@ struct download_state {
 	int records;                 /* progress is recorded behind the data, for another run */
 	unsigned char id[HASH_SHA256_LEN];   /* what another run must be after to go on */
 
+	struct err_first fault;      /* with one the others end soon */
+
 	struct download_sum sum;     /* of all, when there is one range: hashed as it arrives */
 	uint64_t *progress;          /* bytes at each range's beginning that are in the file; atomic */
 
@@ -59,8 +61,6 @@ struct download_state {
 	unsigned helping;            /* helpers that have not ended */
 	struct download_lane *lanes; /* NULL: one range, or nothing that a hash could prove */
 	unsigned first;              /* those before it are hashed */
-	int failed;                  /* atomic too: the others end soon */
-	struct err err;              /* the first failure */
 };
 
 /* Memory for the layout's ranges, and, where there are several, what an earlier run has brought (d->resumed). 0 or -1. */

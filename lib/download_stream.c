@@ -90,10 +90,9 @@ prove(struct stream *x, const struct download_kind *k, enum download_proof *proo
 /* The chunks that are under way, or have come and wait for their turn. */
 struct window {
 	struct download_stream *d;
-	pthread_mutex_t lock;            /* over the rest, and the slots' ready */
+	struct err_first fault;          /* with one the others end soon */
+	pthread_mutex_t lock;            /* over the slots' ready, and d->attempts */
 	pthread_cond_t ended;
-	int failed;                      /* atomic too: the others end soon */
-	struct err err;                  /* the first failure */
 };
 
 struct slot {
@@ -110,23 +109,13 @@ keep(void *arg, const void *p, size_t n, struct err *e)
 {
 	struct slot *x = arg;
 
-	if (__atomic_load_n(&x->w->failed, __ATOMIC_RELAXED))
+	if (err_kept(&x->w->fault))
 		return fail(e, ERR_STOPPED, "stopped");
 	if (n > x->len - x->got)
 		return s3_replaced(e);
 	memcpy(x->p + x->got, p, n);
 	x->got += n;
 	return 0;
-}
-
-static void
-window_fail(struct window *w, const struct err *e)
-{
-	pthread_mutex_lock(&w->lock);
-	if (!w->failed)
-		w->err = *e;
-	__atomic_store_n(&w->failed, 1, __ATOMIC_RELAXED);
-	pthread_mutex_unlock(&w->lock);
 }
 
 static void
@@ -145,7 +134,7 @@ fetch(struct pool_job *j, struct s3 *s)
 	if (rc == 0 && (o.size != d->object.size || x->got != x->len))
 		rc = s3_replaced(&e);
 	if (rc < 0)
-		window_fail(w, &e);
+		err_keep(&w->fault, &e);
 	pthread_mutex_lock(&w->lock);
 	d->attempts += attempts;
 	x->ready = 1;
@@ -178,17 +167,15 @@ in_order(struct pool *pool, struct window *w, struct slot *slots, unsigned n, st
 		send_for(pool, &slots[i], next);
 	for (uint64_t at = 0, i = 0; at < size; at += CHUNK, i++) {
 		struct slot *x = &slots[i % n];
-		int failed;
 
 		pthread_mutex_lock(&w->lock);
-		while (!x->ready && !w->failed)
+		while (!x->ready && !err_kept(&w->fault))
 			pthread_cond_wait(&w->ended, &w->lock);
-		failed = w->failed;
 		pthread_mutex_unlock(&w->lock);
-		if (failed)
+		if (err_kept(&w->fault))
 			return -1;
 		if (pass_on(out, x->p, x->len, &e) < 0) {
-			window_fail(w, &e);
+			err_keep(&w->fault, &e);
 			return -1;
 		}
 		if (next < size)
@@ -217,7 +204,7 @@ get_ahead(struct pool *pool, struct download_stream *d, struct stream *out, stru
 	pool_wait(pool, 0);
 	free(mem);
 	if (rc < 0)
-		*e = w.err;
+		*e = w.fault.err;
 	return rc;
 }
 

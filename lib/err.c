@@ -66,6 +66,19 @@ fail_errno(struct err *e, const char *fmt, ...)
 	return -1;
 }
 
+void
+err_keep(struct err_first *f, const struct err *e)
+{
+	if (!__atomic_exchange_n(&f->kept, 1, __ATOMIC_RELAXED))
+		f->err = *e;
+}
+
+int
+err_kept(const struct err_first *f)
+{
+	return __atomic_load_n(&f->kept, __ATOMIC_RELAXED);
+}
+
 int
 err_code_in(const struct err *e, const char *codes)
 {

@@ -38,6 +38,16 @@ int fail_errno(struct err *e, const char *fmt, ...)
 /* fail(ERR_LOCAL) with "out of memory". */
 int fail_memory(struct err *e);
 
+/* The first failure of several threads. Zero-initialise; err is for who knows that all of them are done. */
+struct err_first {
+	int kept;           /* atomic */
+	struct err err;
+};
+/* e is it, unless there is one already. */
+void err_keep(struct err_first *f, const struct err *e);
+/* 1 from then on. */
+int err_kept(const struct err_first *f);
+
 /* 1 when the S3 error code is one of these, each ended by NUL: "NoSuchBucket\0NoSuchKey\0". */
 int err_code_in(const struct err *e, const char *codes);
 

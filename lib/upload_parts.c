@@ -97,8 +97,8 @@ finish_parts(struct parts *ps, struct s3 *s)
 {
 	struct upload *u = ps->u;
 	upload_sent *tell = ps->tell;
-	struct err e = ps->e;
-	int rc = ps->failed ? -1 : 0;
+	struct err e = ps->fault.err;
+	int rc = err_kept(&ps->fault) ? -1 : 0;
 
 	if (rc == 0)
 		rc = parts_complete(s, u, &(struct parts_sent){ps->upload_id, ps->parts, ps->n}, &e);
@@ -145,7 +145,7 @@ next_job(struct parts *ps)
 {
 	while (ps->next < ps->n && *ps->parts[ps->next].etag)
 		ps->next++;
-	if (ps->failed || ps->next == ps->n || ps->under_way >= ps->window)
+	if (err_kept(&ps->fault) || ps->next == ps->n || ps->under_way >= ps->window)
 		return NULL;
 	ps->under_way++;
 	return &ps->jobs[ps->next++].job;
@@ -177,9 +177,8 @@ ended(struct parts *ps, int index, int rc, const struct err *e)
 		}
 		if (u->o->part)
 			u->o->part(ps->u, index + 1, ps->done * 100 / ps->n);
-	} else if (!ps->failed) {
-		ps->failed = 1;
-		ps->e = *e;
+	} else {
+		err_keep(&ps->fault, e);
 	}
 }
 
@@ -276,8 +275,7 @@ parts_begin(struct upload *u, struct s3 *s, upload_sent *tell)
 		u->r.resumed = u->src.body.len;
 	}
 	if (rc < 0) {
-		ps->failed = 1;
-		ps->e = e;
+		err_keep(&ps->fault, &e);
 		finish_parts(ps, s);
 		return;
 	}

@@ -28,8 +28,7 @@ struct parts {
 	int window;              /* how many may be */
 	int through;             /* parts since it was last opened */
 	int cuts;                /* how often this upload has been cut off */
-	int failed;
-	struct err e;            /* of the first that failed */
+	struct err_first fault;
 };
 
 /* Send u->src as the parts of a multipart upload under u->r.key: begun here, or gone on with from the journal. Queues the parts and

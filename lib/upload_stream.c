@@ -22,9 +22,7 @@ struct stream {
 	int n;
 	uint64_t size;
 	int ended;                        /* the input: nothing is read behind its first end */
-	pthread_mutex_t lock;             /* of what follows */
-	int failed;
-	struct err e;
+	struct err_first fault;
 };
 
 struct piece {
@@ -43,35 +41,13 @@ struct step {
 };
 
 static void
-failed(struct stream *st, const struct err *e)
-{
-	pthread_mutex_lock(&st->lock);
-	if (!st->failed) {
-		st->failed = 1;
-		st->e = *e;
-	}
-	pthread_mutex_unlock(&st->lock);
-}
-
-static int
-has_failed(struct stream *st)
-{
-	int f;
-
-	pthread_mutex_lock(&st->lock);
-	f = st->failed;
-	pthread_mutex_unlock(&st->lock);
-	return f;
-}
-
-static void
 run_step(struct pool_job *j, struct s3 *s)
 {
 	struct step *p = (struct step *)j;
 	struct err e = {0};
 
 	if (p->run(p->st, s, &e) < 0)
-		failed(p->st, &e);
+		err_keep(&p->st->fault, &e);
 }
 
 static int
@@ -81,7 +57,7 @@ in_worker(struct stream *st, int (*run)(struct stream *, struct s3 *, struct err
 
 	pool_submit(st->u->pool, &p.job);
 	pool_wait(st->u->pool, 0);
-	return has_failed(st) ? -1 : 0;
+	return err_kept(&st->fault) ? -1 : 0;
 }
 
 static void
@@ -105,13 +81,13 @@ run_piece(struct pool_job *j, struct s3 *s)
 	struct s3_put_result r;
 	struct err e = {0};
 
-	if (!has_failed(st) && s3_put(s, &rq, &r, &e) == 0) {
+	if (!err_kept(&st->fault) && s3_put(s, &rq, &r, &e) == 0) {
 		memcpy(part->etag, r.etag, sizeof part->etag);
 		__atomic_add_fetch(&u->r.attempts, r.attempts, __ATOMIC_RELAXED);
 		if (u->o->part)
 			u->o->part(u, part->number, -1);
 	} else if (e.kind) {
-		failed(st, &e);
+		err_keep(&st->fault, &e);
 	}
 	drop_piece(p);
 }
@@ -166,7 +142,7 @@ read_piece(struct stream *st, char *p, size_t n, struct err *e)
 	while (got < n) {
 		ssize_t k;
 
-		if (has_failed(st) || s3_stopping(st->u->pool->store))
+		if (err_kept(&st->fault) || s3_stopping(st->u->pool->store))
 			return fail(e, ERR_STOPPED, "stopped");
 		if (poll(&in, 1, LOOK_MS) <= 0)
 			continue;
@@ -230,14 +206,14 @@ send_all(struct stream *st, struct piece *p, struct err *e)
 		drop_piece(p);
 		return -1;
 	}
-	while (p && p->body.len > 0 && !has_failed(st)) {
+	while (p && p->body.len > 0 && !err_kept(&st->fault)) {
 		if (send_piece(st, p, e) < 0)
 			break;
 		p = next_piece(st, e);
 	}
 	pool_wait(st->u->pool, 0);
 	/* A part may have failed after the input had ended. */
-	whole = p && p->body.len == 0 && !has_failed(st);
+	whole = p && p->body.len == 0 && !err_kept(&st->fault);
 	drop_piece(p);
 	return whole ? in_worker(st, complete) : -1;
 }
@@ -254,18 +230,18 @@ run_stream(struct stream *st, struct piece *first)
 	if (!(st->parts = calloc(S3_PARTS_MAX, sizeof *st->parts))) {
 		drop_piece(first);
 		fail_memory(&e);
-		failed(st, &e);
+		err_keep(&st->fault, &e);
 	} else if (send_all(st, first, &e) < 0) {
 		if (e.kind)
-			failed(st, &e);
+			err_keep(&st->fault, &e);
 		in_worker(st, take_back);
 	}
 	free(st->parts);
-	if (st->failed && st->e.status == 412 && u->o->if_exists == UPLOAD_SKIP) {
+	if (err_kept(&st->fault) && st->fault.err.status == 412 && u->o->if_exists == UPLOAD_SKIP) {
 		u->r.outcome = UPLOAD_SKIPPED;
 		u->o->finished(u, NULL);
 	} else {
-		u->o->finished(u, st->failed ? &st->e : NULL);
+		u->o->finished(u, err_kept(&st->fault) ? &st->fault.err : NULL);
 	}
 }
 
@@ -279,7 +255,6 @@ upload_stream(struct pool *pool, const struct upload_options *o, struct upload *
 	u->pool = pool;
 	u->o = o;
 	u->src.fd = -1;
-	pthread_mutex_init(&st.lock, NULL);
 	first = next_piece(&st, &e);
 	if (!first) {
 		o->finished(u, &e);
@@ -292,5 +267,4 @@ upload_stream(struct pool *pool, const struct upload_options *o, struct upload *
 	} else {
 		run_stream(&st, first);
 	}
-	pthread_mutex_destroy(&st.lock);
 }
