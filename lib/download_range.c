@@ -6,6 +6,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 #include "download_state.h"
+#include "private.h"
 
 #define TMPFS 0x01021994   /* statfs(2) */
 
@@ -25,17 +26,7 @@ static const char magic[8] = "r2 get 1";
 static int
 write_at(int fd, const void *p, size_t n, uint64_t off, struct err *e)
 {
-	const char *q = p;
-	ssize_t put;
-
-	for (; n; q += put, n -= (size_t)put, off += (uint64_t)put) {
-		do
-			put = pwrite(fd, q, n, (off_t)off);
-		while (put < 0 && errno == EINTR);
-		if (put < 0)
-			return fail_errno(e, "write");
-	}
-	return 0;
+	return private_write(fd, p, n, off) < n ? fail_errno(e, "write") : 0;
 }
 
 static uint64_t

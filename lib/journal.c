@@ -246,20 +246,9 @@ journal_load(struct journal *j, struct journal_text *t,
 static int
 write_record(struct journal *j, const struct buf *line)
 {
-	ssize_t n;
-
-	if (j->end < 0 && cut_tail(j, 0) < 0)
+	if ((j->end < 0 && cut_tail(j, 0) < 0) || private_write(j->fd, line->p, line->len, (uint64_t)j->end) < line->len)
 		return -1;
-	do
-		n = pwrite(j->fd, line->p, line->len, j->end);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return -1;
-	if ((size_t)n < line->len) {
-		errno = ENOSPC;
-		return -1;
-	}
-	j->end += n;
+	j->end += (off_t)line->len;
 	return 0;
 }
 

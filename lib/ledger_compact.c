@@ -5,6 +5,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 #include "ledger_compact.h"
+#include "private.h"
 
 enum { BLOCK = 64 * 1024 };
 
@@ -33,13 +34,13 @@ ledger_header_put(int fd)
 	unsigned char header[LEDGER_HEADER];
 
 	ledger_header(header, (uint32_t)getpid());
-	return ledger_write(fd, header, sizeof header, 0) == sizeof header ? 0 : -1;
+	return private_write(fd, header, sizeof header, 0) == sizeof header ? 0 : -1;
 }
 
 static int
 flush(struct out *o)
 {
-	if (ledger_write(o->fd, o->block, o->len, o->at) != o->len)
+	if (private_write(o->fd, o->block, o->len, o->at) != o->len)
 		return -1;
 	o->at += o->len;
 	o->len = 0;

@@ -227,22 +227,3 @@ ledger_reader_torn(const struct ledger_reader *r)
 		return 1;         /* file systems that put off allocation leave zeros after a power cut; no record ends in one */
 	return pread(r->fd, &h, sizeof h, (off_t)r->end) == sizeof h && is_head(&h) && length(&h) > r->tail;
 }
-
-size_t
-ledger_write(int fd, const void *data, size_t n, uint64_t at)
-{
-	size_t done = 0;
-
-	while (done < n) {
-		ssize_t got = pwrite(fd, (const char *)data + done, n - done, (off_t)(at + done));
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0) {
-			errno = got < 0 ? errno : ENOSPC;
-			break;
-		}
-		done += (size_t)got;
-	}
-	return done;
-}

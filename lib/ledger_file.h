@@ -56,6 +56,3 @@ int ledger_reader_next(struct ledger_reader *r);
 /* After the end: 1 when the tail looks like what a kill or a power cut leaves of a record that was being written. */
 int ledger_reader_torn(const struct ledger_reader *r);
 void ledger_reader_close(struct ledger_reader *r);
-
-/* Write n bytes at offset at; how many are there, less than n with errno. */
-size_t ledger_write(int fd, const void *data, size_t n, uint64_t at);

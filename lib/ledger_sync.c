@@ -33,7 +33,7 @@ ledger_write_tail(struct ledger *l)
 		return -1;
 	l->no_header = 0;
 	if (l->written < l->tail_len)
-		l->written += ledger_write(l->fd, l->tail + l->written, l->tail_len - l->written, l->synced + l->written);
+		l->written += private_write(l->fd, l->tail + l->written, l->tail_len - l->written, l->synced + l->written);
 	if (l->written < l->tail_len)
 		return -1;
 	l->failing = 0;

@@ -88,6 +88,25 @@ file_fault(const struct stat *st)
 	return NULL;
 }
 
+size_t
+private_write(int fd, const void *data, size_t n, uint64_t at)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		ssize_t got = pwrite(fd, (const char *)data + done, n - done, (off_t)(at + done));
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0) {
+			errno = got < 0 ? errno : ENOSPC;
+			break;
+		}
+		done += (size_t)got;
+	}
+	return done;
+}
+
 int
 private_still_named(int dir, const char *name, const struct stat *opened)
 {

@@ -2,6 +2,7 @@
 /* Files and directories that are ours alone: what stands there decides what is uploaded, so nobody else may write it. */
 #include <limits.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/stat.h>
 #include "err.h"
 
@@ -23,6 +24,9 @@ int private_dir(const char *path, struct err *e);
    -1 (ERR_LOCAL): no file of ours alone (symbolic or hard link, another owner), or not to be opened. *fd is -1 unless 0. One that others may
    write becomes 0600. what names it in messages. */
 int private_open(int *fd, const char *path, const char *what, struct err *e);
+
+/* Write n bytes at offset at: how many are there, fewer than n with errno. */
+size_t private_write(int fd, const void *data, size_t n, uint64_t at);
 
 /* 1 when name, in dir, is still the file that was opened. */
 int private_still_named(int dir, const char *name, const struct stat *opened);
