@@ -37,6 +37,16 @@ sync_log_takes_lines(void)
 	return !stuck;
 }
 
+/* "[2025-12-29 10:00:00] ", as lines of sync's own begin. */
+static void
+put_time(struct buf *b)
+{
+	char stamp[UTC_STAMP_CAP];
+
+	utc_local_stamp(time(NULL), stamp);
+	buf_fmt(b, "[%s] ", stamp);
+}
+
 /* --json has standard output for itself. */
 static void
 put_standard(const char *line, size_t n)
@@ -49,7 +59,7 @@ put_standard(const char *line, size_t n)
 static void
 put(const char *line, size_t n)
 {
-	char stamp[UTC_STAMP_CAP], text[LOG_LINE_CAP];
+	char text[LOG_LINE_CAP];
 	struct buf b = BUF(text);
 
 	put_standard(line, n);
@@ -58,8 +68,8 @@ put(const char *line, size_t n)
 	if (log_put(out.fd, line, n) == 0) {
 		out.failing = 0;
 	} else if (!out.failing++) {
-		utc_local_stamp(time(NULL), stamp);
-		buf_fmt(&b, "[%s] WARNING: log file %s: %s: lines are missing there\n", stamp, out.path, strerror(errno));
+		put_time(&b);
+		buf_fmt(&b, "WARNING: log file %s: %s: lines are missing there\n", out.path, strerror(errno));
 		put_standard(text, b.len);
 	}
 }
@@ -67,13 +77,13 @@ put(const char *line, size_t n)
 static void
 put_repeats(void)
 {
-	char stamp[UTC_STAMP_CAP], text[128];
+	char text[128];
 	struct buf b = BUF(text);
 
 	if (!out.repeats)
 		return;
-	utc_local_stamp(time(NULL), stamp);
-	buf_fmt(&b, "[%s] The last line %u more time%s\n", stamp, out.repeats, out.repeats > 1 ? "s" : "");
+	put_time(&b);
+	buf_fmt(&b, "The last line %u more time%s\n", out.repeats, out.repeats > 1 ? "s" : "");
 	out.repeats = 0;
 	put(text, b.len);
 }
@@ -193,7 +203,7 @@ sync_log_close(void)
 void
 sync_log(int error, const char *fmt, ...)
 {
-	char text[LOG_LINE_CAP], line[LOG_LINE_CAP], stamp[UTC_STAMP_CAP];
+	char text[LOG_LINE_CAP], line[LOG_LINE_CAP];
 	struct buf b = BUF(text), l = buf_over(line, sizeof line - 1);
 	va_list ap;
 
@@ -203,8 +213,7 @@ sync_log(int error, const char *fmt, ...)
 	buf_vfmt(&b, fmt, ap);
 	va_end(ap);
 	buf_ellipsis(&b);
-	utc_local_stamp(time(NULL), stamp);
-	buf_fmt(&l, "[%s] ", stamp);
+	put_time(&l);
 	enc_printable(&l, text, b.len);
 	buf_ellipsis(&l);
 	l.cap++;
