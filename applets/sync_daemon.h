@@ -57,8 +57,8 @@ struct daemon {
 	int signal_fd, wake_fd, ask_fd;
 	struct child child;          /* COMMAND; pid 0: none */
 
-	pthread_mutex_t lock;        /* guards ended and last_error */
-	struct file *ended;          /* uploads that workers are done with */
+	pthread_mutex_t lock;        /* guards ended, last and last_error */
+	struct file *ended, **last;  /* uploads that workers are done with, in that order; where the next one is linked */
 
 	int failing;                 /* a worker's last request came to nothing; atomic */
 	int64_t now;                 /* CLOCK_MONOTONIC, milliseconds, of this turn of the loop */
@@ -131,8 +131,8 @@ int sync_rels_add(struct rels **list, const char *rel);
 
 /* sync_look.c. What watch tells. */
 void sync_changed(void *daemon, const char *rel, const struct stat *st);
-/* Look at what is quiet, begin what can begin, settle what has ended. 1: something was done. */
-int sync_files_step(struct daemon *d);
+/* Look at what is quiet, begin what can begin, settle what has ended. */
+void sync_files_step(struct daemon *d);
 
 /* sync_send.c. Fill the two kinds of upload options, and take the store's observer: before the pool is opened. */
 void sync_files_open(struct daemon *d);
@@ -143,8 +143,8 @@ void sync_begin(struct daemon *d, struct sync_entry *x);
 void sync_not_begun(struct daemon *d, struct sync_entry *x, const struct err *e);
 /* A file is done by the object at key, which it has not put there. */
 void sync_shares(struct daemon *d, const char *key);
-/* Take what workers are done with: into the ledger, the log, the decisions. 1: there was some. */
-int sync_settle(struct daemon *d);
+/* Take what workers are done with: into the ledger, the log, the decisions. */
+void sync_settle(struct daemon *d);
 /* Ended uploads have not been settled yet. */
 int sync_files_ended(struct daemon *d);
 

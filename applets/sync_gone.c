@@ -95,17 +95,6 @@ look_for(void *sweep, const char *rel, const struct ledger_record *r)
 	}
 }
 
-static void
-free_rels(struct rels **list)
-{
-	struct rels *x, *next;
-
-	for (x = *list, *list = NULL; x; x = next) {
-		next = x->next;
-		free(x);
-	}
-}
-
 /* DIR was a mount point and is none any more: its files may come back. */
 static int
 is_unmounted(struct daemon *d)
@@ -123,6 +112,7 @@ sync_sweep(struct daemon *d)
 	struct sweep s = {d, is_unmounted(d), NULL};
 	int64_t began = clock_ms();
 	struct watch_state w;
+	struct rels *next;
 	struct err e;
 
 	watch_look(d->watch, &w);
@@ -131,9 +121,11 @@ sync_sweep(struct daemon *d)
 	/* Without the root nothing is there, and nothing is gone. */
 	if (w.root_there) {
 		ledger_each(d->ledger, look_for, &s);
-		for (const struct rels *x = s.others; x; x = x->next)
+		for (struct rels *x = s.others; x; x = next) {
+			next = x->next;
 			ledger_forget(d->ledger, x->rel, &e);
-		free_rels(&s.others);
+			free(x);
+		}
 		nfc_set_free(&d->moved);
 	}
 	d->sweep_not_before = clock_ms() + SWEEP_SHARE * (clock_ms() - began);

@@ -117,16 +117,15 @@ look(struct daemon *d, struct sync_entry *x)
 	}
 }
 
-int
+void
 sync_files_step(struct daemon *d)
 {
 	struct sync_entry *x;
-	int did = sync_settle(d);
 
-	for (int i = 0; i < LOOKS_A_TURN && (x = sync_look(d->sync, d->now)); i++, did = 1)
+	sync_settle(d);
+	for (int i = 0; i < LOOKS_A_TURN && (x = sync_look(d->sync, d->now)); i++)
 		look(d, x);
 	/* At the end there is nobody to begin it. */
-	for (; d->phase != SYNC_ENDS && (x = sync_start(d->sync, d->now)); did = 1)
+	while (d->phase != SYNC_ENDS && (x = sync_start(d->sync, d->now)))
 		sync_begin(d, x);
-	return did;
 }

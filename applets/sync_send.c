@@ -71,8 +71,8 @@ finished(struct upload *u, const struct err *e)
 	if (e)
 		f->why = *e;
 	pthread_mutex_lock(&d->lock);
-	f->next = d->ended;
-	d->ended = f;
+	*d->last = f;
+	d->last = &f->next;
 	pthread_mutex_unlock(&d->lock);
 	if (write(d->wake_fd, &one, sizeof one) < 0)
 		return;   /* full: the loop is awake anyway */

@@ -165,21 +165,17 @@ not_stored(struct daemon *d, struct file *f)
 	}
 }
 
-int
+void
 sync_settle(struct daemon *d)
 {
-	struct file *f, *next, *in_order = NULL;
+	struct file *f, *next;
 
 	pthread_mutex_lock(&d->lock);
 	f = d->ended;
 	d->ended = NULL;
+	d->last = &d->ended;
 	pthread_mutex_unlock(&d->lock);
 	for (; f; f = next) {
-		next = f->next;
-		f->next = in_order;
-		in_order = f;
-	}
-	for (f = in_order; f; f = next) {
 		next = f->next;
 		print_json(d, f->path, &f->u, f->failed ? &f->why : NULL);
 		if (f->failed)
@@ -188,7 +184,6 @@ sync_settle(struct daemon *d)
 			stored(d, f);
 		free(f);
 	}
-	return in_order != NULL;
 }
 
 int
