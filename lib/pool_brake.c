@@ -76,8 +76,7 @@ throttled(const struct s3_attempt *a)
 static void
 cut_window(struct pool *p, const struct s3_attempt *a, int64_t now)
 {
-	int asked = a->why->retry_after_s;
-	int64_t hold = now + (asked < RETRY_AFTER_MAX_S ? asked : RETRY_AFTER_MAX_S) * INT64_C(1000);
+	int64_t hold = now + retry_asked_ms(a->why);
 
 	if (now - a->ms > p->cut_at_ms) {
 		p->window_q8 = p->window_q8 / 2 > ONE ? p->window_q8 / 2 : ONE;
@@ -86,7 +85,7 @@ cut_window(struct pool *p, const struct s3_attempt *a, int64_t now)
 		if (p->gap_ms > GAP_MAX_MS)
 			p->gap_ms = GAP_MAX_MS;
 	}
-	if (asked > 0 && hold > p->hold_until_ms)
+	if (hold > p->hold_until_ms)
 		p->hold_until_ms = hold;
 }
 

@@ -76,8 +76,8 @@ jitter_ms(int next, uint32_t random)
 	return (int)((uint64_t)random * (bound + 1) >> 32);
 }
 
-static int
-server_asked_ms(const struct err *e)
+int
+retry_asked_ms(const struct err *e)
 {
 	if (e->retry_after_s <= 0)
 		return 0;
@@ -87,7 +87,7 @@ server_asked_ms(const struct err *e)
 int
 retry_wait_ms(const struct err *e, int next, int attempts, int is_write, uint32_t random)
 {
-	int wait = jitter_ms(next, random), asked = server_asked_ms(e);
+	int wait = jitter_ms(next, random), asked = retry_asked_ms(e);
 
 	if (next > attempts || !retry_worthwhile(e))
 		return -1;

@@ -16,6 +16,9 @@ enum {
    The code counts before the status. Source: R2's error list; AWS's retry guide. */
 int retry_worthwhile(const struct err *e);
 
+/* What Retry-After asks for in milliseconds, not more than RETRY_AFTER_MAX_S; 0: nothing. */
+int retry_asked_ms(const struct err *e);
+
 /* Milliseconds to wait before attempt number next (2 for the second), or -1: give up. Full jitter: uniformly in
    [0, min(cap, base·2^(next-2))] by random; never less than Retry-After, nor than the floor for writes. */
 int retry_wait_ms(const struct err *e, int next, int attempts, int is_write, uint32_t random);

@@ -57,12 +57,14 @@ retry_after(const struct s3_store *st, const struct http_reply *rp)
 
 	if (!v)
 		return 0;
-	if (*v && strspn(v, "0123456789") == strlen(v))
-		return strlen(v) > 6 ? RETRY_AFTER_MAX_S : (int)strtol(v, NULL, 10);
-	/* The server's clock says when that is. */
-	if (utc_parse_http(v, &t) < 0 || (t -= time(NULL) + __atomic_load_n(&st->ahead_s, __ATOMIC_RELAXED)) <= 0)
+	/* The server's clock says when a date is. */
+	if (!v[strspn(v, "0123456789")])
+		t = strtoll(v, NULL, 10);
+	else if (utc_parse_http(v, &t) == 0)
+		t -= time(NULL) + __atomic_load_n(&st->ahead_s, __ATOMIC_RELAXED);
+	else
 		return 0;
-	return t > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : (int)t;
+	return t < 0 ? 0 : t > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : (int)t;
 }
 
 static void
