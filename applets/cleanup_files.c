@@ -169,7 +169,7 @@ static void
 run_share(struct pool_job *j, struct s3 *s)
 {
 	struct batch *b = ((struct share *)j)->b;
-	struct err why = {0};
+	struct err why;
 	int marker = 0;
 
 	for (int i; (i = __atomic_fetch_add(&b->next, 1, __ATOMIC_RELAXED)) < b->n;)
@@ -199,7 +199,7 @@ run_batch(struct pool_job *j, struct s3 *s)
 {
 	struct batch *b = ((struct share *)j)->b;
 	struct s3_delete d = {.keys = b->keys, .n = b->n, .ask_markers = b->ask_markers, .remains = remains, .arg = b};
-	struct err e = {0};
+	struct err e;
 	int rc = __atomic_load_n(&b->c->singly, __ATOMIC_RELAXED) ? 1 : s3_delete_many(s, &d, &e);
 
 	if (rc < 0 && s3_delete_unknown(&e)) {

@@ -139,7 +139,7 @@ upload(void *arg, const struct s3_entry *x, struct err *e)
 {
 	struct cleanup *c = arg;
 	char path[PATH_MAX];
-	struct err why = {0};
+	struct err why;
 
 	if (s3_stopping(&c->client->store))
 		return 1;

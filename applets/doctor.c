@@ -200,7 +200,7 @@ write_probes(struct client *c, const char *prefix, const char **first, struct er
 	enc_hex(&b, random, sizeof random);
 	for (size_t i = 0; i < sizeof probes / sizeof *probes; i++) {
 		const struct probe *p = &probes[i];
-		struct err why = {0};
+		struct err why;
 
 		rc = p->run(c, key, &why);
 		buf_reset(&t);
@@ -239,7 +239,7 @@ int
 doctor(struct client *c, int write, const char *prefix)
 {
 	struct s3_list one = {.prefix = "", .max_keys = 1, .entry = one_key};
-	struct err e = {0};
+	struct err e;
 	const char *bad = NULL;
 	char text[256];
 	struct buf tls = BUF(text);

@@ -143,7 +143,7 @@ sync_files_save_at(const struct daemon *d)
 void
 sync_files_save(struct daemon *d, int now)
 {
-	struct err e = {0}, again;
+	struct err e, again;
 	int ok = 1;
 
 	if (ledger_dirty(d->ledger)) {

@@ -39,7 +39,7 @@ sync_changed(void *daemon, const char *rel, const struct stat *st)
 {
 	struct daemon *d = daemon;
 	struct ledger_file f;
-	struct err e = {0};
+	struct err e;
 
 	if (st) {
 		f = ledger_file_of(st);
@@ -66,7 +66,7 @@ sync_changed(void *daemon, const char *rel, const struct stat *st)
 static void
 look_failed(struct daemon *d, struct sync_entry *x, int why)
 {
-	struct err e = {0};
+	struct err e;
 
 	if (why == ENOENT || why == ENOTDIR || why == ENXIO || why == ELOOP) {
 		ledger_forget(d->ledger, x->rel, &e);

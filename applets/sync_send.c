@@ -202,7 +202,7 @@ sync_begin(struct daemon *d, struct sync_entry *x)
 {
 	size_t n = strlen(d->dir) + strlen(x->rel) + 2;
 	struct file *f = n > PATH_MAX ? NULL : calloc(1, sizeof *f + n);
-	struct err e = {0};
+	struct err e;
 
 	if (!f) {
 		fail(&e, ERR_LOCAL, n > PATH_MAX ? "its path is too long" : "out of memory");

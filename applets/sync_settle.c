@@ -112,7 +112,7 @@ stored(struct daemon *d, struct file *f)
 	int ours = r->outcome == UPLOAD_STORED || r->ours;
 	int was_paused = sync_paused(d->sync);
 	struct sync_counts c;
-	struct err e = {0};
+	struct err e;
 
 	rec->state = LEDGER_DONE;
 	rec->file = ledger_file_of(&f->u.src.was);

@@ -68,7 +68,7 @@ drop_rights(struct daemon *d)
 		.removable = d->set->delete_ms >= 0 ? d->dir : NULL,
 		.ports = {c->proxy.port ? c->proxy.port : c->port, 53},
 	};
-	struct err e = {0};
+	struct err e;
 
 	d->confined = sandbox_enter(&s, &e) > 0;
 	if (!d->confined)

@@ -154,7 +154,7 @@ choose_target(struct client *c, struct err *e)
 static void
 choose_journals(char dir[PATH_MAX])
 {
-	struct err why = {0};
+	struct err why;
 	int rc = journal_dir(dir, &why);
 
 	if (rc == 0) {

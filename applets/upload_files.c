@@ -128,7 +128,7 @@ name_twin(const struct tree *t, const char *path, const char *name, const char *
 static void
 send_first(const struct tree *t, struct upload_item *it, const char *name, int fresh)
 {
-	struct err e = {0};
+	struct err e;
 
 	if (fresh > 0) {
 		upload_item_send(it);
@@ -153,7 +153,7 @@ walk_file(struct tree *t, const struct walk_entry *x)
 	struct upload_run *run = t->run;
 	const char *name = run->flat ? path_base(x->rel) : x->rel;
 	struct upload_item *it;
-	struct err e = {0};
+	struct err e;
 	int fresh = 1;
 
 	if (!wanted(run, x->rel))
@@ -175,7 +175,7 @@ walk_file(struct tree *t, const struct walk_entry *x)
 static void
 walk_tree(struct tree *t)
 {
-	struct err e = {0};
+	struct err e;
 	struct walk *w = open_tree(t->run, t->root, &e);
 	unsigned long before = t->run->files;
 	struct walk_entry x;
@@ -262,7 +262,7 @@ send_operand(const struct tree *t)
 {
 	struct upload_run *run = t->run;
 	struct upload_item *it = upload_item_new(run, t->root);
-	struct err e = {0};
+	struct err e;
 
 	if (!it)
 		return;

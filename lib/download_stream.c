@@ -125,7 +125,7 @@ fetch(struct pool_job *j, struct s3 *s)
 	struct window *w = x->w;
 	struct download_stream *d = w->d;
 	struct s3_object_info o;
-	struct err e = {0};
+	struct err e;
 	int attempts = 0, rc;
 	struct s3_get g = {.key = d->key, .from = x->from, .len = x->len, .coded = d->object.coded, .if_match = d->object.etag, .data = keep, .arg = x,
 		.attempts = &attempts};

@@ -92,7 +92,7 @@ finish(struct upload *u, const struct err *e)
 static void
 proved(struct upload *u, struct s3 *s)
 {
-	struct err e = {0};
+	struct err e;
 	int rc = 0;
 
 	parts_forget(u, s);
@@ -108,7 +108,7 @@ static void
 taken(struct upload *u, struct s3 *s, int same)
 {
 	char other[PATH_KEY_MAX + 1];
-	struct err e = {0};
+	struct err e;
 
 	u->own[0] = '\0';
 	switch (u->o->if_exists) {
@@ -237,7 +237,7 @@ sent(struct upload *u, struct s3 *s, int rc, struct err *e)
 static int
 may_send(struct upload *u, struct s3 *s)
 {
-	struct err e = {0};
+	struct err e;
 	int same;
 
 	if (u->o->if_exists == UPLOAD_OVERWRITE)
@@ -263,7 +263,7 @@ may_send(struct upload *u, struct s3 *s)
 static void
 begin(struct upload *u, struct s3 *s)
 {
-	struct err e = {0};
+	struct err e;
 
 	u->sends++;
 	u->r.attempts = 0;
@@ -283,7 +283,7 @@ static void
 run(struct pool_job *j, struct s3 *s)
 {
 	struct upload *u = (struct upload *)j;
-	struct err e = {0};
+	struct err e;
 
 	if (u->gone && __atomic_load_n(u->gone, __ATOMIC_RELAXED)) {
 		fail(&e, ERR_CHANGED, "is not there any more");

@@ -42,7 +42,7 @@ parts_complete(struct s3 *s, struct upload *u, const struct parts_sent *sent, st
 		source_changed, &u->src};
 	char want[S3_ETAG_CAP], *etag = u->r.etag;
 	struct s3_object_info o;
-	struct err look = {0};
+	struct err look;
 
 	s3_parts_etag(sent->parts, sent->n, want);
 	if (s3_complete(s, &c, etag, e) < 0) {
@@ -188,7 +188,7 @@ run_part(struct pool_job *j, struct s3 *s)
 {
 	struct part_job *pj = (struct part_job *)j;
 	struct parts *ps = pj->ps;
-	struct err e = {0};
+	struct err e;
 	int rc = send_part(ps, pj->index, s, &e), over;
 
 	pthread_mutex_lock(&ps->lock);
@@ -261,7 +261,7 @@ begin_or_resume(struct parts *ps, struct s3 *s, struct err *e)
 void
 parts_begin(struct upload *u, struct s3 *s, upload_sent *tell)
 {
-	struct err e = {0};
+	struct err e;
 	struct parts *ps = new_parts(u, tell, &e);
 	int rc, over;
 

@@ -319,7 +319,7 @@ parts_resume(struct parts *ps, struct s3 *s, struct err *e)
 void
 parts_journal(struct parts *ps, struct s3 *s)
 {
-	struct err why = {0};
+	struct err why;
 	int rc;
 
 	if (!ps->u->o->journal_dir || !strcmp(ps->u->plan.path, "-"))

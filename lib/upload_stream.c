@@ -44,7 +44,7 @@ static void
 run_step(struct pool_job *j, struct s3 *s)
 {
 	struct step *p = (struct step *)j;
-	struct err e = {0};
+	struct err e;
 
 	if (p->run(p->st, s, &e) < 0)
 		err_keep(&p->st->fault, &e);
@@ -249,7 +249,7 @@ void
 upload_stream(struct pool *pool, const struct upload_options *o, struct upload *u)
 {
 	struct stream st = {.u = u};
-	struct err e = {0};
+	struct err e;
 	struct piece *first;
 
 	u->pool = pool;
