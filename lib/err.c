@@ -5,34 +5,41 @@
 #include "enc.h"
 #include "err.h"
 
+enum { NO_ERRNO = -1 };
+
 /* Sets every field, so that nothing of an earlier failure (its status, its code) clings to this one. Control
    characters go: the text may quote a peer, and it is one line on a terminal. ASCII's become spaces; C1's, what turns
    text round and what is no UTF-8 are escaped. */
 static void
-fill(struct err *e, enum err_kind kind, struct buf *b)
+fill(struct err *e, enum err_kind kind, int errnum, const char *fmt, va_list ap)
 {
-	struct buf msg = BUF(e->msg);
+	char text[sizeof e->msg];
+	struct buf b = BUF(text), msg;
 
-	buf_ellipsis(b);
-	for (char *p = b->p; *p; p++)
+	buf_vfmt(&b, fmt, ap);
+	if (errnum != NO_ERRNO) {
+		buf_str(&b, ": ");
+		buf_str(&b, strerror(errnum));
+		buf_str(&b, errno_cure(errnum));
+	}
+	buf_ellipsis(&b);
+	for (char *p = text; *p; p++)
 		if ((unsigned char)*p < ' ' || *p == 0x7F)
 			*p = ' ';
 	*e = (struct err){.kind = kind};
-	enc_printable(&msg, b->p, b->len);
+	msg = BUF(e->msg);
+	enc_printable(&msg, text, b.len);
 	buf_ellipsis(&msg);
 }
 
 int
 fail(struct err *e, enum err_kind kind, const char *fmt, ...)
 {
-	char text[sizeof e->msg];
-	struct buf b = BUF(text);
 	va_list ap;
 
 	va_start(ap, fmt);
-	buf_vfmt(&b, fmt, ap);
+	fill(e, kind, NO_ERRNO, fmt, ap);
 	va_end(ap);
-	fill(e, kind, &b);
 	return -1;
 }
 
@@ -51,18 +58,12 @@ errno_cure(int err)
 int
 fail_errno(struct err *e, const char *fmt, ...)
 {
-	const char *why = strerror(errno), *cure = errno_cure(errno);
-	char text[sizeof e->msg];
-	struct buf b = BUF(text);
+	int errnum = errno;
 	va_list ap;
 
 	va_start(ap, fmt);
-	buf_vfmt(&b, fmt, ap);
+	fill(e, ERR_LOCAL, errnum, fmt, ap);
 	va_end(ap);
-	buf_str(&b, ": ");
-	buf_str(&b, why);
-	buf_str(&b, cure);
-	fill(e, ERR_LOCAL, &b);
 	return -1;
 }
 
