@@ -84,18 +84,6 @@ add_addr(struct race *r, const void *addr, size_t len, uint16_t port)
 		a->addr.in.sin_port = htons(port);
 }
 
-/* RFC 6761 section 6.3: such names are loopback, whatever files and name servers say. */
-static void
-add_loopback(struct race *r, uint16_t port)
-{
-	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-	struct sockaddr_in in = {.sin_family = AF_INET};
-
-	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	add_addr(r, &in6, sizeof in6, port);
-	add_addr(r, &in, sizeof in, port);
-}
-
 static const struct addrinfo *
 next_of(const struct addrinfo *ai, int family)
 {
@@ -138,6 +126,7 @@ name_fail(const struct net_peer *p, int code, int err, struct err *e)
 	return fail(e, ERR_NAME, "cannot resolve %s%s: %s%s%s", p->kind, p->host, why, cure, setting);
 }
 
+/* bare NULL: this machine itself. */
 static int
 lookup(const char *bare, int flags, int family, struct addrinfo **list)
 {
@@ -145,7 +134,7 @@ lookup(const char *bare, int flags, int family, struct addrinfo **list)
 	int code;
 
 	do
-		code = getaddrinfo(bare, NULL, &hints, list);
+		code = getaddrinfo(bare, "0", &hints, list);
 	while (code == EAI_SYSTEM && errno == EINTR);
 	return code;
 }
@@ -160,12 +149,11 @@ resolve(struct race *r, const struct net_peer *p, struct err *e)
 	if (net_host_bare(p->host, bare) < 0)
 		return fail(e, ERR_NAME, "host name is empty or longer than %d: check %s", NET_HOST_CAP - 1, p->setting);
 	code = lookup(bare, AI_NUMERICHOST, AF_UNSPEC, &list);
+	/* RFC 6761 section 6.3: such names are loopback, whatever files and name servers say. */
 	if (code == EAI_NONAME && net_is_loopback(bare)) {
-		add_loopback(r, p->port);
-		return 0;
-	}
+		code = lookup(NULL, 0, AF_UNSPEC, &list);
 	/* No name has a colon: that was meant as an IPv6 address, and is nothing to ask DNS for. */
-	if (code == EAI_NONAME && !strchr(bare, ':')) {
+	} else if (code == EAI_NONAME && !strchr(bare, ':')) {
 		code = lookup(bare, 0, AF_UNSPEC, &list);
 		/* One question of several that fails is the end for musl, not for glibc: that for the name in a search domain, or that for an
 		   IPv6 address, which some servers answer with an error, with "no such name" (RFC 4074 section 4.2), or not at all. So the

@@ -27,7 +27,7 @@ now_and_late(void)
 static int
 ask(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **list)
 {
-	if (hints->ai_flags & AI_NUMERICHOST || !strstr(name, ".test"))
+	if (!name || hints->ai_flags & AI_NUMERICHOST || !strstr(name, ".test"))
 		return getaddrinfo(name, service, hints, list);
 	late_ms += strstr(name, "late.") ? 60000 : 0;
 	if (strstr(name, "none.") || (hints->ai_family == AF_UNSPEC && strstr(name, "nx.")))
