@@ -63,11 +63,11 @@ admit(void *arg)
 static int
 throttled(const struct s3_attempt *a)
 {
-	static const char *const codes[] = {"SlowDown", "TooManyRequests", "TooMuchConcurrency", "ServiceUnavailable",
-		"Throttl", "RequestThrottled", "RequestLimitExceeded", "BandwidthLimitExceeded"};
+	static const char codes[] = "SlowDown\0TooManyRequests\0TooMuchConcurrency\0ServiceUnavailable\0"
+		"Throttl\0RequestThrottled\0RequestLimitExceeded\0BandwidthLimitExceeded\0";
 
-	for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
-		if (!strncmp(a->why->code, codes[i], strlen(codes[i])))
+	for (const char *c = codes; *c; c += strlen(c) + 1)
+		if (!strncmp(a->why->code, c, strlen(c)))
 			return 1;
 	return a->status == 429 || a->status == 503;
 }

@@ -288,19 +288,18 @@ utc_set_zone(const char *tz)
 int
 utc_zone_missing(void)
 {
-	static const char *const utc_itself[] = {"UTC", "UTC0", "UCT", "GMT", "Zulu", "Universal", "Greenwich"};
-	const char *tz = getenv("TZ"), *base;
+	static const char utc_itself[] = "UTC0\0UTC\0UCT\0GMT\0Zulu\0Universal\0Greenwich\0";
+	const char *tz = getenv("TZ"), *base, *end;
+	int ignored;
 
 	tzset();
 	if (!tz || !*tz || strcmp(tzname[0], "UTC"))
 		return 0;
 	tz += *tz == ':';
 	base = strrchr(tz, '/') ? strrchr(tz, '/') + 1 : tz;
-	for (size_t i = 0; i < sizeof utc_itself / sizeof *utc_itself; i++)
-		if (!strcmp(base, utc_itself[i]))
-			return 0;
+	end = name(base, utc_itself, &ignored);
 	/* "UTC-14" is a rule, and needs none. */
-	return strncmp(tz, "UTC", 3) && !zone_file(tz);
+	return (!end || *end) && strncmp(tz, "UTC", 3) && !zone_file(tz);
 }
 
 static char *
