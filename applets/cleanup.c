@@ -31,11 +31,7 @@ store_uploads(const struct opt *o, const char *val, struct err *e)
 static int
 store_prefix(const struct opt *o, const char *val, struct err *e)
 {
-	size_t n = strlen(val);
-
-	while (n > 1 && val[n - 1] == '/')
-		n--;
-	((char *)val)[n] = '\0';   /* argv is ours */
+	((char *)val)[path_trim(val, 1)] = '\0';   /* argv is ours */
 	return opt_list(o, val, e);
 }
 

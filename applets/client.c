@@ -81,10 +81,8 @@ const char *
 client_prefix(struct client *c)
 {
 	char *p = c->cfg.prefix;
-	size_t n = strlen(p);
 
-	while (n && p[n - 1] == '/')
-		p[--n] = '\0';
+	p[path_trim(p, 0)] = '\0';
 	return p + strspn(p, "/");
 }
 

@@ -128,12 +128,9 @@ check_link(const char *dest, struct err *e)
 {
 	char path[PATH_MAX];
 	struct stat st;
-	size_t n = strlen(dest);
 
 	/* Of "link/" lstat would tell what is behind the link. */
-	while (n > 1 && dest[n - 1] == '/')
-		n--;
-	snprintf(path, sizeof path, "%.*s", (int)n, dest);
+	snprintf(path, sizeof path, "%.*s", (int)path_trim(dest, 1), dest);
 	if (lstat(path, &st) < 0 || !S_ISLNK(st.st_mode) || private_own_link(&st))
 		return 0;
 	return fail(e, ERR_LOCAL, "%s: %s", enc_show(dest), PRIVATE_FOREIGN);

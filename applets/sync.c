@@ -125,8 +125,7 @@ find_dir(const char *operand, char out[PATH_MAX], struct err *e)
 		buf_char(&b, '/');
 	}
 	buf_str(&b, value);
-	while (b.len > 1 && out[b.len - 1] == '/')
-		out[--b.len] = '\0';
+	out[path_trim(out, 1)] = '\0';
 	return buf_ok(&b) ? 0 : fail(e, ERR_USAGE, "DIR: the path is too long");
 }
 

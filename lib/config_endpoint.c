@@ -126,13 +126,11 @@ parse_authority(struct config *c, const char *p, size_t n, struct err *e)
 static int
 parse_path(const char *p, char bucket[CONFIG_BUCKET_CAP], struct err *e)
 {
-	size_t n = strlen(p);
+	size_t n;
 
 	bucket[0] = '\0';
-	p += n > 0;
-	n -= n > 0;
-	while (n > 0 && p[n - 1] == '/')
-		n--;
+	p += *p != '\0';
+	n = path_trim(p, 0);
 	if (!n)
 		return 0;
 	if (memchr(p, '/', n))

@@ -3,13 +3,21 @@
 #include "enc.h"
 #include "path.h"
 
-const char *
-path_base(const char *path)
+size_t
+path_trim(const char *path, size_t least)
 {
 	size_t n = strlen(path);
 
-	while (n && path[n - 1] == '/')
+	while (n > least && path[n - 1] == '/')
 		n--;
+	return n;
+}
+
+const char *
+path_base(const char *path)
+{
+	size_t n = path_trim(path, 0);
+
 	if (!n)
 		return path + strlen(path);
 	while (n && path[n - 1] != '/')
@@ -62,8 +70,7 @@ path_key_join(struct buf *b, const char *prefix, const char *date, const char *n
 	size_t n;
 
 	prefix += strspn(prefix, "/");
-	for (n = strlen(prefix); n && prefix[n - 1] == '/'; n--)
-		;
+	n = path_trim(prefix, 0);
 	buf_put(b, prefix, n);
 	if (n)
 		buf_char(b, '/');
@@ -234,8 +241,7 @@ matches(const char *pattern, const char *path, int any_case)
 	size_t n;
 
 	pattern += whole ? 1 + (*pattern == '.') : 0;
-	for (n = strlen(pattern); n > 1 && pattern[n - 1] == '/'; n--)
-		;
+	n = path_trim(pattern, 1);
 	if (n < sizeof own && pattern[n]) {
 		memcpy(own, pattern, n);
 		own[n] = '\0';

@@ -6,6 +6,9 @@
 
 enum { PATH_KEY_MAX = 1024 };  /* bytes in a key, R2 and S3 */
 
+/* The length of path without the slashes at its end, but not less than least. */
+size_t path_trim(const char *path, size_t least);
+
 /* What follows the last '/' (trailing slashes do not count); points into path, so that
    those slashes stay: "a/b/" gives "b/". "/" gives "". */
 const char *path_base(const char *path);

@@ -250,7 +250,7 @@ struct walk *
 walk_open(const char *root, const struct walk_options *o, struct err *e)
 {
 	struct walk *w = calloc(1, sizeof *w);
-	size_t len = strlen(root);
+	size_t len = path_trim(root, 1);
 	int fd;
 
 	if (!w) {
@@ -259,8 +259,6 @@ walk_open(const char *root, const struct walk_options *o, struct err *e)
 	}
 	if (o)
 		w->o = *o;
-	while (len > 1 && root[len - 1] == '/')
-		len--;
 	memcpy(w->path, root, len < PATH_MAX ? len : PATH_MAX);
 	fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)

@@ -2,6 +2,7 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <unistd.h>
+#include "path.h"
 #include "watch_state.h"
 
 enum {
@@ -234,11 +235,9 @@ watch_look(const struct watch *w, struct watch_state *s)
 struct watch *
 watch_open(const struct watch_options *o, struct err *e)
 {
-	size_t n = strlen(o->root);
+	size_t n = path_trim(o->root, 0);
 	struct watch *w;
 
-	while (n && o->root[n - 1] == '/')
-		n--;
 	w = calloc(1, sizeof *w + n + 1);
 	if (!w) {
 		fail_memory(e);
