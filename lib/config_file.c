@@ -40,16 +40,15 @@ config_file_read(struct config_file *f, const char *path, const char *label, siz
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), r;
 	struct stat st;
 
-	if (fd < 0)
-		return fail(e, ERR_USAGE, "%s: %s", label, strerror(errno));
-	if (fstat(fd, &st) < 0)
+	if (fd < 0 || fstat(fd, &st) < 0)
 		r = fail(e, ERR_USAGE, "%s: %s", label, strerror(errno));
 	else if (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode))   /* /dev/null is none at all */
 		r = fail(e, ERR_USAGE, "%s: %s", label, refused_kind(st.st_mode));
 	else
 		r = read_all(fd, f, label, max, e);
 	f->mode = r < 0 ? 0 : st.st_mode & 07777;
-	close(fd);
+	if (fd >= 0)
+		close(fd);
 	return r;
 }
 
