@@ -111,10 +111,7 @@ new_key(const struct daemon *d, const char *rel, const char *path, char key[PATH
 		date = day;
 	}
 	path_key_join(&b, d->set->prefix, date, d->set->flat ? path_base(rel) : rel);
-	if (!buf_ok(&b))
-		return fail(e, ERR_USAGE, "the key would be longer than %d bytes: shorten the prefix or the file's name",
-			PATH_KEY_MAX);
-	return path_key_check(key, e);
+	return path_key_made(&b, e);
 }
 
 /* Another --prefix than when the path got its key: what was stored there stays, as it is. */

@@ -64,6 +64,13 @@ path_key_check(const char *key, struct err *e)
 	return 0;
 }
 
+int
+path_key_made(const struct buf *key, struct err *e)
+{
+	return buf_ok(key) ? path_key_check(key->p, e)
+		: fail(e, ERR_USAGE, "the key would be longer than %d bytes: shorten the prefix or the file's name", PATH_KEY_MAX);
+}
+
 void
 path_key_join(struct buf *b, const char *prefix, const char *date, const char *name)
 {

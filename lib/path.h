@@ -16,6 +16,8 @@ const char *path_base(const char *path);
 /* 0 when key can be stored by every S3 server and read back as a file: 1–1,024 bytes, valid UTF-8, no
    "." or ".." segment. -1 (ERR_USAGE) with the reason and the key in printable form. */
 int path_key_check(const char *key, struct err *e);
+/* The same of a key that was put together: also when not all of it found room. */
+int path_key_made(const struct buf *key, struct err *e);
 /* 1 when a segment of key is "." or "..". */
 int path_has_dots(const char *key);
 

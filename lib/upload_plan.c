@@ -28,10 +28,7 @@ plan_key(struct upload_plan *p, const struct upload_options *o, const char *name
 			utc_local_date(o->date ? st->st_mtim.tv_sec : o->now, date);
 		path_key_join(&b, o->prefix, date, name ? name : path_base(p->path));
 	}
-	if (!buf_ok(&b))
-		return fail(e, ERR_USAGE, "the key would be longer than %d bytes: shorten the prefix or the file's name",
-			PATH_KEY_MAX);
-	return path_key_check(p->key, e);
+	return path_key_made(&b, e);
 }
 
 int
