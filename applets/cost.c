@@ -41,8 +41,7 @@ operations(const char *etag)
 void
 cost_add(struct cost_use *u, const struct s3_entry *x)
 {
-	size_t n = strlen(x->storage_class);
-	int ia = n > 3 && !strcmp(x->storage_class + n - 3, "_IA");
+	int ia = enc_ends_in(x->storage_class, "_IA");
 
 	u->objects++;
 	u->bytes[ia] += x->size;

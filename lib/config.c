@@ -135,18 +135,16 @@ load_account(struct config_source *s, struct account *a, int rank, struct err *e
 static int
 fits_account(const char *host, const struct account *a)
 {
-	size_t id = strcspn(host, "."), n = strlen(host), domain = strlen(CONFIG_R2_DOMAIN), middle;
+	size_t id = strcspn(host, "."), n = strlen(a->jurisdiction);
+	const char *rest = host + id;   /* ".eu" and the domain, or that alone */
 
-	if (n < id + domain || strcmp(host + n - domain, CONFIG_R2_DOMAIN))
+	if (!enc_ends_in(host, CONFIG_R2_DOMAIN))
 		return !a->id[0];
 	if (a->id[0] && (id != strlen(a->id) || strncmp(host, a->id, id)))
 		return 0;
-	if (a->any_jurisdiction)
-		return 1;
-	middle = n - domain - id;  /* ".eu", or nothing */
-	if (!a->jurisdiction[0])
-		return middle == 0;
-	return middle == strlen(a->jurisdiction) + 1 && !strncmp(host + id + 1, a->jurisdiction, middle - 1);
+	if (n && strncmp(rest + 1, a->jurisdiction, n))
+		return 0;
+	return a->any_jurisdiction || !strcmp(rest + n + (n > 0), CONFIG_R2_DOMAIN);
 }
 
 static int

@@ -177,9 +177,7 @@ config_parse_endpoint(struct config *c, const char *text, int allow_http, char b
 int
 config_is_r2(const struct config *c)
 {
-	size_t n = strlen(c->host), k = sizeof CONFIG_R2_DOMAIN - 1;
-
-	return n > k && !strcmp(c->host + n - k, CONFIG_R2_DOMAIN);
+	return enc_ends_in(c->host, CONFIG_R2_DOMAIN);
 }
 
 /* An account's id, as the first label of R2's hosts is. */

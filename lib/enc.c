@@ -39,6 +39,14 @@ enc_number(const char *s, size_t n, int max)
 	return n ? v : -1;
 }
 
+int
+enc_ends_in(const char *text, const char *end)
+{
+	size_t n = strlen(text), k = strlen(end);
+
+	return n > k && !strcmp(text + n - k, end);
+}
+
 void
 enc_lower(char *s)
 {

@@ -16,6 +16,8 @@ int enc_byte(const char *s);                                   /* of two of them
 void enc_lower(char *s);                                       /* ASCII's capital letters become small ones */
 /* The decimal number in exactly n bytes, at most max (10^8 or less); else -1. */
 int enc_number(const char *s, size_t n, int max);
+/* 1 when text ends in end, and has more before it. */
+int enc_ends_in(const char *text, const char *end);
 /* hex → bytes; -1 unless exactly 2n hex digits stand there. */
 int enc_unhex(const char *hex, unsigned char *out, size_t n);
 void enc_base64(struct buf *b, const void *data, size_t n);    /* RFC 4648 section 4, padded */

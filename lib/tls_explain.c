@@ -128,16 +128,6 @@ explain_name(const struct tls_fault *f, struct err *e)
 		: "check the host in R2_ENDPOINT");
 }
 
-/* The address of every account is below this name, and of none that is not there yet. */
-static int
-is_r2_account(const char *host)
-{
-	static const char r2[] = ".r2.cloudflarestorage.com";
-	size_t n = strlen(host);
-
-	return n >= sizeof r2 && !strcmp(host + n - (sizeof r2 - 1), r2);
-}
-
 int
 tls_explain(const struct tls_fault *f, struct err *e)
 {
@@ -148,7 +138,8 @@ tls_explain(const struct tls_fault *f, struct err *e)
 		return explain_dates(f, e);
 	if (f->code == 56)
 		return explain_name(f, e);
-	if (f->code == 256 + 40 && is_r2_account(f->host))
+	/* The address of every account is below this name, and of none that is not there yet. */
+	if (f->code == 256 + 40 && enc_ends_in(f->host, ".r2.cloudflarestorage.com"))
 		text = "the server refuses the handshake: wrong account id in R2_ENDPOINT, or an account that is not active yet "
 			"(new accounts take about 20 minutes)";
 	if (f->code == 3 && f->not_tls)
