@@ -216,9 +216,8 @@ utc_parse_date(const char *s, struct utc *u)
 
 	if (!end || *end)
 		return -1;
-	utc_split(utc_join(&date), &date);   /* for the weekday */
 	if (u)
-		*u = date;
+		utc_split(utc_join(&date), u);   /* for the weekday */
 	return 0;
 }
 
