@@ -1,6 +1,7 @@
 #pragma once
 /* TLS 1.2 over net: BearSSL with six AEAD suites, the server's name and chain checked always. There is no
    way to switch that off. One thread uses one struct tls at a time; trust and resumption state are shared. */
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -21,9 +22,9 @@ const char *tls_roots_date(void);
 const char *tls_library(void);
 
 /* The last session with one server under one trust, for resumption (by session id). Zero-initialisable;
-   holds its own lock; threads share one for each host. Wipe with explicit_bzero. */
+   its lock too; threads share one for each host. Wipe with explicit_bzero. */
 struct tls_session {
-	int lock;
+	pthread_mutex_t lock;
 	int have;
 	int shaking;                /* somebody makes the first one */
 	int never;                  /* the server gives none */

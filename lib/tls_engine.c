@@ -1,6 +1,5 @@
 #include <bearssl.h>
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/random.h>
 #include "clock.h"
@@ -164,19 +163,6 @@ tls_suite_name(unsigned id)
 
 /* ---- session resumption ---- */
 
-static void
-session_lock(struct tls_session *s)
-{
-	while (__atomic_exchange_n(&s->lock, 1, __ATOMIC_ACQUIRE))
-		sched_yield();
-}
-
-static void
-session_unlock(struct tls_session *s)
-{
-	__atomic_store_n(&s->lock, 0, __ATOMIC_RELEASE);
-}
-
 enum { AWAIT_MS = 500 };   /* a handshake takes 10 ms near by and 150 ms across an ocean */
 
 int
@@ -185,11 +171,11 @@ tls_session_await(struct tls_session *s, const int *stop)
 	int wait, mine;
 
 	for (int n = 0;; n++) {
-		session_lock(s);
+		pthread_mutex_lock(&s->lock);
 		wait = s->shaking && !s->have && !s->never && n < AWAIT_MS;
 		mine = !s->shaking && !s->have && !s->never;
 		s->shaking |= mine;
-		session_unlock(s);
+		pthread_mutex_unlock(&s->lock);
 		if (!wait || (stop && __atomic_load_n(stop, __ATOMIC_RELAXED)))
 			return mine;
 		clock_pause(NULL, 1);
@@ -199,9 +185,9 @@ tls_session_await(struct tls_session *s, const int *stop)
 void
 tls_session_made(struct tls_session *s)
 {
-	session_lock(s);
+	pthread_mutex_lock(&s->lock);
 	s->shaking = 0;
-	session_unlock(s);
+	pthread_mutex_unlock(&s->lock);
 }
 
 int
@@ -210,10 +196,10 @@ tls_session_offer(struct tls_session *s, br_ssl_engine_context *eng)
 	br_ssl_session_parameters sp;
 	int have;
 
-	session_lock(s);
+	pthread_mutex_lock(&s->lock);
 	have = s->have;
 	memcpy(&sp, s->params, sizeof sp);
-	session_unlock(s);
+	pthread_mutex_unlock(&s->lock);
 	if (have)
 		br_ssl_engine_set_session_parameters(eng, &sp);
 	explicit_bzero(&sp, sizeof sp);
@@ -226,10 +212,10 @@ tls_session_keep(struct tls_session *s, const br_ssl_engine_context *eng, int es
 	br_ssl_session_parameters sp;
 
 	br_ssl_engine_get_session_parameters(eng, &sp);
-	session_lock(s);
+	pthread_mutex_lock(&s->lock);
 	s->have = established && sp.session_id_len > 0;
 	s->never = established && !s->have;
 	memcpy(s->params, &sp, sizeof sp);
-	session_unlock(s);
+	pthread_mutex_unlock(&s->lock);
 	explicit_bzero(&sp, sizeof sp);
 }
