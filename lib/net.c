@@ -31,6 +31,17 @@ poll_fd(int fd, int want, int64_t deadline_ms)
 	return got;
 }
 
+/* What recv(2) or send(2) has returned. */
+static ssize_t
+moved(const struct net *n, ssize_t r, const char *what, struct err *e)
+{
+	if (r >= 0)
+		return r;
+	if (errno == EAGAIN || errno == EWOULDBLOCK)
+		return NET_AGAIN;
+	return fail(e, ERR_NET, "%s %s: %s", what, n->peer, strerror(errno));
+}
+
 ssize_t
 net_recv(struct net *n, void *buf, size_t len, struct err *e)
 {
@@ -39,11 +50,7 @@ net_recv(struct net *n, void *buf, size_t len, struct err *e)
 	do
 		r = recv(n->fd, buf, len, 0);
 	while (r < 0 && errno == EINTR);
-	if (r >= 0)
-		return r;
-	if (errno == EAGAIN || errno == EWOULDBLOCK)
-		return NET_AGAIN;
-	return fail(e, ERR_NET, "receive from %s: %s", n->peer, strerror(errno));
+	return moved(n, r, "receive from", e);
 }
 
 ssize_t
@@ -54,11 +61,7 @@ net_send(struct net *n, const void *buf, size_t len, struct err *e)
 	do
 		r = send(n->fd, buf, len, MSG_NOSIGNAL | (n->more ? MSG_MORE : 0));
 	while (r < 0 && errno == EINTR);
-	if (r >= 0)
-		return r;
-	if (errno == EAGAIN || errno == EWOULDBLOCK)
-		return NET_AGAIN;
-	return fail(e, ERR_NET, "send to %s: %s", n->peer, strerror(errno));
+	return moved(n, r, "send to", e);
 }
 
 int
