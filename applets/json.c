@@ -10,16 +10,11 @@ enum {
 	PLAIN = 64,     /* more than those of a number, a time, or what stands around a field */
 };
 
+/* Without memory the text stays as it is, and b says so. */
 static void
 make_room(struct json *j, size_t n)
 {
-	size_t need = j->b.len + n;
-	char *p = need > j->b.cap ? realloc(j->b.p, 2 * need) : NULL;
-
-	if (!p)
-		return;
-	j->b.p = p;
-	j->b.cap = 2 * need;
+	buf_grow((void **)&j->b.p, &j->b.cap, j->b.len + n, 1);
 }
 
 void

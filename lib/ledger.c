@@ -1,6 +1,5 @@
 #include <errno.h>
 #include <string.h>
-#include <stdlib.h>
 #include <unistd.h>
 #include "ledger_state.h"
 
@@ -92,23 +91,6 @@ ledger_each(struct ledger *l, void (*each)(void *arg, const char *rel, const str
 	}
 }
 
-/* Room for one more record at the tail's end. */
-static int
-make_room(struct ledger *l)
-{
-	size_t cap = l->tail_cap ? l->tail_cap * 2 : 2 * LEDGER_RECORD_MAX;
-	unsigned char *p;
-
-	if (l->tail_cap - l->tail_len >= LEDGER_RECORD_MAX)
-		return 0;
-	p = realloc(l->tail, cap);
-	if (!p)
-		return -1;
-	l->tail = p;
-	l->tail_cap = cap;
-	return 0;
-}
-
 int
 ledger_put(struct ledger *l, const char *rel, const struct ledger_record *r, struct err *e)
 {
@@ -116,7 +98,7 @@ ledger_put(struct ledger *l, const char *rel, const struct ledger_record *r, str
 	struct err ignored;
 	size_t n;
 
-	if (make_room(l) < 0)
+	if (buf_grow((void **)&l->tail, &l->tail_cap, l->tail_len + LEDGER_RECORD_MAX, 1) < 0)
 		return ledger_oops(l, e);
 	n = ledger_record_write(l->tail + l->tail_len, rel, r);
 	if (!n)

@@ -100,14 +100,8 @@ get_reply(struct s3 *s, struct s3_call *c, const struct http_reply *rp, struct e
 	snprintf(x->small, sizeof x->small, "%s", value ? value : "");
 	x->len = 0;
 	do {
-		if (x->cap - x->len < 8192) {
-			char *p = x->cap < TEXT_MAX ? realloc(x->p, x->cap + 65536) : NULL;
-
-			if (!p)
-				return fail(e, ERR_PROTO, "lifecycle: a configuration larger than %d MiB", TEXT_MAX >> 20);
-			x->p = p;
-			x->cap += 65536;
-		}
+		if (x->len > TEXT_MAX - 8192 || buf_grow((void **)&x->p, &x->cap, x->len + 8192, 1) < 0)
+			return fail(e, ERR_PROTO, "lifecycle: a configuration larger than %d MiB", TEXT_MAX >> 20);
 		if ((n = http_read(&s->http, x->p + x->len, x->cap - x->len - 1, e)) < 0)
 			return -1;
 		x->len += (size_t)n;
