@@ -65,11 +65,12 @@ event(struct watch *w, const struct inotify_event *ev)
 			w->rescan = RESCAN_OVERFLOW;
 		return;
 	}
-	if (ev->wd == w->above) {
-		if (ev->mask & IN_IGNORED)
-			w->above = -1;
-		watch_root_event(w, ev->len ? ev->name : NULL);
-	}
+	for (int i = 0; i < ABOVE; i++)
+		if (ev->wd == w->above[i]) {
+			if (ev->mask & IN_IGNORED)
+				w->above[i] = -1;
+			w->told_above = 1;
+		}
 	n = watch_by_wd(w, ev->wd);
 	if (!n)
 		return;
@@ -131,7 +132,7 @@ start(struct watch *w)
 {
 	int64_t now = w->now;
 
-	if (((!w->there && !w->full) || w->mount == UNMOUNTED_SAID) && now >= w->look_ms)
+	if (w->told_above || (((!w->there && !w->full) || w->mount == UNMOUNTED_SAID) && now >= w->look_ms))
 		watch_root_look(w);
 	if (!w->there || w->full)
 		return;
@@ -245,7 +246,7 @@ watch_open(const struct watch_options *o, struct err *e)
 	}
 	w->o = *o;
 	memcpy(w->base, o->root, n);
-	w->fd = w->above = -1;
+	w->fd = w->above[0] = w->above[1] = -1;
 	w->hold_ms = HOLD_MIN_MS;
 	w->next_full_ms = -1;
 	if (watch_tree_open(w) < 0) {

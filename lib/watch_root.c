@@ -1,4 +1,7 @@
 #include <errno.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include "watch_state.h"
@@ -8,20 +11,24 @@ enum {
 	ABOVE_EVENTS = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ONLYDIR | IN_MASK_ADD,
 };
 
-/* The root's own watch says nothing of its removal while somebody has something open in it; that of the directory it lies in does. */
+/* The root's own watch says nothing of its removal while somebody has something open in it; that of the directory it lies in does,
+   which for a symbolic link is another one than the link's. */
 static void
 watch_above(struct watch *w)
 {
-	int old = w->above;
-	char *slash = strrchr(w->base, '/');
+	char path[PATH_MAX];
 
-	if (w->fd < 0 || !slash)
+	if (w->fd < 0 || !*w->base)
 		return;
-	*slash = '\0';
-	w->above = inotify_add_watch(w->fd, *w->base ? w->base : "/", ABOVE_EVENTS);
-	*slash = '/';
-	if (old != w->above)
-		watch_unwatch(w, old);
+	for (int i = 0; i < ABOVE; i++) {
+		int old = w->above[i];
+
+		if (i == 0 || !realpath(w->base, path))
+			snprintf(path, sizeof path, "%s", w->base);
+		w->above[i] = inotify_add_watch(w->fd, dirname(path), ABOVE_EVENTS);
+		if (old != w->above[i])
+			watch_unwatch(w, old);
+	}
 }
 
 static void
@@ -91,17 +98,11 @@ watch_root_lost(struct watch *w, int err)
 }
 
 void
-watch_root_event(struct watch *w, const char *name)
-{
-	if (!name || !strcmp(name, strrchr(w->base, '/') + 1))
-		watch_full(w);
-}
-
-void
 watch_root_look(struct watch *w)
 {
 	struct stat st;
 
+	w->told_above = 0;
 	w->look_ms = w->now + LOOK_MS;
 	if (!w->there || stat(watch_path(w, w->root, NULL), &st) < 0 || st.st_dev != w->root->dev || st.st_ino != w->root->ino)
 		watch_full(w);

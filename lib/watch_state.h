@@ -8,6 +8,7 @@
 #include "watch.h"
 
 enum { BY_WD, BY_PLACE, BY_ID, TABLES };
+enum { ABOVE = 2 };
 
 enum {
 	NODE_ALIAS = 1,      /* reached through a symbolic link, itself or a directory above it */
@@ -41,7 +42,8 @@ struct table {
 struct watch {
 	struct watch_options o;
 	int fd;                            /* inotify, -1: none */
-	int above;                         /* the wd of the directory that the root lies in, -1: none */
+	int above[ABOVE];                  /* the wds of the directories that the root's name, and itself, lie in, -1: none */
+	int told_above;                    /* something happened there */
 	struct node *root;
 	struct table table[TABLES];
 	struct node *todo[2];              /* real directories, and those that wait until no real one does: aliases */
@@ -97,8 +99,7 @@ void watch_again(struct watch *w, struct node *n);
 void watch_full(struct watch *w);                     /* everything is to be read, beginning now */
 void watch_root_found(struct watch *w, int other);    /* other: it is another directory than before; 2: of the same file system */
 void watch_root_lost(struct watch *w, int err);
-void watch_root_event(struct watch *w, const char *name);   /* something happened to that name beside the root; NULL: to the directory */
-void watch_root_look(struct watch *w);                /* while it is missing or unmounted: every second */
+void watch_root_look(struct watch *w);                /* is it still there? Also every second while it is missing or unmounted */
 
 /* watch_fs.c */
 int watch_remote(int fd);      /* 1: the file system of that directory may change without an event here; 2: its leases are the server's, too */

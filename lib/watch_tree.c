@@ -218,7 +218,7 @@ watch_unqueue(struct watch *w)
 void
 watch_unwatch(const struct watch *w, int wd)
 {
-	if (wd >= 0 && wd != w->above && !watch_by_wd(w, wd))
+	if (wd >= 0 && wd != w->above[0] && wd != w->above[1] && !watch_by_wd(w, wd))
 		inotify_rm_watch(w->fd, wd);
 }
 

@@ -754,7 +754,7 @@ watch_limit(void)
 {
 	run("mkdir -p tree/a/b/c tree/d/e/f tree/g/h/i");
 	faked.few = 1;
-	faked.watches = 4;
+	faked.watches = 5;
 	open_as((struct watch_options){.poll = 0});
 	settle();
 	check_int(begins("note"), 1);
@@ -936,6 +936,38 @@ root_comes_and_goes(void)
 	check_int(notes_with("Not a directory"), 1);
 	check_int(told.n, 2);   /* h is gone, too */
 	end_watch();
+}
+
+/* Its name lies in another directory than itself: that directory tells that it is gone, with something open in it. */
+static void
+root_elsewhere(void)
+{
+	static const char *const names[] = {"link", "tree/.", "tree/d/.."};
+	char name[128];
+	struct err e;
+	int fd;
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		run("mkdir -p tree/d && ln -sfn tree link");
+		snprintf(name, sizeof name, "%s/%s", top, names[i]);
+		watch = watch_open(&(struct watch_options){.root = name, .rescan_ms = 300000, .changed = on_changed, .gone = on_gone, .note = on_note}, &e);
+		settle();
+		fd = open("tree", O_RDONLY | O_CLOEXEC);
+		clear();
+		run("rm -r tree");
+		settle();
+		close(fd);
+		check_int(notes_with("waiting for it"), 1);
+		run("mkdir -p tree/d && echo x >tree/f");
+		later(1000);
+		check_int(count("scan f"), 1);
+		clear();
+		/* One beside it is none of its business. */
+		run("mkdir aside && rmdir aside");
+		settle();
+		check_int((int)told.n + state().scanning, 0);
+		end_watch();
+	}
 }
 
 static void
@@ -1360,7 +1392,8 @@ all_tests(void)
 {
 	static void (*const test[])(void) = {
 		first_scan, files, new_directories, new_directory_races, fast_writer, moved_directories, replaced, overflow, overflows_are_limited,
-		watch_removed, silent_changes, watch_limit, no_inotify, polling, network, root_comes_and_goes, root_without_parent, root_unmounted,
+		watch_removed, silent_changes, watch_limit, no_inotify, polling, network, root_comes_and_goes, root_elsewhere, root_without_parent,
+		root_unmounted,
 		unreadable, vanishing, links, real_before_alias, no_d_type, pieces, deep_tree, long_names, no_descriptors, read_error, no_memory,
 		memory, busy,
 	};
