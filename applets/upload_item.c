@@ -146,7 +146,11 @@ upload_item_new(struct upload_run *run, const char *path)
 void
 upload_item_refuse(struct upload_item *it, const struct err *e)
 {
-	say(it, LOG_ERROR, "%s", e->msg);
+	/* Of a key that cannot be, the message does not tell whose. */
+	if (e->kind == ERR_USAGE)
+		say(it, LOG_ERROR, "Upload failed: %s: %s", it->path, e->msg);
+	else
+		say(it, LOG_ERROR, "%s", e->msg);
 	print_json(it, "failed", e);
 	free_item(it);
 }

@@ -165,6 +165,14 @@ t "-n makes no directory for journals" 0 '' '…Would upload…' env XDG_STATE_H
 ok "… not even that of state" [ ! -e "$T/none" ]
 t "-n with a missing file" 1 '' '…File not found: nope.png…' upload -n nope.png
 
+# A key that cannot be: which file it would be of.
+long=$(printf %0251d 0)
+mkdir -p "odd/$long/$long/$long"
+cp file3.txt "odd/$long/$long/$long/$long.txt"
+t "-r: a key that would be too long" 1 '' "…ERROR - Upload failed: odd/$long/$long/$long/$long.txt: the key would be longer…Complete: 0/1" upload -r -n odd
+cp file3.txt "$long.txt"
+t "… of a FILE" 1 '' "…ERROR - Upload failed: $long.txt: the key would be longer…Complete: 0/1" r2 upload -n --prefix "$(printf %0800d 0)" "$long.txt"
+
 from_stdin() { r2 upload --key "$P/$1" "${@:3}" - <"$2"; }
 from_pipe() { head -c 2000000 file1.png | r2 upload --key "$P/piped.png" -; }
 t "standard input" 0 '' "…Uploaded: s3://$B/$P/stdin.png…Complete: 1/1" from_stdin stdin.png file1.png
