@@ -116,8 +116,10 @@ ask_daemon(const char *state, struct ask_report *r, struct err *e)
 
 	if (fd < 0)
 		return fail_errno(e, "socket");
+	/* To connect is to send: it waits while as many are unanswered as the daemon listens for, and says EAGAIN then. */
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-	if (there(state, connect, fd) < 0)
+	if (there(state, connect, fd) < 0 && errno != EAGAIN)
 		rc = errno == ECONNREFUSED || errno == ENOENT
 			? fail(e, ERR_LOCAL, "the daemon is not running (%s)", state) : fail_errno(e, "%s/" SOCKET_NAME, state);
 	else if (receive(fd, r) < 0)

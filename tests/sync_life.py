@@ -606,6 +606,13 @@ def asked(s):
     d.send(signal.SIGSTOP)
     code, out, err = s.ask("--health")
     s.check("a daemon that stands still is not healthy", code == 1, out, err)
+    probes = []
+    while not probes or probes[-1].connect_ex(str(socket_path)) == 0:
+        probes.append(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK))
+    code, out, err = s.ask("--health")
+    s.check("… nor is it when more probes wait than it listens for", code == 1 and "does not answer" in err, out, err)
+    for probe in probes:
+        probe.close()
     d.send(signal.SIGCONT)
     proxy("clear")
     s.equal("goes on")
