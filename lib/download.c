@@ -90,6 +90,30 @@ is_there(struct err *e)
 	return fail(e, ERR_LOCAL, "is there already (--if-exists fail)");
 }
 
+/* What tells this object and this place from others: in the temporary file's name, and, with the version, within it. */
+static void
+identify(struct download_state *st, const struct config *cfg, char tag[9])
+{
+	const struct s3_object_info *o = &st->d->object;
+	char text[CONFIG_HOST_CAP + CONFIG_BUCKET_CAP + PATH_KEY_MAX + S3_ETAG_CAP + 64];
+	struct buf b = BUF(text), t = buf_over(tag, 9);
+
+	buf_fmt(&b, "%s\n%s\n%s\n", cfg->host_field, cfg->bucket, st->d->key);
+	hash_sha256(b.p, b.len, st->id);
+	enc_hex(&t, st->id, 4);
+	buf_fmt(&b, "%s\n%llu", o->etag, (unsigned long long)o->size);
+	hash_sha256(b.p, b.len, st->id);
+}
+
+static void
+sweep(struct download_state *st, struct s3 *s)
+{
+	char tag[9];
+
+	identify(st, s->store->cfg, tag);
+	download_dest_sweep(&st->dest, tag);
+}
+
 static void
 conclude(struct download_state *st, struct s3 *s)
 {
@@ -101,6 +125,7 @@ conclude(struct download_state *st, struct s3 *s)
 		rc = download_dest_commit(&st->dest, &(struct download_final){d->object.size, d->object.modified,
 			st->o->if_exists == DOWNLOAD_OVERWRITE}, &e);
 	if (rc == 0) {
+		sweep(st, s);
 		end(st, NULL);
 		return;
 	}
@@ -203,21 +228,6 @@ start(struct download_state *st, struct s3 *s, struct err *e)
 	return 0;
 }
 
-/* What tells this object and this place from others: in the temporary file's name, and, with the version, within it. */
-static void
-identify(struct download_state *st, const struct config *cfg, char tag[9])
-{
-	const struct s3_object_info *o = &st->d->object;
-	char text[CONFIG_HOST_CAP + CONFIG_BUCKET_CAP + PATH_KEY_MAX + S3_ETAG_CAP + 64];
-	struct buf b = BUF(text), t = buf_over(tag, 9);
-
-	buf_fmt(&b, "%s\n%s\n%s\n", cfg->host_field, cfg->bucket, st->d->key);
-	hash_sha256(b.p, b.len, st->id);
-	enc_hex(&t, st->id, 4);
-	buf_fmt(&b, "%s\n%llu", o->etag, (unsigned long long)o->size);
-	hash_sha256(b.p, b.len, st->id);
-}
-
 static uint64_t
 range_size(const struct download_options *o)
 {
@@ -294,6 +304,8 @@ look(struct download_state *st, struct s3 *s, struct err *e)
 		return d->object.size ? fail(e, ERR_LOCAL, "ends in '/' and has %llu bytes: give it a file name",
 			(unsigned long long)d->object.size) : 1;
 	d->skipped = is && st->o->only_different && is_same(st, &there, s);
+	if (d->skipped)
+		sweep(st, s);
 	return d->skipped;
 }
 

@@ -8,6 +8,8 @@
 #include "download_dest.h"
 #include "private.h"
 
+enum { AT_ONCE = 16 };   /* processes that have each a name to find again for the temporary file of one object */
+
 /* What keeps the n bytes at s from being a name, or NULL. */
 static const char *
 segment_rule(const char *s, size_t n)
@@ -93,16 +95,16 @@ download_dest_stat(const struct download_dest *d, struct stat *st, struct err *e
 	return 1;
 }
 
-/* ".NAME.r2-TAG", with as much of NAME as fits, whole characters. */
+/* The i-th one, ".NAME.r2-TAG", with as much of NAME as fits, whole characters. */
 static void
-temp_name(struct download_dest *d, const char *tag)
+temp_name(struct download_dest *d, const char *tag, int i)
 {
 	size_t most = NAME_MAX - strlen(".") - strlen(".r2-") - strlen(tag), n = strlen(d->name);
 
 	if (n > most)
 		for (n = most; n && ((unsigned char)d->name[n] & 0xC0) == 0x80; n--)
 			;
-	snprintf(d->temp, sizeof d->temp, ".%.*s.r2-%s", (int)n, d->name, tag);
+	snprintf(d->temp, sizeof d->temp, ".%.*s.r2-%c%s", (int)n, d->name, i ? 'f' + i : *tag, tag + 1);
 }
 
 static int
@@ -115,7 +117,7 @@ open_private(struct download_dest *d)
 		if (getrandom(&r, sizeof r, 0) < 0)
 			return -1;
 		snprintf(tag, sizeof tag, "%08x", r);
-		temp_name(d, tag);
+		temp_name(d, tag, 0);
 		d->fd = openat(d->dir, d->temp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
 	} while (d->fd < 0 && errno == EEXIST);
 	return d->fd < 0 ? -1 : 0;
@@ -174,9 +176,13 @@ take_mode(const struct download_dest *d)
 int
 download_dest_temp(struct download_dest *d, const char tag[9], struct err *e)
 {
-	temp_name(d, tag);
-	d->lasting = open_locked(d);
-	if (!d->lasting && open_private(d) < 0)
+	int i = 0;
+
+	do
+		temp_name(d, tag, i);
+	while (!open_locked(d) && ++i < AT_ONCE);
+	d->lasting = i == 0;
+	if (i == AT_ONCE && open_private(d) < 0)
 		return fail_errno(e, "cannot be written");
 	take_mode(d);
 	return 0;
@@ -217,6 +223,26 @@ download_dest_drop(struct download_dest *d)
 	unlinkat(d->dir, d->temp, 0);
 	close(d->fd);
 	d->fd = -1;
+}
+
+void
+download_dest_sweep(const struct download_dest *d, const char tag[9])
+{
+	struct download_dest left = *d;
+	struct stat st;
+
+	/* Who comes later takes the next name. */
+	for (int i = 0; i < AT_ONCE && (i < 2 || left.fd >= 0); i++) {
+		temp_name(&left, tag, i);
+		left.fd = openat(left.dir, left.temp, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		if (left.fd < 0)
+			continue;
+		/* Without locks nobody knows whether another process writes to it. */
+		if (flock(left.fd, LOCK_EX | LOCK_NB) == 0 && fstat(left.fd, &st) == 0 && S_ISREG(st.st_mode) &&
+		    private_still_named(left.dir, left.temp, &st))
+			unlinkat(left.dir, left.temp, 0);
+		close(left.fd);
+	}
 }
 
 void

@@ -25,7 +25,7 @@ int download_dest_open(struct download_dest *d, int root, const char *rel, struc
 /* What is there now: 1 with *st; 0 nothing; -1 (ERR_LOCAL): a directory, or it cannot be known. */
 int download_dest_stat(const struct download_dest *d, struct stat *st, struct err *e);
 
-/* Open ".NAME.r2-TAG" for this process alone, or, when another one is at it or another user has left it, a file with a name of its own. */
+/* Open ".NAME.r2-TAG" for this process alone, or, when another one is at it or another user has left it, a file with a name like it. */
 int download_dest_temp(struct download_dest *d, const char tag[9], struct err *e);
 
 /* size bytes are final: to the disk, with that time, and under the final name; nothing is replaced unless replace. 0; 1: a file has
@@ -39,5 +39,7 @@ int download_dest_commit(struct download_dest *d, const struct download_final *f
 
 /* Remove the temporary file. */
 void download_dest_drop(struct download_dest *d);
+/* The object is there under its name: remove what other processes have left of it that were killed. What one of them writes to stays. */
+void download_dest_sweep(const struct download_dest *d, const char tag[9]);
 /* Accepts what was never opened, if dir and fd are -1. */
 void download_dest_close(struct download_dest *d);

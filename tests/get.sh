@@ -349,6 +349,25 @@ ok "… the file" cmp twice.bin huge.bin
 ok "… the other is well too" wait $one
 ok "… the file" cmp twice.bin huge.bin
 ok "… leaving nothing else" no_temp
+# Nor does what two had come to that were killed stay beside the file for ever.
+s3_put "$P/lone/left.bin" big.bin
+killed_both() {
+	"$R2" get -q --limit-rate 1M "$P/lone/left.bin" & one=$!
+	until_begun left.bin
+	"$R2" get -q --limit-rate 1M "$P/lone/left.bin" & two=$!
+	until [ "$(find . -name '.left.bin.r2-*' | wc -l)" = 2 ] || ! kill -0 $two; do sleep 0.02; done
+	kill -KILL $one $two
+	wait $one $two
+}
+killed_both 2>/dev/null
+t "two processes are killed: the next one" 0 '' '' got -q "$P/lone/left.bin"
+ok "… leaves nothing else" no_temp
+rm left.bin
+killed_both 2>/dev/null
+got -q "$P/lone/left.bin" other.bin
+mv other.bin left.bin
+t "… one that finds the file there" 0 '…"status":"skipped"…' '' got -q --json -r "$P/lone" .
+ok "… leaves nothing else" no_temp
 tell cut 200000 3000000 rst >/dev/null
 tell reset >/dev/null
 t "every connection is cut at some byte" 0 '' '' got -q --endpoint "$via" "$P/huge.bin" cuts.bin

@@ -442,6 +442,41 @@ test_temp(int root)
 	download_dest_close(&b);
 }
 
+/* What gets that were killed have left goes with the next one that succeeds; what another one writes to stays. */
+static void
+test_left(int root)
+{
+	struct download_final f = {.size = 3, .replace = 1};
+	struct download_dest a, b, c;
+	struct err e;
+
+	check_int(download_dest_open(&a, root, "l", &e), 0);
+	check_int(download_dest_open(&b, root, "l", &e), 0);
+	check_int(download_dest_open(&c, root, "l", &e), 0);
+	for (int i = 0; i < 2; i++) {
+		check_int(download_dest_temp(&a, "01234567", &e), 0);
+		check_int(download_dest_temp(&b, "01234567", &e), 0);
+		check_int(download_dest_temp(&c, "01234567", &e), 0);
+		check(a.lasting && !b.lasting && !c.lasting);
+		check(strlen(b.temp) == strlen(a.temp) && strcmp(b.temp, c.temp));
+		close(b.fd);
+		check_int(write(a.fd, "one", 3), 3);
+		check_int(download_dest_commit(&a, &f, &e), 0);
+		if (i == 0)
+			close(c.fd);
+		download_dest_sweep(&a, "01234567");
+		check_str(read_file(root, "l"), "one");
+		check_str(read_file(root, b.temp), "(none)");
+		check_str(read_file(root, c.temp), i ? "" : "(none)");
+	}
+	check_int(write(c.fd, "two", 3), 3);
+	check_int(download_dest_commit(&c, &f, &e), 0);
+	b.fd = -1;
+	download_dest_close(&a);
+	download_dest_close(&b);
+	download_dest_close(&c);
+}
+
 /* As over NFS with root_squash, where what root makes is another user's. */
 static void
 test_other_owner(const char *path, int root)
@@ -649,6 +684,7 @@ main(void)
 	test_names();
 	test_places(root);
 	test_temp(root);
+	test_left(root);
 	test_other_owner(dir, root);
 	test_long_temp(root);
 	test_old_rename(root);
