@@ -40,7 +40,8 @@ arrived(const struct download_state *st)
 	return sum;
 }
 
-/* Of a failed download, what can be gone on with stays. The message says so, whatever it was. */
+/* Of a failed download, what can be gone on with stays. The message says so, whatever it was. 404 alone may be a gateway's, which the store
+   is hidden from. */
 static void
 leave(struct download_state *st, struct err *e)
 {
@@ -48,7 +49,7 @@ leave(struct download_state *st, struct err *e)
 	struct buf b = BUF(msg);
 	uint64_t kept = st->records ? arrived(st) : 0;
 
-	if (!kept || !st->dest.lasting || e->kind == ERR_CORRUPT || e->status == 412 || (e->status == 404 && st->d->known)) {
+	if (!kept || !st->dest.lasting || e->kind == ERR_CORRUPT || e->status == 412 || (e->named && err_code_in(e, "NoSuchKey\0"))) {
 		download_dest_drop(&st->dest);
 		return;
 	}

@@ -21,6 +21,7 @@ struct err {
 	enum err_kind kind;
 	int status;         /* HTTP status when kind is ERR_HTTP; 407 when it is ERR_CONNECT and the proxy wants another password; else 0 */
 	int maybe_done;     /* an earlier attempt of this request may have done what was asked: it got no answer, or none that says it did not */
+	int named;          /* the code is the server's own word, not what the status stands for */
 	int retry_after_s;  /* what the server's Retry-After asked for, 0 when it did not */
 	char code[48];      /* S3 error code ("SlowDown"), "" when there is none */
 	char msg[1024];     /* one line, no newline, no program name, no secret */

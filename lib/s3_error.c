@@ -176,6 +176,7 @@ s3_refused(struct err *e, const struct s3_refusal *r, const struct s3_error *x)
 		buf_str(&b, ": this is no answer of an S3 store: check R2_ENDPOINT (https or http, host, port), and what stands before the store");
 	fail(e, ERR_HTTP, "%s", text);
 	e->status = r->status;
+	e->named = *x->code != '\0';
 	e->retry_after_s = after;
 	snprintf(e->code, sizeof e->code, "%s", code);
 	return -1;

@@ -601,6 +601,23 @@ t 'get -r: an object is deleted behind its listing' 1 '' '[R2] TS - INFO - Downl
 [R2] TS - INFO - Complete: 0/1' r2 get -r tree/ tree
 is '… and leaves nothing' "$(ls -A tree)" ''
 is '… nor is it asked for again' "$(requests get) $(requests head)" '1 0'
+# Nor is there anything to go on with when it is deleted on its way. A gateway that says 404, in the place of a store that is away, says
+# nothing of the object.
+put_raw wood/b big
+mkdir wood
+for how in 'get -j 1 wood/b wood' 'get -j 1 -r wood wood'; do
+	bad 'get wait 1 seconds=0' 'get status code=404 s3=NoSuchKey'
+	# shellcheck disable=SC2086
+	t "$how: it is deleted while it is fetched" 1 '' "…ERROR - Download failed: wood/b: NoSuchKey: …check the key with r2 ls
+[R2] TS - INFO - Complete: …" r2 $how
+	is '… and leaves nothing' "$(ls -A wood)" ''
+	bad 'get wait 1 seconds=0' 'get status code=404 s3='
+	# shellcheck disable=SC2086
+	t "$how: 404 without a word on why" 1 '' '…ERROR - Download failed: wood/b: NoSuchKey…bytes are kept in .b.r2-…' r2 $how
+	is '… what has come is kept' "$(ls -A wood)" '.b.r2-…'
+	rm wood/.b.r2-*
+done
+drop wood/b
 # What is another one since it was listed is fetched as it is now, also when the one that was listed was of parts.
 r2 upload -q --key tree/a --part-size 5M --multipart-threshold 6M big
 bad 'head replace'
