@@ -244,22 +244,31 @@ loop(struct daemon *d)
 	}
 }
 
+struct left {
+	const struct daemon *d;
+	int n;
+};
+
 static void
 name_left(void *arg, const struct sync_entry *x)
 {
-	int *left = arg;
+	struct left *left = arg;
+	char path[PATH_MAX];
+	const char *why = x->state == SYNC_HELD ? "still open for writing" : x->failures ? "failed"
+		: x->state == SYNC_RUNNING ? "cut off: goes on with the next start" : "not begun";
 
-	++*left;
-	sync_log(1, "NOT UPLOADED: %s%s", x->rel, x->state == SYNC_HELD ? " (still open for writing)"
-		: x->failures ? " (failed)" : x->state == SYNC_RUNNING ? " (cut off: goes on with the next start)" : "");
+	left->n++;
+	sync_path(left->d, x->rel, path, sizeof path);
+	sync_log(1, "NOT UPLOADED: %s (%s)", x->rel, why);
+	sync_left(left->d, path, why);
 }
 
 /* After the loop: how many files are left over, each named. */
 static int
 stop(struct daemon *d)
 {
+	struct left left = {d, 0};
 	struct watch_state w;
-	int left = 0;
 
 	/* What still runs is cut off now; its journal keeps what is done. */
 	pool_stop(&d->pool);
@@ -270,15 +279,16 @@ stop(struct daemon *d)
 	watch_look(d->watch, &w);
 	if (!d->ready || w.missed || w.held_ms || w.scanning) {
 		sync_log(1, "Not all of %s was looked at: there may be more", d->dir);
-		left++;
+		sync_left(d, d->dir, "not all of it was looked at: there may be more");
+		left.n++;
 	}
 	sync_files_save(d, 1);
 	if (d->set->metrics) {
 		d->metrics_at = 0;
 		write_metrics(d);
 	}
-	sync_log(0, "Stopped: %llu uploaded, %d left over", (unsigned long long)d->uploaded, left);
-	return left;
+	sync_log(0, "Stopped: %llu uploaded, %d left over", (unsigned long long)d->uploaded, left.n);
+	return left.n;
 }
 
 int

@@ -141,6 +141,8 @@ void sync_begin(struct daemon *d, struct sync_entry *x);
 
 /* sync_settle.c. x could not be looked at, or its upload not begun: it is tried again, and said if that is news. */
 void sync_not_begun(struct daemon *d, struct sync_entry *x, const struct err *e);
+/* At the end: the --json line of a file that is not uploaded, or of DIR. */
+void sync_left(const struct daemon *d, const char *path, const char *why);
 /* A file is done by the object at key, which it has not put there. */
 void sync_shares(struct daemon *d, const char *key);
 /* Take what workers are done with: into the ledger, the log, the decisions. */

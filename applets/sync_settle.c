@@ -56,10 +56,11 @@ failed_at(struct daemon *d, struct sync_entry *x, const struct err *e)
 		sync_log(1, "Uploads pause until this is mended; they go on by themselves");
 }
 
+/* u NULL: nothing was begun. why: of a failure. */
 static void
-print_json(const struct daemon *d, const char *path, const struct upload *u, const struct err *why)
+print_json(const struct daemon *d, const char *path, const char *status, const struct upload *u, const char *why)
 {
-	static const char *const outcomes[] = {[UPLOAD_STORED] = "uploaded", [UPLOAD_SAME] = "same", [UPLOAD_SKIPPED] = "skipped"};
+	static struct upload none;      /* not const: then its zeros would be in the program */
 	static int lost;
 	struct json j;
 
@@ -71,14 +72,15 @@ print_json(const struct daemon *d, const char *path, const struct upload *u, con
 		return;
 	}
 	lost = 0;
+	u = u ? u : &none;
 	json_begin(&j);
 	json_string(&j, "file", path);
-	json_string(&j, "status", why ? "failed" : outcomes[u->r.outcome]);
+	json_string(&j, "status", status);
 	json_string(&j, "bucket", d->client.cfg.bucket);
 	json_string(&j, "key", *u->r.key ? u->r.key : u->plan.key);
 	json_number(&j, "size", u->r.size);
 	if (why)
-		json_string(&j, "error", why->msg);
+		json_string(&j, "error", why);
 	else
 		json_string(&j, "etag", u->r.etag);
 	json_number(&j, "attempts", (uint64_t)u->r.attempts);
@@ -90,12 +92,17 @@ print_json(const struct daemon *d, const char *path, const struct upload *u, con
 void
 sync_not_begun(struct daemon *d, struct sync_entry *x, const struct err *e)
 {
-	static struct upload none;      /* not const: then its zeros would be in the program */
 	char path[PATH_MAX];
 
 	sync_path(d, x->rel, path, sizeof path);
-	print_json(d, path, &none, e);
+	print_json(d, path, "failed", NULL, e->msg);
 	failed_at(d, x, e);
+}
+
+void
+sync_left(const struct daemon *d, const char *path, const char *why)
+{
+	print_json(d, path, "left", NULL, why);
 }
 
 void
@@ -168,6 +175,7 @@ not_stored(struct daemon *d, struct file *f)
 void
 sync_settle(struct daemon *d)
 {
+	static const char *const outcomes[] = {[UPLOAD_STORED] = "uploaded", [UPLOAD_SAME] = "same", [UPLOAD_SKIPPED] = "skipped"};
 	struct file *f, *next;
 
 	pthread_mutex_lock(&d->lock);
@@ -177,7 +185,7 @@ sync_settle(struct daemon *d)
 	pthread_mutex_unlock(&d->lock);
 	for (; f; f = next) {
 		next = f->next;
-		print_json(d, f->path, &f->u, f->failed ? &f->why : NULL);
+		print_json(d, f->path, f->failed ? "failed" : outcomes[f->u.r.outcome], &f->u, f->failed ? f->why.msg : NULL);
 		if (f->failed)
 			not_stored(d, f);
 		else

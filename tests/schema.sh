@@ -57,16 +57,22 @@ r2 cleanup -q --lifecycle remove --prefix "$P"
 mkdir watched
 cp a.png watched/a.png
 cp a.png $'watched/bad\377.png'
+exec 9>watched/open.png
 fits "sync" sync sync_file -- --once --settle 0 --drain 1 --log - --prefix "$P/sync" watched
 # What failed may be tried once more before it gives up.
 is "… one uploaded, one failed" "$(grep -c '"status":"uploaded".*"etag":' lines) $(grep '"status":"failed".*"error":' lines | sort -u | wc -l)" "1 1"
+exec 9>&-
+is "… each that is left over" "$(sed -n 's/.*watched\/\(...\).*"status":"left".*"error":"\([^"]*\)".*/\1 \2/p' lines | sort)" 'bad failed
+ope still open for writing'
 mkdir closed
 printf x >closed/closed.png
-chmod 0 closed/closed.png
+mkdir closed/below
+chmod 0 closed/closed.png closed/below
 [ "$(id -u)" != 0 ] || confined=(setpriv "--bounding-set=-dac_override,-dac_read_search")
 "${confined[@]}" "$R2" sync --json --once --settle 0 --drain 1 --log - --prefix "$P/sync" closed >lines 2>/dev/null
 ok "sync, a file that cannot be opened" python3 "$TESTS/schema.py" sync sync_file <lines
 is "… failed, and why" "$(grep -m 1 -c '"status":"failed".*"error":"cannot be read: Permission denied"' lines)" 1
+is "… and that there may be more" "$(tail -n 1 lines)" "{\"file\":\"$T/closed\",\"status\":\"left\",…,\"error\":\"not all of it was looked at: there may be more\",…}"
 s3_put "$P/skip/$(date +%F)/there.png" big
 mkdir skipped
 cp a.png skipped/there.png
