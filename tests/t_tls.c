@@ -36,7 +36,7 @@ open_tls(const char *port, const struct tls_params *p, struct err *e)
 	const char *patience = getenv("TIMEOUT_MS"), *room = getenv("SNDBUF");
 	int bytes = room ? atoi(room) : 0;
 
-	if (net_dial(&net, "127.0.0.1", (uint16_t)atoi(port), NULL, patience ? atoi(patience) : 10000, e) < 0)
+	if (net_dial(&net, "127.0.0.1", (uint16_t)atoi(port), NULL, patience ? atoi(patience) : 60000, e) < 0)
 		return -1;
 	if (room && setsockopt(net.fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes) < 0)
 		return fail_errno(e, "SO_SNDBUF");

@@ -267,7 +267,7 @@ def serve(listener, row):
         s, _ = listener.accept()
         row["now"] = flights.pop(0) if len(flights) > 1 else flights[0]
         with s:
-            s.settimeout(20)
+            s.settimeout(120)
             steps = Steps(s, row, memory)
             try:
                 steps.start()

@@ -128,7 +128,7 @@ def context(cert, low, high, ciphers):
 def serve(listener, ctx, act):
     def one(s):
         try:
-            s.settimeout(20)
+            s.settimeout(120)
             act(ctx.wrap_socket(s, server_side=True, suppress_ragged_eofs=False) if ctx else s)
         except (OSError, EOFError, ValueError):
             pass
