@@ -491,7 +491,7 @@ def in_memory(s):
         with open(path, "r+b") as f, mmap.mmap(f.fileno(), 0) as m:
             m[5000] += 1
         s.known.clear()
-        s.equal(f"written to through a mapping {when}", limit=30)
+        s.equal(f"written to through a mapping {when}")
         wait("it is known", lambda: not s.status()["pending"])
     s.check("that is one object, and no end of sending", len(s.objects()) == 1 and d.log().count(b"Uploading: a.png") <= 4, *s.tail())
 

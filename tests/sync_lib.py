@@ -45,7 +45,7 @@ class Failed(Exception):
     pass
 
 
-def wait(what, condition, limit=60, every=0.05):
+def wait(what, condition, limit=120, every=0.05):
     """What condition() gives, once that is true."""
     end = time.monotonic() + limit
     while not (value := condition()):
@@ -91,7 +91,7 @@ class Daemon:
     def log(self):
         return self.path.read_bytes()
 
-    def says(self, text, limit=60):
+    def says(self, text, limit=120):
         """Wait for a text in the log."""
         wait(f"the log says {text!r}", lambda: text.encode() in self.log() or (self.process.poll() is not None and self.died(text)), limit)
 
@@ -106,7 +106,7 @@ class Daemon:
     def send(self, number):
         self.process.send_signal(number)
 
-    def end(self, limit=60):
+    def end(self, limit=120):
         """The exit status, as a shell has it."""
         try:
             status = self.process.wait(limit)
@@ -114,7 +114,7 @@ class Daemon:
             raise Failed(f"it did not end within {limit} s") from None
         return 128 - status if status < 0 else status
 
-    def stop(self, number=signal.SIGTERM, limit=60):
+    def stop(self, number=signal.SIGTERM, limit=120):
         if self.running():
             self.send(number)
         return self.end(limit)
@@ -153,7 +153,7 @@ class Scene:
     def ask(self, *args, directory=None):
         """(status, standard output, standard error) of a command like --status."""
         done = subprocess.run([R2, "sync", *args, self.root if directory is None else directory], capture_output=True, text=True,
-                              env=self.env, timeout=60, check=False)
+                              env=self.env, timeout=120, check=False)
         return done.returncode, done.stdout, done.stderr
 
     def status(self):
@@ -206,7 +206,7 @@ class Scene:
             found[rel + b" at " + date if rel in found else rel] = (size, etag)
         return found
 
-    def equal(self, what, limit=90, want=None, got=None):
+    def equal(self, what, limit=300, want=None, got=None):
         """Wait until the bucket is the directory; then it must not be more either."""
         end, want, got = time.monotonic() + limit, want or self.files, got or self.objects
         while (local := want()) != (there := got()):

@@ -45,7 +45,7 @@ def cut_connections(s):
     s.write("film.mp4", os.urandom(12 << 20))
     time.sleep(5)
     proxy("cut", "off")
-    s.equal("connections cut at random", limit=180)
+    s.equal("connections cut at random")
 
 
 def no_etag(s):
@@ -134,7 +134,7 @@ def stopped_under_load(s):
 
 def ends_the_drain(s, d, proxy, begins):
     """An upload hangs; the first signal begins the drain, and says so; the second ends it."""
-    proxy("outage", 100, "stall")
+    proxy("outage", 1000, "stall")
     s.write("a.png")
     d.says("Uploading: a.png")
     d.send(signal.SIGTERM)
@@ -148,13 +148,13 @@ def ends_the_drain(s, d, proxy, begins):
 
 def second_signal(s):
     proxy = s.proxy()
-    ends_the_drain(s, s.daemon("--drain", "100"), proxy, "Stopping")
+    ends_the_drain(s, s.daemon("--drain", "600"), proxy, "Stopping")
 
 
 def second_signal_with_command(s):
     """The first one is COMMAND's, and ends it."""
     proxy = s.proxy()
-    d = s.daemon("--drain", "100", command=["sh", "-c", "trap 'echo command ends; exit' TERM; echo runs; while :; do sleep 0.05; done"])
+    d = s.daemon("--drain", "600", command=["sh", "-c", "trap 'echo command ends; exit' TERM; echo runs; while :; do sleep 0.05; done"])
     d.says("runs")
     ends_the_drain(s, d, proxy, "command ends")
 
@@ -170,7 +170,7 @@ def drain_takes_what_settles(s):
     s.check("status 0", d.stop() == 0, *s.tail())
     s.equal("what was still settling", limit=1)
     # Who lets files settle for long has no longer drain for it.
-    d = s.daemon("--settle", "60", "--drain", "8", settle=None, command=["sh", "-c", f"echo x >{s.root}/last.png"])
+    d = s.daemon("--settle", "600", "--drain", "8", settle=None, command=["sh", "-c", f"echo x >{s.root}/last.png"])
     s.check("status 0, after less than the settle time", d.end() == 0, *s.tail())
     s.equal("what settles for longer than a drain takes", limit=1)
 
@@ -194,7 +194,7 @@ def command_leaves_in_an_outage(s):
     """… unless an outage keeps it: then the drain's time is all there is, however often somebody asks meanwhile."""
     s.proxy()("outage", 1000, "stall")
     d = s.daemon("--drain", "1", "--timeout", "3", command=["sh", "-c", f"echo x >{s.root}/a.png"])
-    wait("it is given up", lambda: not s.status() and not d.running(), 40)
+    wait("it is given up", lambda: not s.status() and not d.running())
     s.check("status 1, and it is named", d.end() == 1 and b"NOT UPLOADED: a.png" in d.log(), *s.tail())
 
 
@@ -351,7 +351,7 @@ def safe_to_delete(s):
             break
         d = s.daemon(*args, settle=None)
     s.check(f"{len(made)} files, none ever missing on both sides", not lost and removed, lost[:5], *s.tail())
-    wait("all removed in the end", lambda: not s.files(), 60)
+    wait("all removed in the end", lambda: not s.files(), 300)
     want = {rel: (len(data), sync_lib.hashlib.md5(data).hexdigest()) for rel, data in made.items()}
     s.equal("and all there", want=lambda: want)
 
@@ -495,13 +495,13 @@ def once_without(s):
 def drain_outlasts(s):
     """A drain that an outage holds up ends when the outage does, not before; one that lasts ends with the time."""
     proxy = s.proxy()
-    proxy("outage", 100)
+    proxy("outage", 1000)
     d = s.daemon("--retries", "1", "--drain", "60", command=["sh", "-c", f"echo x >{s.root}/a.png; echo y >{s.root}/b.png; exit 3"])
     d.says("FAILED: ")
     proxy("clear")
     s.check("the command's status", d.end() == 3, *s.tail())
     s.equal("what was made in an outage", limit=1)
-    proxy("outage", 100)
+    proxy("outage", 1000)
     s.write("c.png")
     d = s.daemon("--retries", "1", "--drain", "1")
     d.says("FAILED: ")
@@ -599,7 +599,7 @@ def asked(s):
     s.check("only the owner may ask", socket_path.stat().st_mode & 0o077 == 0 and (s.root / ".r2-sync").stat().st_mode & 0o077 == 0)
     other = subprocess.run([R2, "sync", "--status"], env=s.env | {"COMFYUI_OUTPUT_DIR": str(s.root)}, capture_output=True, text=True, check=False)
     s.check("DIR may come from the environment", other.returncode == 0, other.stderr)
-    proxy("outage", 100)
+    proxy("outage", 1000)
     s.write("late.png")
     d.says("FAILED: late.png")
     s.check("--status tells the failure", "late.png" in s.ask("--status")[1])
@@ -1034,7 +1034,7 @@ def old_start(s):
         del env[name]
     off = subprocess.run([start], env=env | {"ENABLE_R2_SYNC": "false"}, capture_output=True, text=True, check=False)
     s.check("not enabled: nothing", off.returncode == 0 and not off.stdout and not list(log.iterdir()))
-    on = subprocess.run([start], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10, check=False)
+    on = subprocess.run([start], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
     s.check("says what it said", on.stdout == "[R2] Starting R2 sync daemon...\n[R2] R2 sync daemon started\n", on.stdout, on.stderr)
     pids = []
     try:
@@ -1048,7 +1048,7 @@ def old_start(s):
         if lock.exists():
             pids.append(int(lock.read_text()))
             os.kill(pids[0], signal.SIGTERM)
-            wait("it ends", lambda: not pathlib.Path(f"/proc/{pids[0]}/cmdline").exists() or not pathlib.Path(f"/proc/{pids[0]}/cmdline").read_bytes(), 30)
+            wait("it ends", lambda: not pathlib.Path(f"/proc/{pids[0]}/cmdline").exists() or not pathlib.Path(f"/proc/{pids[0]}/cmdline").read_bytes())
 
 
 # The longest first, as several run at once.
