@@ -160,6 +160,10 @@ class Scene:
         code, out, err = self.ask("--status", "--json")
         return json.loads(out) if code == 0 else {}
 
+    def knows(self, n):
+        """Wait until the daemon has noted so many files as done: an object is there before its answer is here."""
+        wait(f"{n} known", lambda: self.status().get("known") == n)
+
     def proxy(self):
         proxy = Proxy(self.env)
         self.closers.append(proxy.close)
