@@ -328,9 +328,12 @@ def ledger_damaged(s):
 def safe_to_delete(s):
     """--delete-after: at no time a file that is neither here nor verified there. Checked after each kill -9."""
     made, args = {}, ("--delete-after", "--settle", "0.02")
-    d, lost, removed = s.daemon(*args, settle=None), [], 0
-    for turn in range(200 if soak() else 20):
-        end = time.monotonic() + s.random.random() * 0.6
+    d, lost, turn, removed = s.daemon(*args, settle=None), [], 0, 0
+    turns = 200 if soak() else 20
+    # On a busy machine a daemon may not get so far as to remove something before it is killed: then it has longer.
+    while turn < turns or (turn < 5 * turns and not removed):
+        turn += 1
+        end = time.monotonic() + s.random.random() * 0.6 * (1 + turn // turns)
         while time.monotonic() < end:
             rel = f"{turn}-{len(made)}.png"
             data = os.urandom(s.random.randrange(3000)) + rel.encode()
