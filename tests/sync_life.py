@@ -237,8 +237,8 @@ def command_survives_a_signal(s):
     """What COMMAND was sent long ago, and went on, is no reason to hurry, nor the first of two signals that end the drain."""
     end = s.dir / "end"
     script = f"trap 'echo interrupted' INT; echo ready; until [ -e {end} ]; do sleep 0.05; done; sleep 2.1; head -c 1000000 /dev/urandom >{s.root}/{{}}.png"
-    for name in "whole", "cut":
-        d = s.daemon("--limit-rate", "300K", "--drain", "0.1", command=["sh", "-c", script.format(name)])
+    for name, rate in ("whole", "300K"), ("cut", "30K"):
+        d = s.daemon("--limit-rate", rate, "--drain", "0.1", command=["sh", "-c", script.format(name)])
         d.says("ready")
         d.send(signal.SIGINT)
         d.says("interrupted")
