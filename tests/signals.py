@@ -50,9 +50,9 @@ def attempt(s, words, plan):
         process = subprocess.Popen([R2, *words], stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=s.env, cwd=s.dir)
         arrived = throw(s, process, plan)
         try:
-            status = process.wait(60)
+            status = process.wait(120)
         except subprocess.TimeoutExpired:
-            status = "none within 60 s"
+            status = "none within 120 s"
             process.kill()
             process.wait()
     fine = status == 0 or isinstance(status, int) and -status in arrived & FATAL
@@ -161,7 +161,8 @@ def sync(s):
             s.write(f"{turn % 3}/{turn}-{i}.png", os.urandom(s.random.randrange(1, 200000)))
         s.write("same.png", os.urandom(s.random.choice((50, 7 * MIB))))
         arrived = throw(s, d.process, plan)
-        if not arrived & fatal:
+        # Until it has begun SIGHUP ends it, as it ends anybody.
+        if not arrived & fatal and (signal.SIGHUP not in arrived or d.running()):
             wait("it is there still", d.running, 1)
             arrived.add(signal.SIGTERM)
             d.send(signal.SIGTERM)
@@ -169,6 +170,7 @@ def sync(s):
         if status not in {0, 1} | {128 + n for n in arrived & (fatal | {signal.SIGHUP})}:
             s.check(f"{[n.name for n in plan]}: status {status}", False, *s.tail())
     d = s.daemon(*options)
+    d.says("Watching: ")                         # there may be nothing left to do
     s.equal("every file, whatever came")
     s.check("status 0 when it is told to stop", d.stop() == 0, *s.tail())
 
