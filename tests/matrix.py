@@ -11,7 +11,7 @@ import concurrent.futures, os, pathlib, queue, re, shutil, signal, socket, struc
 import email.utils, urllib.request
 from sync_lib import Bucket, Failed, Proxy, R2, TESTS, clean_env, wait
 
-LIMIT_S, RSS_KIB, CPU_S = 40, 8192, 1.0
+LIMIT_S, RSS_KIB, CPU_S = 120, 8192, 1.0
 COLUMNS = ("put", "parts", "get", "ls", "cleanup", "sync")
 PATIENT, BRIEF = ("--timeout", "15", "--retries", "3"), ("--timeout", "2", "--retries", "2")
 ONCE = ("--retries", "9")                # for a fault that is over, but not for other delays of a busy machine
@@ -27,9 +27,9 @@ class Row:
 
     def __init__(self, name, *words, all=DONE, brief=False, more=(), server="plain", dns=None, connect=None, url=None, **columns):
         self.name, self.words, self.server, self.dns, self.connect, self.url = name, words, server, dns, connect, url
-        brief = brief or any("no progress" in x or "timed out" in x for x in (all, *columns.values()) if x)
-        self.options = (*(BRIEF if brief else PATIENT), *more)
         self.expected = {c: columns.get(c, columns.get("writes", all) if c in ("put", "parts", "sync") else all) for c in COLUMNS}
+        # Where the time-out does not have to pass, a busy machine has longer than that.
+        self.options = {c: (*(BRIEF if brief or re.search("no progress|timed out", x or "") else PATIENT), *more) for c, x in self.expected.items()}
 
 
 def http_date(seconds):
@@ -121,7 +121,7 @@ MATRIX = [
     Row("no answer, but done, RST", "http any lost 1 done=1 rst=1"),
     Row("no answer", "http any lost 0", all="without an answer"),
     Row("a late answer, once", "http any wait 1 seconds=3", brief=True, more=ONCE),
-    Row("a late answer", "http any wait 0 seconds=3", all="no progress for 2.0 s"),
+    Row("a late answer", "http any wait 0 seconds=30", all="no progress for 2.0 s"),
     Row("its clock is five hours ahead", server="ahead"),
     Row("its clock is five hours behind", server="behind"),
     Row("a Date of tomorrow", "http any date 0 seconds=100000", cleanup="clock"),
@@ -359,7 +359,9 @@ class Cell:
             (self.dir / file).parent.mkdir(exist_ok=True)
             shutil.copy(WORK / ("big" if file == "big" else "small"), self.dir / file)
         search = "search search.invalid\noptions ndots:9\n" if self.row.dns == "search" else ""
-        (self.dir / "etc/resolv.conf").write_text(f"nameserver {Names.ADDRESS}\noptions timeout:1 attempts:1\n{search}")
+        # Who answers has longer than a busy machine needs; musl asks again until the time is over.
+        patience = {"no v6": 5, "search": 5, "silent": 1, "garbage": 1, "servfail": 1, "refused": 1}.get(self.row.dns, 30)
+        (self.dir / "etc/resolv.conf").write_text(f"nameserver {Names.ADDRESS}\noptions timeout:{patience} attempts:1\n{search}")
         os.link(WORK / "r2", self.dir / "r2")
         if self.column == "cleanup":
             for name in ("2025-01-01/a", "2025-01-02/b", "2999-01-01/young"):
@@ -388,7 +390,7 @@ class Cell:
             "cleanup": ("cleanup", "--days", "30", "--prefix", self.key),
             "sync": ("sync", "--settle", "0.1", "--drain", "1", "--log", "-", "--prefix", self.key, "out"),
         }[self.column]
-        return [*(("chroot", self.dir, "/r2") if self.root else (R2,)), words[0], *self.row.options, *words[1:]]
+        return [*(("chroot", self.dir, "/r2") if self.root else (R2,)), words[0], *self.row.options[self.column], *words[1:]]
 
     def start(self, *under, out):
         env = clean_env() | {n: self.store.values[n] for n in ("R2_ACCESS_KEY_ID", "R2_SECRET_ACCESS_KEY", "R2_BUCKET")}
