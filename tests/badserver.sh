@@ -489,7 +489,7 @@ drop k
 bad 'part wait 0 seconds=60'
 "${direct[@]}" big 2>first.err & HELPERS+=($!)
 first=$!
-until [ "$(requests part-wait)" -ge 5 ]; do sleep 0.05; done
+until [ "$(requests part-wait)" -ge 5 ] || ! kill -0 $first; do sleep 0.05; done
 SIGNAL=INT cut_off 6 part-wait "${direct[@]}" -j 1 big
 ok 'a second process on one file says so' grep -q 'another process' cut.err
 is '… when stopped takes back what it sent' "$(unfinished)" 1
@@ -507,7 +507,7 @@ cut_off 4 part-wait "${direct[@]}" -j 1 big
 bad 'part wait 0 seconds=60'
 "${direct[@]/%k/l}" link 2>link.err & HELPERS+=($!)
 link=$!
-until [ "$(requests part-wait)" -ge 1 ]; do sleep 0.05; done
+until [ "$(requests part-wait)" -ge 1 ] || ! kill -0 $link; do sleep 0.05; done
 ok 'a link to a file that was cut off is another upload' eval '! grep -q WARNING link.err'
 kill -INT $link
 wait $link 2>/dev/null

@@ -99,7 +99,7 @@ c = s.accept()
 print("asked", flush=True)
 s.accept()' >"$T/registry" &
 registry=$!
-until [ -s "$T/registry" ]; do sleep 0.05; done
+until [ -s "$T/registry" ] || ! kill -0 $registry; do sleep 0.05; done
 PEERS=script PLACES=sink BENCH=file PIP_INDEX_URL=http://127.0.0.1:$(head -n 1 "$T/registry")/simple "$ROOT/bench/run" >"$T/out" 2>&1 &
 run=$!
 until grep -q asked "$T/registry" || ! kill -0 $run 2>/dev/null; do sleep 0.05; done

@@ -258,10 +258,10 @@ proxy reset >zero
 # shellcheck disable=SC2016
 R2_ENDPOINT=$THROUGH bash -c 'kill -STOP $$; exec "$@"' first "$R2" upload --key "$P/late.bin" late.bin 2>first.err &
 first=$!
-until [ "$(state_of $first)" = T ]; do sleep 0.01; done
+until [[ $(state_of $first) == [TZ] ]]; do sleep 0.01; done
 proxy signal STOP $first up $((4 * M))
 kill -CONT $first
-until [ "$(passed up)" -ge $((4 * M)) ]; do sleep 0.01; done
+until [ "$(passed up)" -ge $((4 * M)) ] || [ "$(state_of $first)" = Z ]; do sleep 0.01; done
 until [[ $(state_of $first) == [TZ] ]]; do sleep 0.01; done
 cp late.new next
 mv next late.bin

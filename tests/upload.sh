@@ -218,7 +218,7 @@ while os.getppid() != 1:
     time.sleep(n % 7 * 0.004)
 END
 writer=$!
-until [ -e changing.bin ]; do sleep 0.05; done
+until [ -e changing.bin ] || ! kill -0 $writer; do sleep 0.05; done
 # One byte's value, as often as it should be.
 one_state() { [ "$(wc -c <"$1")" = 4000000 ] && [ "$(fold -b -w 100000 "$1" | sort -u | wc -l)" = 1 ]; }
 send_changing() { r2 upload --key "$P/changing-$1" --retries 1 --timeout 1 changing.bin 2>"changing-$1.err"; echo $? >"changing-$1.rc"; }
@@ -250,7 +250,7 @@ while os.getppid() != 1:
     time.sleep(0.0002)
 END
 writer=$!
-until [ -s growing.bin ]; do sleep 0.05; done
+until [ -s growing.bin ] || ! kill -0 $writer; do sleep 0.05; done
 wrong=0
 for round in {1..5}; do
 	R2_LIMIT_S=20 run r2 upload --key "$P/growing-$round" --retries 1 --timeout 1 growing.bin
