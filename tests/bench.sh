@@ -57,7 +57,7 @@ is 'what comes after it is measured' "$(row '2 × 64 KiB' sink | jq '.r2.wall | 
 
 printf '#!/bin/sh\nsleep 987.%s\n' $$ >"$fake"
 t 'a peer that hangs' 0 '…| missing: more than 2.0 s: version |…' '…' bench PEERS=rclone PLACES=sink BENCH=file LIMIT=2
-ok '… is ended, with what it began' eval '! pgrep -fx "sleep 987.$$"'
+ok '… is ended, with what it began' over pgrep -fx "sleep 987.$$"
 t 'words that nobody knows are named' 2 '' '…
 bench: PEERS: there is no s4cmd
 bench: BENCH: there is no nonsense
@@ -87,7 +87,7 @@ os.execv(sys.argv[1], sys.argv[1:])' "$ROOT/bench/run" >"$T/out" 2>&1 &
 	kill -$signal $run
 	wait $run
 	is "status after $signal" $? "$([ $signal = INT ] && echo 130 || echo 143)"
-	ok "nothing is left after $signal" eval '! here'
+	ok "nothing is left after $signal" over here
 	is '… but the first work' "$(row 'start-up, --version' sink | jq '.r2.wall | length > 0')" true
 done
 
@@ -106,7 +106,7 @@ until grep -q asked "$T/registry" || ! kill -0 $run 2>/dev/null; do sleep 0.05; 
 kill -TERM $run
 wait $run
 is 'status after TERM while a peer is installed' $? 143
-ok '… nothing of it is left' eval '! here && ! find "$T"/cache/*/boto3* 2>/dev/null'
+ok '… nothing of it is left' eval 'over here && ! find "$T"/cache/*/boto3* 2>/dev/null'
 kill $registry
 
 # … and while tests/server builds MinIO: go ends, and its 400 MB go.
@@ -122,7 +122,7 @@ for who in "$TESTS/server with minio true" "env PEERS= PLACES=minio SERVER=minio
 	until [ -e "$T/began" ] || ! kill -0 $run 2>/dev/null; do sleep 0.05; done
 	kill -TERM $run
 	timeout 60 tail --pid=$run -s 0.05 -f /dev/null
-	ok "no build goes on: ${who##*/}" eval '! building'
+	ok "no build goes on: ${who##*/}" over building
 	kill -9 $run $(pgrep -fx "sleep 989.$$") 2>/dev/null
 done
 finish

@@ -70,6 +70,13 @@ ok() {
 	if "$@"; then pass "$name"; else not_ok "$name"; printf "    failed: %s\n" "${*@Q}" >&2; return 1; fi
 }
 
+# over COMMAND…: it has failed, at last, as what has been ended and what goes on in the background do.
+over() {
+	local n
+	for ((n = 0; n < 600; n++)); do "$@" >/dev/null 2>&1 || return 0; sleep 0.1; done
+	! "$@"
+}
+
 # Run COMMAND as `t` does, but judge nothing: status in $rc, outputs in $T/out, $T/err and (log times as TS) $err, $out.
 run() {
 	"$@" >"$T/out" 2>"$T/err"
