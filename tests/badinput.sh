@@ -80,7 +80,7 @@ bad "… with a bucket" 2 '…--bucket…' env R2_PREFIX=s3://runpod/a "$R2" syn
 bad "… --prefix" 2 '…--bucket…' r2 sync --once --log - --prefix s3://runpod/a watched
 bad "… and a pattern that the shell expands" 2 '…not b.png and watched; a pattern must be quoted…' r2 sync --include a.png b.png watched
 bad "… as aws s3 sync has it" 2 'r2 sync: s3://runpod/a: …--bucket and --prefix' r2 sync --log - watched s3://runpod/a
-bad "… alone" 2 'r2 sync: s3://runpod/a: …--bucket and --prefix' timeout 9 "$R2" sync --log - s3://runpod/a
+bad "… alone" 2 'r2 sync: s3://runpod/a: …--bucket and --prefix' timeout 60 "$R2" sync --log - s3://runpod/a
 is "… no directory is made of it" "$(ls -d s3:* 2>/dev/null)" ''
 bad "prefix that makes the key too long" 2 '…1…024…' r2 upload --prefix "$long" a.png
 bad "--key for two files" 2 '…--key…' r2 upload --key k a.png a.png
@@ -95,9 +95,9 @@ is "… and are there" "$(s3_count "$P/")" 1
 mkdir dir
 bad "directory" 1 '…dir…directory…' upload dir
 mkfifo fifo
-R2_LIMIT_S=10 bad "FIFO" 1 '…fifo…' upload fifo
+R2_LIMIT_S=60 bad "FIFO" 1 '…fifo…' upload fifo
 bad "device" 1 '…/dev/null…' upload /dev/null
-R2_LIMIT_S=10 bad "endless device" 1 '…/dev/zero…' upload /dev/zero
+R2_LIMIT_S=60 bad "endless device" 1 '…/dev/zero…' upload /dev/zero
 ln -s loop loop
 bad "a link to itself" 1 '…loop…' upload loop
 bad "a file below a file" 1 '…a.png/x…' upload a.png/x
@@ -106,9 +106,9 @@ printf secret >closed.png
 chmod 0 closed.png
 cp "$R2_CA_FILE" ca.pem
 chmod 644 ca.pem
-bad "unreadable file" 1 '…closed.png…' as_nobody env R2_CA_FILE="$T/ca.pem" timeout 60 "$T/r2copy" upload --retries 1 --prefix "$P" closed.png
+bad "unreadable file" 1 '…closed.png…' as_nobody env R2_CA_FILE="$T/ca.pem" timeout 180 "$T/r2copy" upload --retries 1 --prefix "$P" closed.png
 truncate -s 6T huge.mp4
-R2_LIMIT_S=10 bad "above the limit of an object: nothing sent" 1 '…huge.mp4…' upload huge.mp4
+R2_LIMIT_S=60 bad "above the limit of an object: nothing sent" 1 '…huge.mp4…' upload huge.mp4
 : >empty.png
 t "an empty file is a file" 0 '' '…Complete: 1/1' r2 upload --key "$P/empty.png" empty.png
 ok "… of 0 bytes" s3_is "$P/empty.png" empty.png

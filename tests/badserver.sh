@@ -525,7 +525,7 @@ bad 'complete error200 done=1'; settled 'standard input: Complete says <Error>, 
 bad 'part gone'; refused 'standard input: the server dropped the upload' '' stream
 bad 'part status code=403 s3=AccessDenied'; refused 'standard input: 403' AccessDenied stream
 mkfifo pipe
-feed() { head -c "$1" big; exec sleep 60; }   # the pipe stays open
+feed() { head -c "$1" big; exec sleep 600; }   # the pipe stays open
 feed 22000000 >pipe & HELPERS+=($!)
 bad
 SIGNAL=INT cut_off 4 part sh -c 'exec "$@" <pipe' sh "${direct[@]}" -
@@ -535,7 +535,7 @@ is '… takes back what was sent' "$(unfinished)" 0
 ok '… does not promise to go on' eval '! grep -q "goes on" cut.err'
 for id in $(ctl uploads); do curl -s -X DELETE "$HTTP/$B/k?uploadId=$id"; done
 feed 6000000 >pipe & HELPERS+=($!)
-idle() { R2_LIMIT_S=30 r2 upload --key k --part-size 5M - <pipe; }
+idle() { R2_LIMIT_S=120 r2 upload --key k --part-size 5M - <pipe; }
 bad 'part status 0 code=403 s3=AccessDenied'
 t 'a part is refused while standard input is idle: that is said, not only once it goes on' 1 '' '…AccessDenied…Complete: 0/1' idle
 is '… and leaves nothing behind' "$(unfinished)" 0

@@ -14,7 +14,7 @@ day=$(date -u +%F)
 
 CA=/ca.pem ENV=()
 in_root() {
-	timeout 60 env -i "${ENV[@]}" R2_ENDPOINT="$R2_ENDPOINT" R2_BUCKET="$R2_BUCKET" ${CA:+R2_CA_FILE="$CA"} \
+	timeout 300 env -i "${ENV[@]}" R2_ENDPOINT="$R2_ENDPOINT" R2_BUCKET="$R2_BUCKET" ${CA:+R2_CA_FILE="$CA"} \
 		R2_ACCESS_KEY_ID="$R2_ACCESS_KEY_ID" R2_SECRET_ACCESS_KEY="$R2_SECRET_ACCESS_KEY" \
 		"${CHROOT[@]}" "$root" "$@"
 }

@@ -38,7 +38,7 @@ export PATH=$T/bin:$PATH
 t 'start.sh: not enabled, not started' 0 '' '' bash "$T/start.sh"
 ENABLE_R2_SYNC=true t 'start.sh: enabled' 0 '[R2] Starting R2 sync daemon...
 [R2] R2 sync daemon started' '' bash "$T/start.sh"
-called() { local n=1000; until grep -q called: "$T/log/r2_sync_daemon.log"; do n=$((n - 1)); [ "$n" != 0 ] || return; sleep 0.05; done; }
+called() { local n=4000; until grep -q called: "$T/log/r2_sync_daemon.log"; do n=$((n - 1)); [ "$n" != 0 ] || return; sleep 0.05; done; }
 ok '… starts r2-sync' called
 
 for f in compose.yaml:2 kubernetes.yaml:5; do

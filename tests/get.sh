@@ -55,7 +55,7 @@ ok "… it is still what it was" [ -c /dev/null ]
 t "/dev/stdout that is a file" 0 … '' got "$P/hello.txt" /dev/stdout
 is "… has the bytes" "$(cat "$T/out")" hello
 mkfifo fifo
-timeout 20 cat fifo >from-fifo &
+timeout 120 cat fifo >from-fifo &
 t "to a FIFO" 0 '' '' got "$P/small.bin" fifo
 wait $!
 ok "… through it" cmp from-fifo ../small.bin
@@ -384,7 +384,7 @@ ok "… is fetched by several connections ($several)" [ "$several" -ge 4 ]
 little() { grep -aq __asan_init "$R2" || ulimit -v 32000; "$R2" get "$P/huge.bin" - >"$T/stdout"; }
 t "… with little room" 0 '' '' eval '(little)'
 ok "… the bytes" cmp "$T/stdout" huge.bin
-first_bytes() { set -o pipefail; timeout 20 "$R2" get "$P/huge.bin" - | head -c 100000; }
+first_bytes() { set -o pipefail; timeout 120 "$R2" get "$P/huge.bin" - | head -c 100000; }
 first_bytes >"$T/stdout" 2>"$T/err"
 ok "a reader that has enough" cmp "$T/stdout" <(head -c 100000 huge.bin)
 is "… is no error message" "$(cat "$T/err")" ''

@@ -96,7 +96,7 @@ cp "$R2_CA_FILE" root/ca.pem
 cp image.png root/in
 chmod -R a+rX root
 in_root() {
-	timeout 60 env -i R2_ENDPOINT="${ENDPOINT:-$R2_ENDPOINT}" R2_BUCKET="$R2_BUCKET" R2_CA_FILE=/ca.pem R2_PREFIX="$P/root" ${ZONE:+TZ="$ZONE"} \
+	timeout 300 env -i R2_ENDPOINT="${ENDPOINT:-$R2_ENDPOINT}" R2_BUCKET="$R2_BUCKET" R2_CA_FILE=/ca.pem R2_PREFIX="$P/root" ${ZONE:+TZ="$ZONE"} \
 		R2_ACCESS_KEY_ID="$R2_ACCESS_KEY_ID" R2_SECRET_ACCESS_KEY="$R2_SECRET_ACCESS_KEY" \
 		"$(command -v chroot)" --userspec=54321:54321 root /r2 "$@"
 }

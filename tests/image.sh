@@ -58,7 +58,7 @@ cp "$R2_CA_FILE" "$image/ca.pem"
 random_file "$image/image.png" 100000
 chmod 644 "$image/ca.pem" "$image/image.png"
 in_image() {
-	timeout 60 env -i R2_ENDPOINT="$R2_ENDPOINT" R2_BUCKET="$R2_BUCKET" R2_CA_FILE=/ca.pem R2_PREFIX="$P" \
+	timeout 300 env -i R2_ENDPOINT="$R2_ENDPOINT" R2_BUCKET="$R2_BUCKET" R2_CA_FILE=/ca.pem R2_PREFIX="$P" \
 		R2_ACCESS_KEY_ID="$R2_ACCESS_KEY_ID" R2_SECRET_ACCESS_KEY="$R2_SECRET_ACCESS_KEY" \
 		"${CHROOT[@]}" "$image" "$@"
 }

@@ -99,7 +99,7 @@ t() {
 }
 
 # The program, which never takes longer than this.
-r2() { timeout -k 5 "${R2_LIMIT_S:-60}" "$R2" "$@"; }
+r2() { timeout -k 5 "${R2_LIMIT_S:-180}" "$R2" "$@"; }
 
 beside() {
 	"${@:2}" >"$1" &

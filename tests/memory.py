@@ -182,7 +182,7 @@ KEPT = ("secret[", "token[", "login[")
 
 def memory_of(p, wanted, fine):
     """{what: how often}, when it is fine: the last worker may still be on its way back to its bench."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while True:
         # It stands still, so that no mapping goes while it is read.
         p.send_signal(signal.SIGSTOP)

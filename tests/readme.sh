@@ -44,7 +44,7 @@ export OLD_ID=$R2_ACCESS_KEY_ID OLD_SECRET=${R2_SECRET_ACCESS_KEY//[0-4]/5} NEW_
 # script FILE: as a script that ends with the first thing that fails; what it leaves running is ended.
 script() {
 	local pid rc
-	R2_LIMIT_S='' COMFYUI_OUTPUT_DIR=$PWD/media setsid timeout 120 bash -euxo pipefail "$1" >"$1.said" 2>&1 </dev/null &
+	R2_LIMIT_S='' COMFYUI_OUTPUT_DIR=$PWD/media setsid timeout 600 bash -euxo pipefail "$1" >"$1.said" 2>&1 </dev/null &
 	pid=$!
 	wait "$pid"
 	rc=$?
@@ -66,7 +66,7 @@ for f in *.shell; do ok "${f%.shell}: bash takes it" bash -n "$f"; done
 printf 'r2 ls outputs/\nr2 ls nothing/of/that/name/\n' >wrong.sh
 ok 'the test would notice a line that fails' eval '! script wrong.sh 2>/dev/null'
 # The block does not wait for its daemon, which is told to stop at its end.
-daemon_left() { for _ in {1..600}; do s3_keys outputs/ | grep -q "/daemon.png$" && return; sleep 0.1; done; false; }
+daemon_left() { for _ in {1..3000}; do s3_keys outputs/ | grep -q "/daemon.png$" && return; sleep 0.1; done; false; }
 ok 'README: what the program left is there' eval 's3_keys outputs/ | grep -q "/made.png$"'
 ok '… and what the daemon found' daemon_left
 ok 'doc/keys.md: the file that came under the old key is there' s3_has_kept

@@ -15,7 +15,7 @@ sysctl -qw fs.protected_symlinks=0 fs.protected_hardlinks=0 fs.protected_regular
 need_badserver
 object() { ctl "raw/$B/$1" || echo none; }
 mallory() { setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all "$@"; }
-until_log() { for _ in {1..600}; do ctl log | grep -q "$1" && return; sleep 0.05; done; return 1; }   # until_log PATTERN
+until_log() { for _ in {1..2400}; do ctl log | grep -q "$1" && return; sleep 0.05; done; return 1; }   # until_log PATTERN
 sync_once() { r2 sync --once --settle 0 --log - --prefix sync "$@"; }
 echo treasure >treasure
 chmod 600 treasure
@@ -97,9 +97,9 @@ rm -rf tree
 # What is no file is not waited for.
 mkdir special && mkfifo special/f.png && mknod special/d.png c 1 5 && echo x >special/x.png
 python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("special/s.png")'
-R2_LIMIT_S=20 t 'upload -r: FIFO, device and socket are left out' 0 '' '…Complete: 1/1' r2 upload -r --no-date --prefix special special
+R2_LIMIT_S=120 t 'upload -r: FIFO, device and socket are left out' 0 '' '…Complete: 1/1' r2 upload -r --no-date --prefix special special
 is '… each is named' "$(grep -cE 'Left out: .*(FIFO|device|socket)$' "$T/err")" 3
-R2_LIMIT_S=20 t 'sync: they are passed over' 0 '…Stopped: 1 uploaded, 0 left over' '' sync_once special
+R2_LIMIT_S=120 t 'sync: they are passed over' 0 '…Stopped: 1 uploaded, 0 left over' '' sync_once special
 
 # get: where it writes.
 object() { ctl "raw/$B/$1"; }

@@ -80,7 +80,7 @@ fi
 # traced NAME ALLOWED-FILE-PATTERN [STRACE-OPTION…] COMMAND…: every open, every process, every byte of every call.
 traced() {
 	local name=$1 allowed=$2; shift 2
-	run timeout 120 strace -f -qq -v -s 100000 -o trace "$@"
+	run timeout 600 strace -f -qq -v -s 100000 -o trace "$@"
 	# The first line is the start of the program, where the environment stands.
 	sed -i '1d' trace
 	is "$name: works" "$rc" 0

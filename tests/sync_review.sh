@@ -70,7 +70,7 @@ kill -9 $PID 2>/dev/null; wait $PID; is '… its status' $? 143
 ok '… and it never is' [ ! -e started ]
 new hungry
 for n in {9..24}; do
-	run timeout 20 bash -c "ulimit -n $n && exec '$R2' sync --once --drain 1 '$D'"
+	run timeout 60 bash -c "ulimit -n $n && exec '$R2' sync --once --drain 1 '$D'"
 	[[ $out != *'cannot go on scanning'* ]] || break
 done
 is '--once with too few descriptors ends' $rc 1

@@ -667,7 +667,7 @@ test_expect(void)
 int
 main(void)
 {
-	alarm(100);
+	alarm(600);
 	test_status_line();
 	test_fields();
 	test_length();

@@ -712,7 +712,7 @@ test_time_out(void)
 int
 main(void)
 {
-	alarm(100);
+	alarm(600);
 	check_int(pipe(prompt), 0);
 	test_request_bytes();
 	test_request_checks();

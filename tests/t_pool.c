@@ -35,7 +35,7 @@ static int idle_ms = 60000, gap_ms = 20;
 #undef pthread_cond_timedwait
 #include "test.h"
 
-enum { LIMIT_S = 100, SECOND = 1000000000 };
+enum { LIMIT_S = 600, SECOND = 1000000000 };
 
 static struct config cfg = {.host = "127.0.0.1", .port = 9, .retries = 1, .timeout_ms = 1000};
 static struct s3_store store;

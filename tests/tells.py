@@ -75,7 +75,7 @@ def main():
                     if bucket == "tag" and ("--stat" in words or how == ["--json"]):
                         continue                 # prints the ETag, whatever that is
                     argv = [R2, words[0], *how, "--retries", "1", "--bucket", bucket, *words[1:]]
-                    p = subprocess.run(argv, env=env, cwd=name, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+                    p = subprocess.run(argv, env=env, cwd=name, stdin=subprocess.DEVNULL, capture_output=True, timeout=300)
                     said += p.stdout + p.stderr
             check(f"a server that repeats the request ({bucket}): not in messages, -v, --json", said and not told(said), told(said), said)
         check("... nor in log, ledger, metrics, journals", not told(files(top)), told(files(top)))
@@ -85,20 +85,20 @@ def main():
                  {"R2_ACCESS_KEY_ID": ""}, {"R2_ENDPOINT": f"https://user:{PASSWORD}@h"}, {"R2_ENDPOINT": f"https://{SECRET}:{PASSWORD}@h:x"})
         for more in wrong:
             p = subprocess.run([R2, "ls", "-v", "--retries", "1", *([] if "R2_ENDPOINT" in more else ["--endpoint", "https://127.0.0.1:1"])], env=env | more, cwd=name,
-                               capture_output=True, timeout=60)
+                               capture_output=True, timeout=300)
             what = " ".join(more)
             check(f"a wrong {what}: not repeated", p.returncode and p.stderr and not told(p.stderr + p.stdout), p.stderr)
         for line in (f"R2_SESSION_TOKEN='{TOKEN}", f"{TOKEN}", f"R2_SECRET_ACCESS_KEY={SECRET} {SECRET}", f"export {SECRET}", f"=x{SECRET}", f'R2_X="a"{SECRET}"'):
             (top / "r2.env").write_text(line + "\n")
             p = subprocess.run([R2, "ls", "--env-file", "r2.env"], env={k: v for k, v in env.items() if "SECRET" not in k and "TOKEN" not in k}, cwd=name,
-                               capture_output=True, timeout=60)
+                               capture_output=True, timeout=300)
             check(f"a bad line in the env file ({line.translate(str.maketrans({c: '' for c in SECRET + TOKEN}))[:20]}): not repeated",
                   p.returncode and p.stderr and not told(p.stderr), p.stderr)
         # What it starts, and what others see of it.
         show = ["sh", "-c", "tr '\\0' '\\n' </proc/self/environ >environ; ls -l /proc/self/fd >fds; tr '\\0' '\\n' </proc/$PPID/cmdline >cmdline; ulimit -c >core"]
         for hide in ([], ["--hide-keys"]):
             subprocess.run([R2, "sync", "--bucket", "refuse", "--retries", "1", "--drain", "0", "--log", "-", *hide, tree, "--", *show], env=env, cwd=name,
-                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=60)
+                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=300)
             left = told((top / "environ").read_bytes())
             check("sync -- COMMAND has the keys" if not hide else "sync --hide-keys -- COMMAND has none (the proxy's login is not the store's)",
                   left == (["secret", "token", "password"] if not hide else ["password"]), left)

@@ -78,7 +78,7 @@ def on_terminal(argv, env, directory):
     main, end = pty.openpty()
     p = subprocess.Popen(argv, env=env, cwd=directory, stdin=subprocess.DEVNULL, stdout=end, stderr=end)
     os.close(end)
-    said, until = b"", time.monotonic() + 60
+    said, until = b"", time.monotonic() + 300
     while time.monotonic() < until:
         if not select.select([main], [], [], 1)[0]:
             continue

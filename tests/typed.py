@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """An interactive program in a terminal of its own: standard input is typed once it has shown "READY>"; what it showed is printed.
 
-usage: typed.py COMMAND [ARG]...   Ends with the program, or with status 1 after 30 seconds.
+usage: typed.py COMMAND [ARG]...   Ends with the program, or with status 1 after two minutes.
 """
 import os
 import pty
@@ -13,7 +13,7 @@ typing = sys.stdin.buffer.read()
 pid, fd = pty.fork()
 if pid == 0:
     os.execvp(sys.argv[1], sys.argv[1:])
-shown, end = b"", time.monotonic() + 30
+shown, end = b"", time.monotonic() + 120
 while time.monotonic() < end:
     if not select.select([fd], [], [], 0.1)[0]:
         continue

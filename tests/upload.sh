@@ -253,7 +253,7 @@ writer=$!
 until [ -s growing.bin ] || ! kill -0 $writer; do sleep 0.05; done
 wrong=0
 for round in {1..5}; do
-	R2_LIMIT_S=20 run r2 upload --key "$P/growing-$round" --retries 1 --timeout 1 growing.bin
+	R2_LIMIT_S=60 run r2 upload --key "$P/growing-$round" --retries 1 --timeout 1 growing.bin
 	case $rc in
 	0) s3_get "$P/growing-$round" >got; cmp -s -n "$(wc -c <got)" got growing.bin || wrong=$((wrong + 1)) ;;
 	1) grep -q 'ERROR.*growing.bin' "$T/err" || wrong=$((wrong + 1)) ;;
