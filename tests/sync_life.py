@@ -83,11 +83,13 @@ def killed_in_parts(s):
     proxy = s.proxy()
     s.write("film.mp4", os.urandom(80 << 20))
     proxy("reset")
-    for _ in range(4):
-        before = int(proxy("count").split()[0])
-        # One part after the other: behind 7 MB one is whole; and so slowly that the kill comes before the last.
-        d = s.daemon("-j", "1", "--limit-rate", "20M", "--part-size", "5M", "--multipart-threshold", "6M")
+    for turn in range(4):
+        before, go = int(proxy("count").split()[0]), s.dir / f"go-{turn}"
+        # One part after the other: behind 7 MB one is whole. It begins when the proxy knows whom to kill.
+        d = s.daemon("-j", "1", "--part-size", "5M", "--multipart-threshold", "6M",
+                     under=["sh", "-c", f'until [ -e {go} ]; do sleep 0.02; done; exec "$0" "$@"'])
         proxy("signal", "KILL", d.process.pid, "up", before + (7 << 20))
+        go.touch()
         s.check("killed", d.end() == 137, *s.tail())
     d = s.daemon("--part-size", "5M", "--multipart-threshold", "6M")
     s.equal("a film, killed four times")
