@@ -444,7 +444,7 @@ def once(s):
     with open(s.root / "film.mp4", "wb") as f:
         f.write(bytes(5 << 20))
         f.flush()
-        d = s.daemon("--once", "--limit-rate", "1M", "--drain", "3")
+        d = s.daemon("--once", "--limit-rate", "500K", "--drain", "8")
         wait("it is held open", lambda: s.status().get("open_for_writing") == 1)
     s.check("a writer comes to its end in time: uploaded, though that takes longer", d.end() == 0, *s.tail())
     # Who does not is not waited for any longer.
@@ -458,7 +458,7 @@ def once(s):
     writer = subprocess.Popen(["sh", "-c", "while echo >>log.mp3; do sleep 0.05; done"], cwd=s.root)
     s.closers.append(writer.kill)
     wait("it is written", (s.root / "log.mp3").exists)
-    d = s.daemon("--once", "--settle", "2", "--drain", "0.5", settle=None)
+    d = s.daemon("--once", "--settle", "4", "--drain", "0.5", settle=None)
     s.check("a file that is written all the time: status 1", d.end() == 1 and b"NOT UPLOADED: log.mp3" in d.log(), *s.tail())
     writer.kill()
     writer.wait()
