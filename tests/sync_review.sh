@@ -141,7 +141,7 @@ t '--delete-after: an age that is none is named' 2 '' '…not 1x and /…' "$R2"
 # NFS has no rename that never replaces anything. The writer waits for the lease while the file is hidden.
 new hidden
 echo one >"$D/x.png"
-strace -f -qq -e trace=renameat,renameat2 -e inject=renameat:delay_exit=3000000 -e inject=renameat2:error=EINVAL -o /dev/null \
+strace -f -qq -e trace=renameat,renameat2 -e inject=renameat:delay_exit=10000000:when=1 -e inject=renameat2:error=EINVAL -o /dev/null \
 	"$R2" sync --settle 0.1 --date $DAY --delete-after "$D" >log 2>&1 & PID=$!
 wait_until eval 'ls "$D"/.r2-gone-*'
 echo two >>"$(ls -d "$D"/.r2-gone-*)"
