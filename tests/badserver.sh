@@ -566,10 +566,10 @@ done
 mkdir many
 for i in {1..12}; do cp small "many/$i"; done
 for j in 1 3; do
-	bad 'put wait 0 seconds=0.3'
+	bad "put wait 0 seconds=0.$((j * 3))"
 	t "-j $j" 0 '' '…Complete: 12/12' r2 upload -r --prefix many --no-date -j $j many
 	is "… is $j at once" "$(ctl most)" $j
-	bad 'part wait 0 seconds=0.3'
+	bad "part wait 0 seconds=0.$((j * 3))"
 	t "-j $j, parts" 0 '' "$stored" parts -j $j
 	is "… is $j at once" "$(ctl most)" $j
 done
