@@ -475,11 +475,13 @@ def unmounted(s):
     s.write("a.png")
     s.write("d/b.png")
     s.equal("a mount point")
+    known = lambda: json.loads(s.ask("--status", "--json", *state)[1] or "{}").get("known")
+    wait("they are known", lambda: known() == 2)
     subprocess.run(["umount", "-l", s.root], check=True)
     d.says("is another directory now")
     time.sleep(8)                                # so many scans that it is looked what has gone
-    known = json.loads(s.ask("--status", "--json", *state)[1])["known"]
-    s.check("unmounted, its files are known still", known == 2, known)
+    wait("it answers", lambda: known() is not None)
+    s.check("unmounted, its files are known still", known() == 2, *s.tail())
 
 
 def in_memory(s):
