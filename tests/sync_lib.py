@@ -150,10 +150,12 @@ class Scene:
     def daemon(self, *args, **more):
         return Daemon(self, *args, **more)
 
-    def ask(self, *args, directory=None):
-        """(status, standard output, standard error) of a command like --status."""
+    def ask(self, *args, directory=None, again=20):
+        """(status, standard output, standard error) of a command like --status. A daemon that does not answer in five seconds is asked again."""
         done = subprocess.run([R2, "sync", *args, self.root if directory is None else directory], capture_output=True, text=True,
                               env=self.env, timeout=120, check=False)
+        if again and "does not answer" in done.stdout + done.stderr:
+            return self.ask(*args, directory=directory, again=again - 1)
         return done.returncode, done.stdout, done.stderr
 
     def status(self):

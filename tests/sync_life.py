@@ -610,7 +610,7 @@ def asked(s):
     d.says("FAILED: late.png")
     s.check("--status tells the failure", "late.png" in s.ask("--status")[1])
     d.send(signal.SIGSTOP)
-    code, out, err = s.ask("--health")
+    code, out, err = s.ask("--health", again=0)
     s.check("a daemon that stands still is not healthy", code == 1, out, err)
     probes = []
     while not probes or probes[-1].connect_ex(str(socket_path)) == 0:
