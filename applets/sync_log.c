@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -47,12 +48,14 @@ put_time(struct buf *b)
 	buf_fmt(b, "[%s] ", stamp);
 }
 
-/* --json has standard output for itself. */
+/* --json has standard output for itself. A pipe that is not full has room for PIPE_BUF bytes, not for any line. */
 static void
 put_standard(const char *line, size_t n)
 {
-	if (!out.json && sync_log_takes_lines())
-		log_put(STDOUT_FILENO, line, n);
+	for (size_t some; n && !out.json && sync_log_takes_lines(); line += some, n -= some) {
+		some = n < PIPE_BUF ? n : PIPE_BUF;
+		log_put(STDOUT_FILENO, line, some);
+	}
 }
 
 /* Both places. */

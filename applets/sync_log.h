@@ -8,7 +8,7 @@ void sync_log_reopen(void);      /* the file has been moved away (SIGHUP) */
 void sync_log_close(void);       /* tells pending repetitions */
 
 /* A reader of ours that has stopped (Ctrl-S, a full pipe) must not stop uploads: its lines are lost, not our time. 0: it has. With --json, whose
-   lines are not written here, for the thread that writes those. */
+   lines are not written here, for the thread that writes those. What is written then has PIPE_BUF bytes at most. */
 int sync_log_takes_lines(void);
 
 /* "[2025-12-29 10:00:00] text"; error: shown with --quiet too. */

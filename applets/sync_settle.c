@@ -1,4 +1,5 @@
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,16 +63,12 @@ print_json(const struct daemon *d, const char *path, const char *status, const s
 {
 	static struct upload none;      /* not const: then its zeros would be in the program */
 	static int lost;
+	int takes = 1;
 	struct json j;
+	size_t n;
 
 	if (!client_args.json)
 		return;
-	if (!sync_log_takes_lines()) {
-		if (!lost++)
-			sync_log(1, "WARNING: nobody reads standard output: lines are missing there");
-		return;
-	}
-	lost = 0;
 	u = u ? u : &none;
 	json_begin(&j);
 	json_string(&j, "file", path);
@@ -85,8 +82,15 @@ print_json(const struct daemon *d, const char *path, const char *status, const s
 		json_string(&j, "etag", u->r.etag);
 	json_number(&j, "attempts", (uint64_t)u->r.attempts);
 	json_number(&j, "resumed", u->r.resumed);
-	json_end(&j);
-	fflush(stdout);
+	for (const char *p = json_text(&j); *p && (takes = sync_log_takes_lines()); p += n) {
+		n = strnlen(p, PIPE_BUF);
+		fwrite(p, 1, n, stdout);
+		fflush(stdout);
+	}
+	json_free(&j);
+	if (!takes && !lost++)
+		sync_log(1, "WARNING: nobody reads standard output: lines are missing there");
+	lost *= !takes;
 }
 
 void

@@ -716,6 +716,22 @@ def nobody_reads(s):
         os.close(w)
 
 
+def nobody_reads_long_lines(s):
+    """A pipe that has room for a part of a line only, and keeps it so."""
+    s.root = s.dir / "/".join(["\x01" * 250] * 9)
+    s.root.mkdir(parents=True)
+    for args in (), ("--json",):
+        r, w = os.pipe()
+        d = s.daemon(*args, under=[sys.executable, "-c", f"import os, sys; os.dup2({w}, 1); os.execv(sys.argv[1], sys.argv[1:])"], log=s.dir / "log",
+                     pass_fds=[w])
+        for i in range(20):
+            s.write(f"{i}{args}.png")
+        s.equal(f"all is uploaded {args}")
+        s.check(f"and it can be stopped {args}", d.stop() == 0, *s.tail())
+        os.close(r)
+        os.close(w)
+
+
 def rotated(s):
     log, old = s.dir / "sync.log", s.dir / "sync.log.1"
     d = s.daemon(log=log)
@@ -1063,7 +1079,7 @@ CASES = [new_only_killed, few_descriptors, once, midnight, ledger_damaged, no_et
          cut_connections, killed_in_parts, killed_in_parts_then_small, stopped_under_load, second_signal, second_signal_with_command, drain_takes_what_settles,
          command_leaves_much, command_leaves_in_an_outage, command_leaves_much_to_a_poor_server, command_leaves_a_writer, command_survives_a_signal, command_leaves_no_time,
          command_makes_root_again, drain_waits_for_a_writer, delete_after_careful, delete_after_together,
-         root_made_again, once_without, drain_outlasts, new_only, settle_zero, asked, asked_without, refused, pause_outlived, nobody_reads, rotated,
+         root_made_again, once_without, drain_outlasts, new_only, settle_zero, asked, asked_without, refused, pause_outlived, nobody_reads, nobody_reads_long_lines, rotated,
          second_daemon, bad_input, command, command_odd_start, terminal, command_keys, priority, notified, old_start]
 
 if __name__ == "__main__":
