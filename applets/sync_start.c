@@ -135,12 +135,11 @@ static char *
 own_name(const char *real, const char *path)
 {
 	char above[PATH_MAX], whole[PATH_MAX];
+	const char *dir = directory_of(path, 0, above);
 	struct buf b = BUF(whole);
 	size_t n = strcmp(real, "/") ? strlen(real) : 0;
 
-	path = path && strcmp(path, "-") ? path : "";
-	snprintf(above, sizeof above, "%s", path);
-	if (!*path || !realpath(dirname(above), whole))
+	if (!dir || !realpath(dir, whole))
 		return NULL;
 	b.len = strlen(whole);
 	buf_fmt(&b, "%s%s", b.len > 1 ? "/" : "", path_base(path));
