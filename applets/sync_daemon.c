@@ -304,7 +304,7 @@ sync_daemon(struct daemon *d, struct err *e)
 	d->started_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 	pthread_mutex_init(&d->lock, NULL);
 	d->last = &d->ended;
-	sync_log_open(d->set->log, client_args.quiet, client_args.json);
+	sync_log_open(d->set->log);
 	if (sync_daemon_start(d, e) == 0) {
 		loop(d);
 		left = stop(d);

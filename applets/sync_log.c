@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#include "client.h"
 #include "enc.h"
 #include "log.h"
 #include "private.h"
@@ -21,7 +22,6 @@ static struct {
 	pthread_mutex_t lock;
 	const char *path;
 	int fd;                    /* -1: none */
-	int quiet, json;
 	int failing;               /* said so */
 	unsigned repeats;
 } out = {.lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1};
@@ -52,7 +52,7 @@ put_time(struct buf *b)
 static void
 put_standard(const char *line, size_t n)
 {
-	for (size_t some; n && !out.json && sync_log_takes_lines(); line += some, n -= some) {
+	for (size_t some; n && !client_args.json && sync_log_takes_lines(); line += some, n -= some) {
 		some = n < PIPE_BUF ? n : PIPE_BUF;
 		log_put(STDOUT_FILENO, line, some);
 	}
@@ -162,10 +162,8 @@ open_file(const char *path)
 }
 
 void
-sync_log_open(const char *path, int quiet, int json)
+sync_log_open(const char *path)
 {
-	out.quiet = quiet;
-	out.json = json;
 	log_set_output(take_line);
 	if (!path || !strcmp(path, "-"))
 		return;
@@ -210,7 +208,7 @@ sync_log(int error, const char *fmt, ...)
 	struct buf b = BUF(text), l = buf_over(line, sizeof line - 1);
 	va_list ap;
 
-	if (out.quiet && !error)
+	if (client_args.quiet && !error)
 		return;
 	va_start(ap, fmt);
 	buf_vfmt(&b, fmt, ap);

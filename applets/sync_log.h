@@ -2,8 +2,8 @@
 /* sync's log: every line (of log_r2 too) to standard output and to the log file. A line that repeats the one before is counted, not written.
    A file that cannot be written never stops anything. Threads may write at once. */
 
-/* path "-" or NULL: standard output only. quiet: errors only. From now on log_r2 writes here. */
-void sync_log_open(const char *path, int quiet, int json);
+/* path "-" or NULL: standard output only. From now on log_r2 writes here. */
+void sync_log_open(const char *path);
 void sync_log_reopen(void);      /* the file has been moved away (SIGHUP) */
 void sync_log_close(void);       /* tells pending repetitions */
 
