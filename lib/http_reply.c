@@ -52,8 +52,7 @@ split_field(const struct http *h, char *line, struct pair *out, struct err *e)
 		return http_bad(h, e, is_blank(*line) ? "a folded header line" : "a malformed header line");
 	line[n] = '\0';
 	enc_lower(line);
-	while (is_blank(*value))
-		value++;
+	value += strspn(value, " \t");
 	for (end = value + strlen(value); end > value && is_blank(end[-1]);)
 		*--end = '\0';
 	*out = (struct pair){line, value};
@@ -90,8 +89,7 @@ add_length(struct http_reply *rp, const char *s)
 	int64_t n;
 
 	do {
-		while (is_blank(*s))
-			s++;
+		s += strspn(s, " \t");
 		if (*s < '0' || *s > '9')
 			return -1;
 		for (n = 0; *s >= '0' && *s <= '9'; s++) {
@@ -99,8 +97,7 @@ add_length(struct http_reply *rp, const char *s)
 				return -1;
 			n = n * 10 + (*s - '0');
 		}
-		while (is_blank(*s))
-			s++;
+		s += strspn(s, " \t");
 		if (rp->length >= 0 && rp->length != n)
 			return -1;
 		rp->length = n;

@@ -11,9 +11,7 @@ xml_is_space(int c)
 const char *
 xml_skip_space(const char *s)
 {
-	while (xml_is_space(*s))
-		s++;
-	return s;
+	return s + strspn(s, " \t\n\r");
 }
 
 static int
