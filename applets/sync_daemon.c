@@ -134,29 +134,22 @@ tend_watchdog(struct daemon *d, int64_t *at)
 	}
 }
 
-/* The earlier of two points in time, -1 being never. */
-static int64_t
-sooner(int64_t a, int64_t b)
-{
-	return a < 0 || (b >= 0 && b < a) ? b : a;
-}
-
 static int
 wait_ms(struct daemon *d, int64_t watchdog_at)
 {
-	int64_t at = sooner(sync_wake_ms(d->sync, d->now), watch_wake_ms(d->watch));
+	int64_t at = clock_sooner(sync_wake_ms(d->sync, d->now), watch_wake_ms(d->watch));
 	struct sync_counts c;
 
-	at = sooner(at, d->doomed && !ledger_dirty(d->ledger) ? 0 : sync_files_save_at(d));
-	at = sooner(at, d->delete_at);
-	at = sooner(at, d->sweep_at);
+	at = clock_sooner(at, d->doomed && !ledger_dirty(d->ledger) ? 0 : sync_files_save_at(d));
+	at = clock_sooner(at, d->delete_at);
+	at = clock_sooner(at, d->sweep_at);
 	if (d->phase == SYNC_DRAINS)
-		at = sooner(sooner(at, d->drain_until), d->hurry_at > d->now ? d->hurry_at : -1);
+		at = clock_sooner(clock_sooner(at, d->drain_until), d->hurry_at > d->now ? d->hurry_at : -1);
 	if (watchdog_at)
-		at = sooner(at, watchdog_at);
+		at = clock_sooner(at, watchdog_at);
 	sync_count(d->sync, &c);
 	if (d->set->metrics)
-		at = sooner(at, d->metrics_at + (metrics_sum(d, &c) != d->metrics_sum ? METRICS_MS : c.all ? METRICS_IDLE_MS : 1 << 30));
+		at = clock_sooner(at, d->metrics_at + (metrics_sum(d, &c) != d->metrics_sum ? METRICS_MS : c.all ? METRICS_IDLE_MS : 1 << 30));
 	if (at < 0)
 		return -1;
 	return at <= d->now ? 0 : at - d->now > 1 << 30 ? 1 << 30 : (int)(at - d->now);

@@ -18,6 +18,12 @@ clock_ms(void)
 	return clock_ns() / 1000000;
 }
 
+int64_t
+clock_sooner(int64_t a, int64_t b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
 int
 clock_pause(void *arg, int ms)
 {

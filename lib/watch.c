@@ -2,6 +2,7 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <unistd.h>
+#include "clock.h"
 #include "path.h"
 #include "watch_state.h"
 
@@ -185,12 +186,6 @@ watch_fd(const struct watch *w)
 	return w->fd;
 }
 
-static int64_t
-earlier(int64_t a, int64_t b)
-{
-	return a < 0 || (b >= 0 && b < a) ? b : a;
-}
-
 int64_t
 watch_wake_ms(const struct watch *w)
 {
@@ -203,9 +198,9 @@ watch_wake_ms(const struct watch *w)
 	if (!w->there)
 		return at;
 	if (w->rescan)
-		at = earlier(at, w->rescan == RESCAN_ASKED ? 0 : w->not_before_ms);
-	at = earlier(at, w->next_full_ms);
-	return polls(w) ? earlier(at, w->next_poll_ms) : at;
+		at = clock_sooner(at, w->rescan == RESCAN_ASKED ? 0 : w->not_before_ms);
+	at = clock_sooner(at, w->next_full_ms);
+	return polls(w) ? clock_sooner(at, w->next_poll_ms) : at;
 }
 
 void
