@@ -6,6 +6,9 @@
 /* Fields that describe the object being made: type, class, metadata (names: room for their whole names). */
 enum { S3_META_NAME_CAP = 80 };
 void s3_call_object(struct s3_call *c, const struct s3_put *put, char names[S3_META_MAX][S3_META_NAME_CAP]);
+/* The ETag of n parts: hex MD5 of their MD5s, "-", their number. all has been given these MD5s. */
+struct hash_md5;
+void s3_parts_text(struct buf *b, const struct hash_md5 *all, unsigned n);
 /* What a reply's fields say of an object; the size is the reply's own length. */
 void s3_describe(struct s3_object_info *o, const struct http_reply *rp);
 

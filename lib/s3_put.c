@@ -232,14 +232,14 @@ s3_body_md5(const struct http_body *body, unsigned char md5[HASH_MD5_LEN], struc
 	return 0;
 }
 
-/* hex MD5 of the parts' MD5s, "-", their number: what s3_parts_etag makes of ETags, made of the bytes. */
+/* What s3_parts_etag makes of ETags, made of the bytes. */
 static int
 same_parts(const char *etag, const struct http_body *body, uint64_t part_size, struct err *e)
 {
 	char text[2 * HASH_MD5_LEN + 16];
 	struct buf b = BUF(text);
 	struct hash_md5 all;
-	unsigned char md5[HASH_MD5_LEN], block[READ_MAX];
+	unsigned char block[READ_MAX];
 	unsigned n = 0;
 
 	hash_md5_init(&all);
@@ -252,9 +252,7 @@ same_parts(const char *etag, const struct http_body *body, uint64_t part_size, s
 			return -1;
 		hash_md5_update(&all, sums.md5, sizeof sums.md5);
 	}
-	hash_md5_out(&all, md5);
-	enc_hex(&b, md5, sizeof md5);
-	buf_fmt(&b, "-%u", n);
+	s3_parts_text(&b, &all, n);
 	return !strcmp(text, etag);
 }
 
