@@ -60,18 +60,17 @@ enter(struct sync *s, struct sync_node *x, enum sync_state state)
 }
 
 void
-sync_move(struct sync *s, struct sync_node *x, enum sync_state state)
-{
-	leave(s, x);
-	enter(s, x, state);
-}
-
-void
 sync_move_at(struct sync *s, struct sync_node *x, enum sync_state state, int64_t at_ms)
 {
 	leave(s, x);
 	x->x.at_ms = at_ms;
 	enter(s, x, state);
+}
+
+void
+sync_move(struct sync *s, struct sync_node *x, enum sync_state state)
+{
+	sync_move_at(s, x, state, x->x.at_ms);
 }
 
 void
