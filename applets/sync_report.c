@@ -18,7 +18,7 @@ struct figures {
 	struct sync_counts c;
 	struct sync_oldest o;
 	struct watch_state w;
-	uint64_t pending, oldest_s;
+	uint64_t oldest_s;
 };
 
 static void
@@ -27,7 +27,6 @@ collect(const struct daemon *d, struct figures *f)
 	sync_count(d->sync, &f->c);
 	sync_oldest(d->sync, &f->o);
 	watch_look(d->watch, &f->w);
-	f->pending = f->c.all;
 	f->oldest_s = f->o.any_ms < 0 ? 0 : (uint64_t)(d->now - f->o.any_ms) / 1000;
 }
 
@@ -56,7 +55,7 @@ json(const struct daemon *d, const struct figures *f, struct ask_report *r)
 	json_number(&j, "uploaded", d->uploaded);
 	json_number(&j, "failed", d->failed);
 	json_number(&j, "bytes", d->bytes);
-	json_number(&j, "pending", f->pending);
+	json_number(&j, "pending", f->c.all);
 	json_number(&j, "waiting", f->c.n[SYNC_QUIET] + f->c.n[SYNC_LOOKING]);
 	json_number(&j, "open_for_writing", f->c.n[SYNC_HELD]);
 	json_number(&j, "ready", f->c.n[SYNC_READY]);
@@ -154,7 +153,7 @@ report_metrics(const struct daemon *d, const char *path, struct err *e)
 	metric(&b, "uploaded_total", "counter", d->uploaded);
 	metric(&b, "failed_total", "counter", d->failed);
 	metric(&b, "bytes_total", "counter", d->bytes);
-	metric(&b, "pending", "gauge", f.pending);
+	metric(&b, "pending", "gauge", f.c.all);
 	metric(&b, "pending_bytes", "gauge", f.c.bytes);
 	metric(&b, "oldest_pending_seconds", "gauge", f.oldest_s);
 	metric(&b, "last_success_timestamp_seconds", "gauge", (uint64_t)d->last_success);
