@@ -15,12 +15,10 @@ download_layout_set(struct download_layout *l, uint64_t size, unsigned parts, ui
 	/* Nothing beyond the object, so that no sum of these overflows. */
 	if (l->nlanes == 1 && lane != (size ? size : 1))
 		return -1;
-	if ((range < lane ? (lane - 1) / range + 1 : range / lane) > DOWNLOAD_RANGES_MAX)
+	n = range < lane ? (lane - 1) / range + 1 : range / lane;
+	if (n > DOWNLOAD_RANGES_MAX)
 		return -1;
-	if (range < lane)
-		l->per_lane = (unsigned)((lane - 1) / range + 1);
-	else
-		l->lanes_per = (unsigned)(range / lane);
+	*(range < lane ? &l->per_lane : &l->lanes_per) = (unsigned)n;
 	n = (uint64_t)l->nlanes * l->per_lane;
 	n = (n - 1) / l->lanes_per + 1;
 	l->nranges = (unsigned)n;
