@@ -114,11 +114,11 @@ report_make(struct daemon *d, struct ask_report *r)
 	pthread_mutex_unlock(&d->lock);
 }
 
-/* One metric in Prometheus' text format. */
+/* One metric in Prometheus' text format, by whose custom a counter is what ends in "_total". */
 static void
-metric(struct buf *b, const char *name, const char *type, uint64_t value)
+metric(struct buf *b, const char *name, uint64_t value)
 {
-	buf_fmt(b, "# TYPE r2_sync_%s %s\nr2_sync_%s %" PRIu64 "\n", name, type, name, value);
+	buf_fmt(b, "# TYPE r2_sync_%s %s\nr2_sync_%s %" PRIu64 "\n", name, enc_ends_in(name, "_total") ? "counter" : "gauge", name, value);
 }
 
 static int
@@ -150,15 +150,15 @@ report_metrics(const struct daemon *d, const char *path, struct err *e)
 	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
 		return fail(e, ERR_LOCAL, "--metrics %s: is there and no regular file: left alone", path);
 	collect(d, &f);
-	metric(&b, "uploaded_total", "counter", d->uploaded);
-	metric(&b, "failed_total", "counter", d->failed);
-	metric(&b, "bytes_total", "counter", d->bytes);
-	metric(&b, "pending", "gauge", f.c.all);
-	metric(&b, "pending_bytes", "gauge", f.c.bytes);
-	metric(&b, "oldest_pending_seconds", "gauge", f.oldest_s);
-	metric(&b, "last_success_timestamp_seconds", "gauge", (uint64_t)d->last_success);
-	metric(&b, "overflows_total", "counter", f.w.overflows);
-	metric(&b, "directories", "gauge", f.w.dirs);
-	metric(&b, "paused", "gauge", (uint64_t)sync_paused(d->sync));
+	metric(&b, "uploaded_total", d->uploaded);
+	metric(&b, "failed_total", d->failed);
+	metric(&b, "bytes_total", d->bytes);
+	metric(&b, "pending", f.c.all);
+	metric(&b, "pending_bytes", f.c.bytes);
+	metric(&b, "oldest_pending_seconds", f.oldest_s);
+	metric(&b, "last_success_timestamp_seconds", (uint64_t)d->last_success);
+	metric(&b, "overflows_total", f.w.overflows);
+	metric(&b, "directories", f.w.dirs);
+	metric(&b, "paused", (uint64_t)sync_paused(d->sync));
 	return write_new(path, &b) < 0 ? fail_errno(e, "--metrics %s", path) : 0;
 }
