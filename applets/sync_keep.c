@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#include "clock.h"
 #include "path.h"
 #include "private.h"
 #include "sync_daemon.h"
@@ -18,7 +19,22 @@ enum {
 	SAVE_BUSY_MS = 5000, /* or this old while there is something to upload: an fsync may take long, and nothing goes on meanwhile */
 	SAVE_ROOM_MS = 200,
 	DELETE_SHARE = 32,   /* of --delete-after's age, by which a scan for it may be late */
+	STUCK_MS = 3600000,  /* until another removal is tried where files can be renamed and not removed */
 };
+
+static int64_t stuck_until;
+
+/* Said once for each cause: no news with every scan. */
+static void
+stays(const char *rel)
+{
+	static uint64_t told;
+	uint64_t cause = UINT64_C(1) << errno % 64;
+
+	if (errno != ENOENT && !(told & cause))
+		sync_log(1, "WARNING: --delete-after: %s stays, maybe more: %s", rel, strerror(errno));
+	told |= cause;
+}
 
 static int
 is_state(int fd, const struct ledger_file *f, struct stat *st)
@@ -36,7 +52,6 @@ is_state(int fd, const struct ledger_file *f, struct stat *st)
 static int
 remove_leased(int dir, const char *rel, int fd, const struct stat *st)
 {
-	static int told;
 	const char *name = path_base(rel);
 	char hidden[sizeof SYNC_GONE_PREFIX + 24];
 	int busy = watch_lease(fd), removed = 0;
@@ -51,12 +66,19 @@ remove_leased(int dir, const char *rel, int fd, const struct stat *st)
 		/* As it is now: there are file systems that number a file by its name. */
 		removed = fstat(fd, &now) == 0 && private_still_named(dir, hidden, &now) && now.st_size == st->st_size &&
 			now.st_mtim.tv_sec == st->st_mtim.tv_sec && now.st_mtim.tv_nsec == st->st_mtim.tv_nsec &&
-			(busy || fcntl(fd, F_GETLEASE) == F_RDLCK) && unlinkat(dir, hidden, 0) == 0;
+			(busy || fcntl(fd, F_GETLEASE) == F_RDLCK);
+		if (removed && unlinkat(dir, hidden, 0) < 0) {
+			/* With its name back it counts as another file, and is uploaded anew. */
+			if (errno != ENOENT)
+				stuck_until = clock_ms() + STUCK_MS;
+			stays(rel);
+			removed = 0;
+		}
 		/* A newer file may have the name by now. There are FUSE file systems that cannot heed it at once with the renaming. */
 		if (!removed && private_rename_new(dir, hidden, name) < 0 && fstatat(dir, name, &now, AT_SYMLINK_NOFOLLOW) < 0)
 			renameat(dir, hidden, dir, name);
-	} else if (errno != ENOENT && !told++) {
-		sync_log(1, "WARNING: --delete-after: %s stays, maybe more: %s", rel, strerror(errno));
+	} else {
+		stays(rel);
 	}
 	if (!busy)
 		fcntl(fd, F_SETLEASE, F_UNLCK);
@@ -119,7 +141,7 @@ remove_doomed(struct daemon *d)
 
 	for (x = d->doomed, d->doomed = NULL; x; x = next) {
 		next = x->next;
-		if (remove_file(d, x->rel)) {
+		if (d->now >= stuck_until && remove_file(d, x->rel)) {
 			/* What comes at this path is another file: never over this one's object. */
 			ledger_forget(d->ledger, x->rel, &e);
 			sync_log(0, "Removed: %s", x->rel);

@@ -385,6 +385,26 @@ def delete_after_careful(s):
     s.check("uploaded both", {b"aged/old.png", b"aged/new.png"} <= s.objects().keys())
 
 
+def delete_after_in_vain(s):
+    """What cannot be removed is told once for each cause, and not uploaded again and again because it had another name for a moment."""
+    trace, calls = ["strace", "-D", "-f", "-q", "-o"], s.dir / "calls"
+    s.write("a.png")
+    d = s.daemon("--delete-after", "--rescan", "1", under=[*trace, calls, "-e", "trace=renameat,unlinkat", "-e", "inject=unlinkat:error=EACCES"])
+    d.says("a.png stays, maybe more: Permission denied")
+    for name in "bc":
+        s.write(f"{name}.png")
+        d.says(f"Uploaded: {name}.png")
+    d.stop()
+    s.check("it can be renamed only: told once, and none is renamed again", d.log().count(b" stays, ") == 1 and calls.read_text().count("renameat(") == 1,
+            *s.tail(), calls.read_text())
+    d = s.daemon("--delete-after", "--rescan", "1", under=[*trace, "/dev/null", "-e", "inject=renameat:error=EROFS"])
+    d.says(" stays, maybe more: Read-only file system")
+    s.write("d.png")
+    d.says("Uploaded: d.png")
+    d.stop()
+    s.check("nor even that: told once", d.log().count(b" stays, ") == 1, *s.tail())
+
+
 def delete_after_together(s):
     """Files that become old enough one after the other do not cost a scan of the whole tree each."""
     for i in range(5):
@@ -1078,7 +1098,7 @@ def old_start(s):
 CASES = [new_only_killed, few_descriptors, once, midnight, ledger_damaged, no_etag, killed, safe_to_delete, no_parts, server_away, slow_server,
          cut_connections, killed_in_parts, killed_in_parts_then_small, stopped_under_load, second_signal, second_signal_with_command, drain_takes_what_settles,
          command_leaves_much, command_leaves_in_an_outage, command_leaves_much_to_a_poor_server, command_leaves_a_writer, command_survives_a_signal, command_leaves_no_time,
-         command_makes_root_again, drain_waits_for_a_writer, delete_after_careful, delete_after_together,
+         command_makes_root_again, drain_waits_for_a_writer, delete_after_careful, delete_after_in_vain, delete_after_together,
          root_made_again, once_without, drain_outlasts, new_only, settle_zero, asked, asked_without, refused, pause_outlived, nobody_reads, nobody_reads_long_lines, rotated,
          second_daemon, bad_input, command, command_odd_start, terminal, command_keys, priority, notified, old_start]
 
