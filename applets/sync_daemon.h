@@ -61,6 +61,7 @@ struct daemon {
 	struct file *ended, **last;  /* uploads that workers are done with, in that order; where the next one is linked */
 
 	int failing;                 /* a worker's last request came to nothing; atomic */
+	int64_t moved_at;            /* when something of a file that has not failed so far was sent last; atomic */
 	int64_t now;                 /* CLOCK_MONOTONIC, milliseconds, of this turn of the loop */
 	int64_t started_ns;          /* since 1970 */
 	struct nfc_set shared;       /* keys of objects that files are done by which have not put them there, */
@@ -136,6 +137,8 @@ void sync_files_step(struct daemon *d);
 
 /* sync_send.c. Fill the two kinds of upload options, and take the store's observer: before the pool is opened. */
 void sync_files_open(struct daemon *d);
+/* For the pool, that n bytes were sent. */
+void sync_moved(void *daemon, size_t n);
 /* Upload x, which sync_start has handed out. */
 void sync_begin(struct daemon *d, struct sync_entry *x);
 

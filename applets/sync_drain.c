@@ -8,6 +8,7 @@ enum {
 	HURRY_MS = 2000,         /* between two attempts of a drain that an outage holds up */
 	SETTLE_SHARE = 4,        /* of a drain's time at most one quiet time takes */
 	SETTLES = 2,             /* quiet times that a file takes where the kernel cannot say whether somebody writes */
+	MOVES_MS = 5000,         /* what was sent so lately is on its way */
 	WRITES_S = 3,            /* who has written so lately is in the middle of it */
 };
 
@@ -78,7 +79,7 @@ sync_drain_over(struct daemon *d)
 	struct watch_state w;
 	struct sync_counts c;
 	int64_t busy_since = d->busy_at, spent = 0;
-	int failing = __atomic_load_n(&d->failing, __ATOMIC_RELAXED);
+	int failing = __atomic_load_n(&d->failing, __ATOMIC_RELAXED) && d->now - __atomic_load_n(&d->moved_at, __ATOMIC_RELAXED) > MOVES_MS;
 
 	if (d->phase != SYNC_DRAINS)
 		return 0;

@@ -5,6 +5,7 @@
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
+#include "clock.h"
 #include "log.h"
 #include "path.h"
 #include "size_text.h"
@@ -14,16 +15,37 @@
 
 enum { UNREAD_MAX = 3 };   /* failures in a row for which a ledger that cannot be read is waited for */
 
+/* A worker's own: what it sends now has not failed so far. */
+static _Thread_local int well;
+
+void
+sync_moved(void *daemon, size_t n)
+{
+	struct daemon *d = daemon;
+
+	(void)n;
+	if (well)
+		__atomic_store_n(&d->moved_at, clock_ms(), __ATOMIC_RELAXED);
+}
+
 /* In a worker: an outage is waited out within one upload, but --health and --status say at once what is wrong. */
 static void
 observe(void *daemon, const struct s3_attempt *a)
 {
 	struct daemon *d = daemon;
+	int failing;
 
 	if (a->why && a->again)
 		sync_keep_error(d, path_base(a->key), a->why->msg);
 	/* "It is there already" is an answer. */
-	__atomic_store_n(&d->failing, a->why && (a->again || a->status / 100 != 4), __ATOMIC_RELAXED);
+	failing = a->why && (a->again || a->status / 100 != 4);
+	__atomic_store_n(&d->failing, failing, __ATOMIC_RELAXED);
+	/* That was no way to go on, then. */
+	if (failing && well)
+		__atomic_store_n(&d->moved_at, 0, __ATOMIC_RELAXED);
+	/* Who is only asked (HEAD) may know all and take nothing. */
+	if (failing || *a->method == 'P')
+		well = !failing;
 	client_observe(NULL, a);
 }
 
@@ -36,6 +58,7 @@ file_of(const struct upload *u)
 static void
 started(struct upload *u)
 {
+	well = !file_of(u)->x->failures;
 	if (!file_of(u)->probe)
 		log_r2(LOG_INFO, "Uploading: %s (%.2f MB)", path_base(u->plan.path), size_mib(u->plan.size));
 }

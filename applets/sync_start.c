@@ -212,6 +212,8 @@ sync_daemon_start(struct daemon *d, struct err *e)
 	sync_files_open(d);
 	if (pool_open(&d->pool, &d->client.store, (int)d->set->jobs, d->set->rate, e) < 0)
 		return -1;
+	d->pool.moved = sync_moved;
+	d->pool.moved_arg = d;
 	return open_watch(d, e);
 }
 

@@ -214,6 +214,21 @@ def command_leaves_much_to_a_poor_server(s):
     s.equal("all of it", limit=1)
 
 
+def command_leaves_one_that_fails(s):
+    """… nor does a file that always fails end the time of another one that is on its way."""
+    at = os.environ["R2_TEST_SERVER_DIR"]
+    proxy = sync_lib.Proxy(s.env, f"{at}/ca.pem", f"{at}/key.pem")
+    s.closers.append(proxy.close)
+    script = f"head -c 4000000 /dev/urandom >{s.root}/long.png; until [ -e {s.dir}/sent ]; do sleep 0.05; done; echo x >{s.root}/fails.png"
+    d = s.daemon("--retries", "2", "--limit-rate", "800K", "--drain", "1", env={"R2_ENDPOINT": proxy.endpoint}, command=["sh", "-c", script])
+    d.says("Uploading: long.png")
+    wait("it is on its way", lambda: int(proxy("count").split()[0]) > 200000)
+    proxy("http", "put", "status", 0, "code=503")
+    (s.dir / "sent").touch()
+    s.check("status 1", d.end() == 1, *s.tail())
+    s.check("only the one that fails is left", b"NOT UPLOADED: fails.png" in d.log() and b"1 uploaded, 1 left over" in d.log(), *s.tail())
+
+
 def command_leaves_a_writer(s):
     """Who writes in the background, as checkpoints and wandb's files are written, has the drain's time to come to his end."""
     until = "until [ -e {} ]; do sleep 0.05; done"
@@ -1097,7 +1112,8 @@ def old_start(s):
 # The longest first, as several run at once.
 CASES = [new_only_killed, few_descriptors, once, midnight, ledger_damaged, no_etag, killed, safe_to_delete, no_parts, server_away, slow_server,
          cut_connections, killed_in_parts, killed_in_parts_then_small, stopped_under_load, second_signal, second_signal_with_command, drain_takes_what_settles,
-         command_leaves_much, command_leaves_in_an_outage, command_leaves_much_to_a_poor_server, command_leaves_a_writer, command_survives_a_signal, command_leaves_no_time,
+         command_leaves_much, command_leaves_in_an_outage, command_leaves_much_to_a_poor_server, command_leaves_one_that_fails,
+         command_leaves_a_writer, command_survives_a_signal, command_leaves_no_time,
          command_makes_root_again, drain_waits_for_a_writer, delete_after_careful, delete_after_in_vain, delete_after_together,
          root_made_again, once_without, drain_outlasts, new_only, settle_zero, asked, asked_without, refused, pause_outlived, nobody_reads, nobody_reads_long_lines, rotated,
          second_daemon, bad_input, command, command_odd_start, terminal, command_keys, priority, notified, old_start]
