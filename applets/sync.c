@@ -9,6 +9,7 @@
 #include "private.h"
 #include "sync_ask.h"
 #include "sync_daemon.h"
+#include "sync_log.h"
 #include "sync_place.h"
 #include "transfer.h"
 
@@ -187,6 +188,8 @@ watch_dir(struct daemon *d, struct err *e)
 		rc = path_key_check(set.prefix, e);
 	if (rc == 0)
 		rc = sync_daemon(d, e);
+	if (rc < 0)
+		sync_log_failed(set.log, e);
 	client_close(&d->client);
 	return rc;
 }

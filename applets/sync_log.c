@@ -22,6 +22,7 @@ static struct {
 	pthread_mutex_t lock;
 	const char *path;
 	int fd;                    /* -1: none */
+	int opened;
 	int failing;               /* said so */
 	unsigned repeats;
 } out = {.lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1};
@@ -164,6 +165,7 @@ open_file(const char *path)
 void
 sync_log_open(const char *path)
 {
+	out.opened = 1;
 	log_set_output(take_line);
 	if (!path || !strcmp(path, "-"))
 		return;
@@ -199,6 +201,21 @@ sync_log_close(void)
 	pthread_mutex_lock(&out.lock);
 	put_repeats();
 	pthread_mutex_unlock(&out.lock);
+}
+
+void
+sync_log_failed(const char *path, const struct err *e)
+{
+	char line[LOG_LINE_CAP];
+
+	/* What main says of it comes here. */
+	if (out.opened && !client_args.json && e->kind != ERR_USAGE)
+		return;
+	log_set_output(NULL);
+	if (out.fd < 0 && strcmp(path, "-"))
+		out.fd = open_file(path);
+	if (out.fd >= 0)
+		log_put(out.fd, line, log_format_r2(line, sizeof line, time(NULL), LOG_ERROR, e->msg));
 }
 
 void

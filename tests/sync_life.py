@@ -813,6 +813,9 @@ def second_daemon(s):
     s.equal("the first")
     e = s.daemon()
     s.check("the second: status 1, names the holder", e.end() == 1 and str(d.process.pid).encode() in e.log(), e.log().decode())
+    e = s.daemon("--json", log=s.dir / "log")
+    s.check("… with --json, too", e.end() == 1 and b"watched by another" in e.log(), e.log().decode())
+    s.check("… and in the log file", (s.dir / "log").read_bytes().count(b"watched by another") == 1, e.log().decode())
     f = s.daemon("--state", s.dir / "elsewhere")
     s.check("with a state of its own too", f.end() == 1, f.log().decode())
     inner = s.daemon(directory=s.root / "inner")
@@ -842,8 +845,12 @@ def bad_input(s):
     s.check("DIR cannot be made: 1", e.end() in (1, 2), e.log().decode())
     e = s.daemon("--stte", "x")
     s.check("an unknown option: 2, the nearest named", e.end() == 2 and b"--state" in e.log(), e.log().decode())
-    e = s.daemon(env={"R2_SECRET_ACCESS_KEY": None})
-    s.check("no keys: 1", e.end() == 1, e.log().decode())
+    log = s.dir / "log"
+    for what, status, why, more in (("no keys", 1, b"environment variables required", {"R2_SECRET_ACCESS_KEY": None}),
+                                    ("a bad endpoint", 2, b"R2_ENDPOINT", {"R2_ENDPOINT": "ftp://x"})):
+        e = s.daemon(log=log, env=more)
+        s.check(f"{what}: {status}", e.end() == status and why in e.log(), e.log().decode())
+        s.check("… and the log file says why", why in log.read_bytes().splitlines()[-1], log.read_text())
     if os.getuid() == 0:
         s.root.chmod(0o755)
         e = s.daemon("--state", "/proc/state")
