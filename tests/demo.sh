@@ -87,9 +87,9 @@ all_there() { [ "$(bucket_files)" = "$(local_files)" ]; }
 
 say "A directory is watched while a job fills it:"
 sync_daemon
-wait_for 60 ./r2 sync --health output
+wait_for 300 ./r2 sync --health output
 work 1 8
-wait_for 60 some_there
+wait_for 300 some_there
 say "kill -9 in the middle, and the job goes on without a daemon:"
 kill -9 $daemon
 wait $daemon 2>/dev/null || true
@@ -98,7 +98,7 @@ echo "$(local_files) files here, $(bucket_files) in the bucket"
 say "Started again, it catches up, and sees what comes:"
 sync_daemon
 work 17 20
-wait_for 60 all_there
+wait_for 300 all_there
 show sync --status output
 echo "$(local_files) files here, $(bucket_files) in the bucket"
 kill -TERM $daemon

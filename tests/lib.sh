@@ -29,7 +29,7 @@ done
 export LC_ALL=C.UTF-8 TZ=UTC
 # Keys have today's date: no day ends under a test.
 left=$((86400 - $(date +%s) % 86400))
-[ $left -gt 90 ] || sleep $left
+[ $left -gt 300 ] || sleep $left
 
 at_exit() {
 	[ ${#HELPERS[@]} = 0 ] || kill "${HELPERS[@]}" 2>/dev/null
