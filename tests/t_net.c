@@ -563,7 +563,7 @@ enum { PATIENCE_MS = 4000 };
 static void *
 take_slowly(void *arg)
 {
-	static char some[32 * 1024];
+	static char some[16 * 1024];
 	int fd = *(int *)arg;
 	int64_t end = clock_ms() + 2 * PATIENCE_MS;
 
@@ -581,8 +581,10 @@ test_slow_line(void)
 	struct net n = {.fd = -1};
 	pthread_t thread;
 	void *answered;
-	int other = pair(&n, PATIENCE_MS);
+	int other = pair(&n, PATIENCE_MS), room = 64 * 1024;
 
+	/* So little that each piece that is taken lets the next one come. */
+	setsockopt(other, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
 	while (net_send(&n, big, sizeof big, &e) > 0)
 		;
 	net_limit(&n, 1);
