@@ -431,6 +431,23 @@ def root_comes_and_goes(s):
     s.check("it never ended", d.running())
 
 
+def root_elsewhere(s):
+    """The same, when its name lies in another directory than DIR itself."""
+    (s.dir / "link").symlink_to(s.root)
+    want = {}
+    for name in ("link", "output/."):
+        d = s.daemon(directory=name)
+        s.write(f"{name}/a.png")
+        want |= s.files()
+        s.equal(f"{name}: before", want=lambda: want)
+        shutil.rmtree(s.root)
+        s.root.mkdir()
+        s.write(f"{name}/b.png")
+        want |= s.files()
+        s.equal(f"{name}: deleted and made again", want=lambda: want)
+        d.stop()
+
+
 def watch_limit(s):
     """16 watches for 60 directories: says which limit to raise, and polls the rest."""
     for i in range(30):
@@ -608,7 +625,7 @@ def somebody_elses(s):
 
 CASES = [overflow, burst, nested, moved_in, moved_about, slow_writers, temp_then_rename, rewritten, gone_and_back, moved_out, moved_out_under_way, moved_out_in_the_queue, removed_under_way,
          removed_under_way_another_later, moved_out_a_while_ago, moved_out_while_it_fails,
-         root_moved_out, links, odd_names, other_files, too_large, unreadable, catches_up, root_comes_and_goes, watch_limit, polling, unmounted, in_memory, patterns, all_files, flat, flat_shared, many_rewritten, two_daemons, somebody_elses]
+         root_moved_out, links, odd_names, other_files, too_large, unreadable, catches_up, root_comes_and_goes, root_elsewhere, watch_limit, polling, unmounted, in_memory, patterns, all_files, flat, flat_shared, many_rewritten, two_daemons, somebody_elses]
 
 if __name__ == "__main__":
     sys.exit(sync_lib.main(CASES))
