@@ -13,7 +13,7 @@
 #include "size_text.h"
 #include "transfer.h"
 
-enum { QUEUE_MAX = 64 };   /* objects looked at ahead: bounds the memory of a list */
+enum { QUEUE_MAX = 64 };   /* objects looked at ahead, unless -j is more: bounds the memory of a list */
 
 /* One object; freed when it is finished. */
 struct item {
@@ -212,7 +212,7 @@ submit(struct get_run *run, const char *key, const char *rel, const struct s3_en
 	}
 	progress_total(&transfer_progress, 0, 1);
 	download_submit(&run->pool, &run->options, &it->d);
-	pool_wait(&run->pool, QUEUE_MAX);
+	pool_wait(&run->pool, (size_t)(run->pool.max > QUEUE_MAX ? run->pool.max : QUEUE_MAX));
 }
 
 /* Directories that would be made for a key that is not there would stay behind: then it is asked for first. */

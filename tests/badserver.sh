@@ -573,6 +573,18 @@ for j in 1 3; do
 	t "-j $j, parts" 0 '' "$stored" parts -j $j
 	is "… is $j at once" "$(ctl most)" $j
 done
+# More than get looks ahead otherwise.
+mkdir wide
+for i in {1..80}; do cp small "wide/$i"; done
+r2 upload -q -r --prefix wide --no-date wide
+bad 'get wait 0 seconds=10'
+r2 get -q -r -j 70 wide wide.got &
+pid=$!
+until [ "$(ctl most)" -ge 70 ] || ! kill -0 $pid 2>/dev/null; do sleep 0.05; done
+is 'get -r -j 70 is 70 at once' "$(ctl most)" 70
+ctl fault --data-binary ''
+wait $pid
+ok '… the same' diff -r wide wide.got
 
 # Over TLS a checksum is the proof, where the server knows it.
 R2_ENDPOINT=$TLS
