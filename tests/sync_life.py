@@ -500,7 +500,7 @@ def once(s):
     os.remove(s.root / "log.mp3")
     # That is time without an upload: what comes during a long one has its quiet time all the same.
     s.write("long.mp4", os.urandom(1 << 20))
-    d = s.daemon("--once", "--settle", "1", "--drain", "0.1", "--limit-rate", "200K", settle=None)
+    d = s.daemon("--once", "--settle", "1", "--drain", "4", "--limit-rate", "100K", settle=None)
     while b"Uploaded: long.mp4" not in d.log() and d.process.poll() is None:
         s.write("late.png", os.urandom(10))
         time.sleep(0.1)
