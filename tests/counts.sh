@@ -117,7 +117,7 @@ arrived() { counts after; [ "$(grew puts)" = "$(find parent/output -name '*.png'
 until arrived; do kill -0 $daemon || break; sleep 0.05; done
 # What it had to do is done: two seconds without a thread that woke. A timer that goes on for ever never lets that be.
 quiet() {
-	local end=$((SECONDS + 20)) last
+	local end=$((SECONDS + 120)) last
 	while [ "$SECONDS" -lt "$end" ]; do
 		last=$(switches "$daemon")
 		sleep 2

@@ -44,7 +44,7 @@ chmod 600 r2.env secret
 # Other processes of the same user cannot look into it: /proc/PID of an undumpable process belongs to root.
 undumpable() {
 	local n
-	for ((n = 0; n < 200; n++)); do
+	for ((n = 0; n < 2400; n++)); do
 		[ "$(stat -c %u "/proc/$1/environ")" != 0 ] || return 0
 		sleep 0.05
 	done
