@@ -268,13 +268,19 @@ def connect_proxy(hows, to):
 class Names:
     """A name server on an address of its own, port 53; the answers go by the first label of the name: HOW-CELL, "--" for a space."""
 
-    ADDRESS = "127.0.7.53"
     DEAD = ["127.0.7.%d" % i for i in range(60, 164)]
     CODES = {"servfail": 2, "nxdomain": 3, "refused": 5}
 
     def __init__(self):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind((self.ADDRESS, 53))
+        for n in range(1, 255):                  # another run of this may have the first
+            self.address = f"127.0.{n}.53"
+            try:
+                self.socket.bind((self.address, 53))
+                break
+            except OSError:
+                if n == 254:
+                    raise
         self.healed = set()                      # labels
         in_thread(self.run)
 
@@ -361,7 +367,7 @@ class Cell:
         search = "search search.invalid\noptions ndots:9\n" if self.row.dns == "search" else ""
         # Who answers has longer than a busy machine needs; musl asks again until the time is over.
         patience = {"no v6": 5, "search": 5, "silent": 1, "garbage": 1, "servfail": 1, "refused": 1}.get(self.row.dns, 30)
-        (self.dir / "etc/resolv.conf").write_text(f"nameserver {Names.ADDRESS}\noptions timeout:{patience} attempts:1\n{search}")
+        (self.dir / "etc/resolv.conf").write_text(f"nameserver {self.table.names.address if self.root else ''}\noptions timeout:{patience} attempts:1\n{search}")
         os.link(WORK / "r2", self.dir / "r2")
         if self.column == "cleanup":
             for name in ("2025-01-01/a", "2025-01-02/b", "2999-01-01/young"):
