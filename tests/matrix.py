@@ -549,6 +549,7 @@ class Table:
         fits = lambda row, column: all(any(w in x for x in (row.name, column)) for w in words)
         chosen = [(row, c) for row in MATRIX for c in reversed(COLUMNS) if row.expected[c] and fits(row, c)]
         self.rows = [row for row in MATRIX if any(r is row for r, _ in chosen)]
+        self.names = Names() if any(row.dns for row in self.rows) else None
         subprocess.run(["cc", "-O1", "-D_GNU_SOURCE", "-o", WORK / "launch", TESTS.parent / "bench/launch.c"], check=True)
         shutil.copy(R2, WORK / "r2")
         (WORK / "small").write_bytes(os.urandom(200000))
@@ -561,7 +562,6 @@ class Table:
         for s in self.stores.values():
             s.fill(WORK / "big")
         self.other = int(self.stores["ahead"].values["R2_ENDPOINT"].rsplit(":", 1)[1])
-        self.names = Names() if any(row.dns for row in self.rows) else None
         self.proxies = {name: queue.SimpleQueue() for name in self.stores}
         self.opened = []
         self.listings = {name: self.list(s) for name, s in self.stores.items()}
