@@ -75,7 +75,7 @@ check_options(int argc, char **argv, struct err *e)
 {
 	if (argc)
 		return fail(e, ERR_USAGE, "%s: there are no operands: --prefix and --bucket say where, and a pattern must be quoted",
-			enc_show(argv[0]));
+			err_show(e, argv[0]));
 	/* No key looks so: nothing would be kept. */
 	for (int i = 0; i < keep.n; i++)
 		if (path_is_url(keep.v[i]))
@@ -127,18 +127,20 @@ check_prefix(const char *p, struct err *e)
 		why = "not a pattern: every prefix has to be named";
 	else if (has_date(p))
 		why = "a date in it: give what stands before the date folders";
-	return why ? fail(e, ERR_USAGE, "prefix %s: %s", enc_show(p), why) : 0;
+	return why ? fail(e, ERR_USAGE, "prefix %s: %s", err_show(e, p), why) : 0;
 }
 
 /* Nothing is looked at twice. */
 static int
 check_overlap(const struct opt_words *w, struct err *e)
 {
+	char inner[ENC_SHOW_CAP];
+
 	for (int i = 0; i < w->n; i++)
 		for (int k = 0; k < w->n; k++)
 			if (i != k && (!strcmp(w->v[i], w->v[k]) || ((by_modified || age) && sweep_below(w->v[i], w->v[k]))))
 				return fail(e, ERR_USAGE, "prefixes %s and %s: one contains the other",
-					enc_show(w->v[i]), enc_show(w->v[k]));
+					err_show(e, w->v[i]), enc_show_in(inner, sizeof inner, w->v[k]));
 	return 0;
 }
 

@@ -59,14 +59,14 @@ of_one_prefix(const struct err *e)
 static int
 list_one(struct cleanup *c, int (*list)(struct s3 *s, const struct s3_list *l, struct err *e), const struct s3_list *q, struct err *e)
 {
-	const char *shown;
+	char shown[ENC_SHOW_CAP];
 
 	/* ERR_LOCAL is no listing's: the clock, --max-delete, or a folder's that has been named. */
 	if (list(&c->client->s3, q, e) == 0)
 		return 0;
 	if (e->kind == ERR_LOCAL || e->kind == ERR_STOPPED)
 		return -1;
-	shown = enc_show(*q->prefix ? q->prefix : "the whole bucket");
+	enc_show_in(shown, sizeof shown, *q->prefix ? q->prefix : "the whole bucket");
 	if (c->counting || !of_one_prefix(e))
 		return fail(e, ERR_LOCAL, "Not listed: %s: %s", shown, e->msg);
 	log_r2(LOG_ERROR, "Not listed: %s: %s", shown, e->msg);

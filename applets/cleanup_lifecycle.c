@@ -31,7 +31,7 @@ json_if(struct json *j, const char *name, long n)
 static void
 show(void *arg, const struct s3_rule *r)
 {
-	char text[160];
+	char id[ENC_SHOW_CAP], prefix[ENC_SHOW_CAP], text[160];
 	struct buf b = BUF(text);
 	struct shown *s = arg;
 	struct json j;
@@ -52,8 +52,8 @@ show(void *arg, const struct s3_rule *r)
 	days(&b, "moves objects to another class", r->ia_days);
 	days(&b, "deletes them", r->days);
 	days(&b, "aborts unfinished uploads", r->abort_days);
-	printf("%c %s: below \"%s\"%s: %s%s\n", strcmp(r->id, s->ours) ? ' ' : '*', enc_show(r->id),
-		enc_show(r->prefix), r->filtered ? ", by tags or size" : "",
+	printf("%c %s: below \"%s\"%s: %s%s\n", strcmp(r->id, s->ours) ? ' ' : '*', enc_show_in(id, sizeof id, r->id),
+		enc_show_in(prefix, sizeof prefix, r->prefix), r->filtered ? ", by tags or size" : "",
 		b.len ? text : "something else", r->enabled ? "" : " (disabled)");
 }
 

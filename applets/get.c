@@ -133,7 +133,7 @@ check_link(const char *dest, struct err *e)
 	snprintf(path, sizeof path, "%.*s", (int)path_trim(dest, 1), dest);
 	if (lstat(path, &st) < 0 || !S_ISLNK(st.st_mode) || private_own_link(&st))
 		return 0;
-	return fail(e, ERR_LOCAL, "%s: %s", enc_show(dest), PRIVATE_FOREIGN);
+	return fail(e, ERR_LOCAL, "%s: %s", err_show(e, dest), PRIVATE_FOREIGN);
 }
 
 static int
@@ -152,10 +152,10 @@ split_dest(const char *dest, char path[PATH_MAX], const char **dir, const char *
 	char *slash;
 
 	if (strlen(dest) >= PATH_MAX)
-		return fail(e, ERR_LOCAL, "%s: the path is too long", enc_show(dest));
+		return fail(e, ERR_LOCAL, "%s: the path is too long", err_show(e, dest));
 	strcpy(path, dest);
 	if (lstat(dest, &st) == 0 && S_ISLNK(st.st_mode) && !realpath(dest, path))
-		return fail_errno(e, "%s: the symbolic link", enc_show(dest));
+		return fail_errno(e, "%s: the symbolic link", err_show(e, dest));
 	slash = strrchr(path, '/');
 	*name = slash ? slash + 1 : path;
 	*dir = !slash ? "." : slash == path ? "/" : path;
@@ -183,12 +183,12 @@ get_bytes(const char *key, const char *dest, int fd, struct err *e)
 	int rc;
 
 	if (fd < 0 && (fd = open(dest, O_WRONLY | O_NOCTTY | O_CLOEXEC)) < 0)
-		return fail_errno(e, "%s cannot be written", enc_show(dest));
+		return fail_errno(e, "%s cannot be written", err_show(e, dest));
 	if (isatty(fd))
 		progress_stop(&transfer_progress);
 	rc = get_stream(&gets, key, strcmp(dest, "-") ? dest : "standard output", fd);
 	if (fd > STDERR_FILENO && close(fd) < 0 && rc == 0)
-		rc = fail_errno(e, "%s", enc_show(dest));
+		rc = fail_errno(e, "%s", err_show(e, dest));
 	return rc;
 }
 
@@ -204,13 +204,13 @@ get_tree(const char *key, const char *dest, struct err *e)
 	if (recursive && b.len && prefix[b.len - 1] != '/')
 		buf_char(&b, '/');
 	if (!buf_ok(&b))
-		return fail(e, ERR_USAGE, "%s: longer than any key", enc_show(key));
+		return fail(e, ERR_USAGE, "%s: longer than any key", err_show(e, key));
 	gets.options.only_different = recursive;
 	gets.dir = dest ? dest : ".";
 	rc = get_list(&gets, prefix, recursive ? NULL : key, e);
 	if (rc == 0 && !gets.files && !s3_stopping(&gets.client->store))
 		rc = recursive ? fail(e, ERR_LOCAL, "nothing is below %s: -r is for what has keys under it",
-			enc_show(*prefix ? prefix : "the bucket's root")) : fail(e, ERR_LOCAL, "no key matches %s", enc_show(key));
+			err_show(e, *prefix ? prefix : "the bucket's root")) : fail(e, ERR_LOCAL, "no key matches %s", err_show(e, key));
 	return rc;
 }
 

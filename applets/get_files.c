@@ -5,7 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 #include "clock.h"
-#include "enc.h"
 #include "get_files.h"
 #include "json.h"
 #include "log.h"
@@ -167,8 +166,8 @@ open_dir(struct get_run *run, struct err *e)
 	if (run->dir_fd < 0 && errno == ENOENT && why != EEXIST)
 		errno = why;
 	if (run->dir_fd < 0 && errno == ENOTDIR)
-		return fail(e, ERR_LOCAL, "%s: is no directory, and one is needed", enc_show(run->dir));
-	return run->dir_fd < 0 ? fail_errno(e, "%s", enc_show(run->dir)) : 0;
+		return fail(e, ERR_LOCAL, "%s: is no directory, and one is needed", err_show(e, run->dir));
+	return run->dir_fd < 0 ? fail_errno(e, "%s", err_show(e, run->dir)) : 0;
 }
 
 /* One that is not begun. */

@@ -45,11 +45,13 @@ own_path(char self[PATH_MAX])
 static int
 make(const char *path, const char *self, const char *text, int hard)
 {
+	char shown[ENC_SHOW_CAP];
+
 	if (is_same(path, self))
 		return 0;
 	if ((hard ? link(self, path) : symlink(text, path)) == 0)
 		return 0;
-	fprintf(stderr, "r2: %s: %s\n", enc_show(path), errno == EEXIST ? "there already and no link to this r2: left alone"
+	fprintf(stderr, "r2: %s: %s\n", enc_show_in(shown, sizeof shown, path), errno == EEXIST ? "there already and no link to this r2: left alone"
 		: strerror(errno));
 	return 1;
 }

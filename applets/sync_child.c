@@ -64,7 +64,7 @@ own_group(void)
 _Noreturn static void
 run_command(int go, char **argv)
 {
-	char byte;
+	char byte, shown[ENC_SHOW_CAP];
 	ssize_t n;
 	int why;
 
@@ -78,7 +78,7 @@ run_command(int go, char **argv)
 	own_group();
 	execvp(argv[0], argv);
 	why = errno;
-	fprintf(stderr, "r2 sync: %s: %s\n", enc_show(argv[0]), strerror(why));
+	fprintf(stderr, "r2 sync: %s: %s\n", enc_show_in(shown, sizeof shown, argv[0]), strerror(why));
 	_exit(why == ENOENT ? NOT_FOUND : NOT_RUN);
 }
 

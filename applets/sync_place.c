@@ -78,7 +78,7 @@ place_of_daemon(const char *dir, const char *asked, char out[PATH_MAX], struct e
 			memcpy(out, all[i], PATH_MAX);
 			newest = st.st_mtime;
 		}
-	return newest ? 0 : fail(e, ERR_LOCAL, "no daemon is running for %s%s", enc_show(dir),
+	return newest ? 0 : fail(e, ERR_LOCAL, "no daemon is running for %s%s", err_show(e, dir),
 		shut ? " that this user may ask: try as the one that it runs as"
 		: asked ? "" : ", unless one has --state: say it here, too");
 }
@@ -92,7 +92,7 @@ held(const char *what, int fd, struct err *e)
 
 	pid[n > 0 ? n : 0] = '\0';
 	return fail(e, ERR_LOCAL, "%s is watched by another r2 sync already%s%s: stop that one, or ask it with --status",
-		enc_show(what), n > 0 ? ", process " : "", pid);
+		err_show(e, what), n > 0 ? ", process " : "", pid);
 }
 
 /* Lock fd, of what, in place of *old; what is locked already stays as it is. fd: of the file that holds a process id, or of dir. */
@@ -156,7 +156,7 @@ place_check(const char *dir, struct err *e)
 		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK)
 			rc = fail(e, ERR_LOCAL, "%s, above it, is watched by another r2 sync already: stop that one, or exclude this "
-				"directory there and move it", enc_show(path));
+				"directory there and move it", err_show(e, path));
 		if (fd >= 0)
 			close(fd);
 	}

@@ -45,7 +45,7 @@ arrived(const struct download_state *st)
 static void
 leave(struct download_state *st, struct err *e)
 {
-	char msg[sizeof e->msg];
+	char msg[sizeof e->msg], shown[ENC_SHOW_CAP];
 	struct buf b = BUF(msg);
 	uint64_t kept = st->records ? arrived(st) : 0;
 
@@ -54,7 +54,7 @@ leave(struct download_state *st, struct err *e)
 		return;
 	}
 	buf_fmt(&b, "%s; %llu of %llu bytes are kept in %s: the same command goes on from there", e->msg,
-		(unsigned long long)kept, (unsigned long long)st->lay.size, enc_show(st->dest.temp));
+		(unsigned long long)kept, (unsigned long long)st->lay.size, enc_show_in(shown, sizeof shown, st->dest.temp));
 	if (buf_ok(&b))
 		memcpy(e->msg, msg, b.len + 1);
 }

@@ -376,13 +376,3 @@ enc_show_in(char *out, size_t cap, const char *text)
 	buf_ellipsis(&b);
 	return out;
 }
-
-const char *
-enc_show(const char *text)
-{
-	static _Thread_local char out[2][ENC_SHOW_CAP];
-	static _Thread_local int last;
-
-	last = !last;
-	return enc_show_in(out[last], ENC_SHOW_CAP, text);
-}

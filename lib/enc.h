@@ -46,10 +46,8 @@ void enc_xml(struct buf *b, const char *s);
 void enc_printable(struct buf *b, const char *s, size_t n);
 
 /* text as a message may quote it: enc_printable, cut with "…" where out ends. Returns out. */
-const char *enc_show_in(char *out, size_t cap, const char *text);
-/* The same, of fewer than ENC_SHOW_CAP bytes, which stay what they are until this thread asks for the second next. */
 enum { ENC_SHOW_CAP = 204 };   /* enough to recognise a name, short enough for a line */
-const char *enc_show(const char *text);
+const char *enc_show_in(char *out, size_t cap, const char *text);
 
 /* The character that the n bytes (1 or more) at s begin with: its length, 0 when they are no valid UTF-8 (RFC 3629: no surrogates, no overlong
    forms, at most U+10FFFF). Nothing behind a byte that makes them so is looked at, such as a NUL. */

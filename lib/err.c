@@ -43,6 +43,12 @@ fail(struct err *e, enum err_kind kind, const char *fmt, ...)
 	return -1;
 }
 
+const char *
+err_show(struct err *e, const char *text)
+{
+	return enc_show_in(e->msg, ENC_SHOW_CAP, text);
+}
+
 int
 fail_memory(struct err *e)
 {

@@ -32,6 +32,10 @@ struct err {
 int fail(struct err *e, enum err_kind kind, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* text as the next message of e may quote it: enc_show_in with ENC_SHOW_CAP bytes of e->msg, where it stands until that message is made.
+   One at a time, and not together with e->msg itself. */
+const char *err_show(struct err *e, const char *text);
+
 /* As fail(ERR_LOCAL), with ": ", strerror(errno) and errno_cure(errno) after the formatted text. */
 int fail_errno(struct err *e, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

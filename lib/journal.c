@@ -63,11 +63,11 @@ journal_dir(char out[PATH_MAX], struct err *e)
 			continue;
 		fault = place_fault(x, out, &unsafe);
 		if (!fault && warn)
-			fail(e, ERR_LOCAL, "journals go to %s; passed over: %s", enc_show(out), text);
+			fail(e, ERR_LOCAL, "journals go to %s; passed over: %s", err_show(e, out), text);
 		if (!fault)
 			return 0;
 		warn |= unsafe;
-		buf_fmt(&why, "%s%s: %s", why.len ? "; " : "", enc_show(out), fault);
+		buf_fmt(&why, "%s%s: %s", why.len ? "; " : "", err_show(e, out), fault);
 	}
 	return fail(e, ERR_LOCAL, "no directory for journals, so that what is cut off would start again from nothing (%s): "
 		"set XDG_STATE_HOME to a directory of your own", text);
@@ -89,7 +89,7 @@ journal_any(const char *dir)
 static int
 oops(const struct journal *j, struct err *e)
 {
-	return fail_errno(e, "journal %s", enc_show(j->path));
+	return fail_errno(e, "journal %s", err_show(e, j->path));
 }
 
 static int

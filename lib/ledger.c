@@ -102,7 +102,7 @@ ledger_put(struct ledger *l, const char *rel, const struct ledger_record *r, str
 		return ledger_oops(l, e);
 	n = ledger_record_write(l->tail + l->tail_len, rel, r);
 	if (!n)
-		return fail(e, ERR_LOCAL, "too long for the ledger: %s", enc_show(rel));
+		return fail(e, ERR_LOCAL, "too long for the ledger: %s", err_show(e, rel));
 	ledger_record_read(l->tail + l->tail_len, n, &v);
 	if (ledger_enter(l, &v, l->synced + l->tail_len) < 0)
 		return ledger_oops(l, e);

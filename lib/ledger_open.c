@@ -45,9 +45,11 @@ read_records(struct ledger *l, struct ledger_reader *r)
 static void
 warn(struct ledger *l, uint64_t lost)
 {
+	char shown[ENC_SHOW_CAP];
+
 	l->damaged = 1;
 	snprintf(l->warning, sizeof l->warning, "ledger %s: damaged, %llu bytes of it are lost: their files are looked at again",
-		enc_show(l->path), (unsigned long long)lost);
+		enc_show_in(shown, sizeof shown, l->path), (unsigned long long)lost);
 }
 
 /* Everything of the file behind its header. What follows the last sound record is cut off, so that nothing gets glued to it. */
@@ -83,7 +85,7 @@ begin(struct ledger *l, struct err *e)
 		return fail_errno(e, "no random numbers: getrandom");
 	if (version > LEDGER_VERSION)
 		return fail(e, ERR_LOCAL, "ledger %s: written by a newer r2 (version %u of the format, this one knows %d): use that one, "
-			"or remove the file", enc_show(l->path), (unsigned)version, LEDGER_VERSION);
+			"or remove the file", err_show(e, l->path), (unsigned)version, LEDGER_VERSION);
 	l->sync_due = 1;          /* what stands there the process before us may not have come to sync */
 	if (load(l, version || n < LEDGER_HEADER || !header[0]) < 0)
 		return ledger_oops(l, e);
@@ -115,7 +117,7 @@ held(const char *path, struct err *e)
 		snprintf(who, sizeof who, "process %u", (unsigned)pid);
 	if (fd >= 0)
 		close(fd);
-	fail(e, ERR_LOCAL, "ledger %s is held by %s", enc_show(path), who);
+	fail(e, ERR_LOCAL, "ledger %s is held by %s", err_show(e, path), who);
 	return 1;
 }
 

@@ -16,7 +16,7 @@ enum {
 int
 ledger_oops(const struct ledger *l, struct err *e)
 {
-	return fail_errno(e, "ledger %s", enc_show(l->path));
+	return fail_errno(e, "ledger %s", err_show(e, l->path));
 }
 
 int
@@ -137,7 +137,7 @@ ledger_sync(struct ledger *l, struct err *e)
 		l->patience = l->synced + l->synced / 4;
 		if (l->lost)
 			return fail_errno(e, "ledger %s was removed while in use and cannot be written anew",
-				enc_show(l->path));
+				err_show(e, l->path));
 	}
 	if (l->sync_due && private_sync_dir(l->path) < 0)
 		return ledger_oops(l, e);

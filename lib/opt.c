@@ -123,14 +123,14 @@ row(const struct parser *p, int value)
 static int
 unknown_letter(char letter, struct err *e)
 {
-	return fail(e, ERR_USAGE, "unknown option -%s: --help lists them", enc_show((char[]){letter, '\0'}));
+	return fail(e, ERR_USAGE, "unknown option -%s: --help lists them", err_show(e, (char[]){letter, '\0'}));
 }
 
 /* word is what the user wrote behind "--", without "=value". */
 static int
 unknown_long(const struct parser *p, const char *word, struct err *e)
 {
-	const char *candidates[ROWS_MAX + 1], *near, *shown = enc_show(word);
+	const char *candidates[ROWS_MAX + 1], *near, *shown = err_show(e, word);
 	char list[512];
 	struct buf b = BUF(list);
 	int matches = 0, i;

@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "buf.h"
-#include "enc.h"
 #include "opt_value.h"
 #include "utc.h"
 
@@ -28,7 +27,7 @@ bad(const struct opt *o, const char *val, struct err *e, const char *why)
 
 	if (!*val)
 		val = "\"\"";
-	return fail(e, ERR_USAGE, "%s: %s %s", opt_called(o, name), enc_show(val), why);
+	return fail(e, ERR_USAGE, "%s: %s %s", opt_called(o, name), err_show(e, val), why);
 }
 
 int

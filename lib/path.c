@@ -53,14 +53,14 @@ path_key_check(const char *key, struct err *e)
 	if (!n)
 		return fail(e, ERR_USAGE, "an empty key: an object needs a name");
 	if (path_is_url(key))
-		return fail(e, ERR_USAGE, "key %s: begins with %.5s: the bucket belongs into --bucket", enc_show(key), key);
+		return fail(e, ERR_USAGE, "key %s: begins with %.5s: the bucket belongs into --bucket", err_show(e, key), key);
 	if (n > PATH_KEY_MAX)
-		return fail(e, ERR_USAGE, "key %s: %zu bytes: a key has at most %d", enc_show(key), n, PATH_KEY_MAX);
+		return fail(e, ERR_USAGE, "key %s: %zu bytes: a key has at most %d", err_show(e, key), n, PATH_KEY_MAX);
 	if (!enc_utf8_valid(key, n))
-		return fail(e, ERR_USAGE, "key %s: not valid UTF-8: rename the file, or name its key with r2 upload --key", enc_show(key));
+		return fail(e, ERR_USAGE, "key %s: not valid UTF-8: rename the file, or name its key with r2 upload --key", err_show(e, key));
 	if (path_has_dots(key))
 		return fail(e, ERR_USAGE, "key %s: has a \".\" or \"..\" segment: "
-			"no file could be read back under that name", enc_show(key));
+			"no file could be read back under that name", err_show(e, key));
 	return 0;
 }
 
@@ -96,10 +96,10 @@ path_s3_url(const char *arg, char *bucket, size_t cap, const char **key, struct 
 		return 0;
 	n = strcspn(arg + 5, "/");
 	if (!n)
-		return fail(e, ERR_USAGE, "%s: no bucket: write s3://BUCKET/KEY", enc_show(arg));
+		return fail(e, ERR_USAGE, "%s: no bucket: write s3://BUCKET/KEY", err_show(e, arg));
 	if (n >= cap)
 		return fail(e, ERR_USAGE, "%s: the bucket's name has %zu characters: at most %zu are possible",
-			enc_show(arg), n, cap - 1);
+			err_show(e, arg), n, cap - 1);
 	memcpy(bucket, arg + 5, n);
 	bucket[n] = '\0';
 	*key = arg + 5 + n + (arg[5 + n] == '/');
@@ -135,7 +135,7 @@ path_bucket_check(const char *bucket, struct err *e)
 	const char *rule = bucket_rule(bucket);
 
 	if (rule)
-		return fail(e, ERR_USAGE, "bucket \"%s\": %s", enc_show(bucket), rule);
+		return fail(e, ERR_USAGE, "bucket \"%s\": %s", err_show(e, bucket), rule);
 	return 0;
 }
 

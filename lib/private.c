@@ -6,7 +6,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "buf.h"
-#include "enc.h"
 #include "private.h"
 
 enum {
@@ -70,9 +69,9 @@ private_dir(const char *path, struct err *e)
 	int unsafe;
 
 	if (lstat(path, &st) < 0 && mkdir(path, 0700) < 0 && errno != EEXIST)
-		return fail_errno(e, "%s: cannot be made", enc_show(path));
+		return fail_errno(e, "%s: cannot be made", err_show(e, path));
 	fault = private_dir_fault(path, &unsafe);
-	return fault ? fail(e, ERR_LOCAL, "%s: %s", enc_show(path), fault) : 0;
+	return fault ? fail(e, ERR_LOCAL, "%s: %s", err_show(e, path), fault) : 0;
 }
 
 /* Why it is not a file that only we write to, or NULL. */
@@ -160,14 +159,14 @@ open_locked(int *fd, const char *path, const char *what, struct err *e)
 	*fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
 	if (*fd < 0 && errno == ELOOP)
 		return fail(e, ERR_LOCAL, "%s %s: it is a symbolic link, which is not followed: remove it",
-			what, enc_show(path));
+			what, err_show(e, path));
 	if (*fd < 0 || fstat(*fd, &st) < 0)
-		return fail_errno(e, "%s %s", what, enc_show(path));
+		return fail_errno(e, "%s %s", what, err_show(e, path));
 	fault = file_fault(&st);
 	if (!fault && st.st_mode & OTHERS_WRITE && fchmod(*fd, 0600) < 0)
 		fault = "others may write to it";
 	if (fault)
-		return fail(e, ERR_LOCAL, "%s %s: %s: remove it", what, enc_show(path), fault);
+		return fail(e, ERR_LOCAL, "%s %s: %s: remove it", what, err_show(e, path), fault);
 	do
 		held = flock(*fd, LOCK_EX | LOCK_NB);
 	while (held < 0 && errno == EINTR);

@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include "enc.h"
 #include "sandbox.h"
 
 /* linux/landlock.h (Linux 5.13 and later) in our own words: musl has no kernel headers, and older ones lack half of it. The numbers of the
@@ -55,7 +54,7 @@ allow_path(int rules, const char *path, uint64_t what, struct err *e)
 		b.allowed &= IN_FILE;
 	rc = b.dir < 0 ? -1 : b.allowed ? syscall(SYS_landlock_add_rule, rules, RULE_PATH_BENEATH, &b, 0) : 0;
 	if (rc < 0)
-		fail_errno(e, "Landlock: %s", enc_show(path));
+		fail_errno(e, "Landlock: %s", err_show(e, path));
 	if (b.dir >= 0)
 		close(b.dir);
 	return rc < 0 ? -1 : 0;

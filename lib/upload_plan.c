@@ -42,15 +42,15 @@ upload_plan(struct upload_plan *p, const struct upload_options *o, const char *p
 			p->size = (uint64_t)st.st_size;
 	} else if (stat(path, &st) < 0) {
 		return errno == ENOENT || errno == ENOTDIR ? fail(e, ERR_LOCAL, "File not found: %s", path)
-			: fail_errno(e, "%s", enc_show(path));
+			: fail_errno(e, "%s", err_show(e, path));
 	} else if (!S_ISREG(st.st_mode)) {
-		return fail(e, ERR_LOCAL, "%s: is %s", enc_show(path), kind_of(st.st_mode));
+		return fail(e, ERR_LOCAL, "%s: is %s", err_show(e, path), kind_of(st.st_mode));
 	} else {
 		p->size = (uint64_t)st.st_size;
 	}
 	if (p->size > S3_OBJECT_MAX)
 		return fail(e, ERR_LOCAL, "%s: %llu bytes: larger than the 5 TiB that fit one object: split it",
-			enc_show(path), (unsigned long long)p->size);
+			err_show(e, path), (unsigned long long)p->size);
 	return plan_key(p, o, name, &st, e);
 }
 
