@@ -55,16 +55,6 @@ s3_create(struct s3 *s, const struct s3_put *put, char upload_id[S3_UPLOAD_ID_CA
 }
 
 void
-s3_parts_text(struct buf *b, const struct hash_md5 *all, unsigned n)
-{
-	unsigned char md5[HASH_MD5_LEN];
-
-	hash_md5_out(all, md5);
-	enc_hex(b, md5, sizeof md5);
-	buf_fmt(b, "-%u", n);
-}
-
-void
 s3_parts_etag(const struct s3_part *parts, int n, char etag[S3_ETAG_CAP])
 {
 	unsigned char md5[HASH_MD5_LEN];

@@ -232,6 +232,16 @@ s3_body_md5(const struct http_body *body, unsigned char md5[HASH_MD5_LEN], struc
 	return 0;
 }
 
+void
+s3_parts_text(struct buf *b, const struct hash_md5 *all, unsigned n)
+{
+	unsigned char md5[HASH_MD5_LEN];
+
+	hash_md5_out(all, md5);
+	enc_hex(b, md5, sizeof md5);
+	buf_fmt(b, "-%u", n);
+}
+
 /* What s3_parts_etag makes of ETags, made of the bytes. */
 static int
 same_parts(const char *etag, const struct http_body *body, uint64_t part_size, struct err *e)
