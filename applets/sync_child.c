@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -144,7 +145,7 @@ child_raise(int sig)
 	sigemptyset(&set);
 	sigaddset(&set, sig);
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
-	raise(sig);   /* to this thread, which must not get any further */
+	pthread_kill(pthread_self(), sig);   /* this thread must not get any further */
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
