@@ -60,13 +60,13 @@ admit(void *arg)
 }
 
 /* "Slow down" in the words of S3, R2, MinIO (SlowDownRead) and the AWS SDKs' list of throttling codes: by their beginnings. */
+static const char slow_codes[] = "SlowDown\0TooManyRequests\0TooMuchConcurrency\0ServiceUnavailable\0"
+	"Throttl\0RequestThrottled\0RequestLimitExceeded\0BandwidthLimitExceeded\0";
+
 static int
 throttled(const struct s3_attempt *a)
 {
-	static const char codes[] = "SlowDown\0TooManyRequests\0TooMuchConcurrency\0ServiceUnavailable\0"
-		"Throttl\0RequestThrottled\0RequestLimitExceeded\0BandwidthLimitExceeded\0";
-
-	for (const char *c = codes; *c; c += strlen(c) + 1)
+	for (const char *c = slow_codes; *c; c += strlen(c) + 1)
 		if (!strncmp(a->why->code, c, strlen(c)))
 			return 1;
 	return a->status == 429 || a->status == 503;

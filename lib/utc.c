@@ -284,10 +284,11 @@ utc_set_zone(const char *tz)
 	return 0;
 }
 
+static const char utc_itself[] = "UTC0\0UTC\0UCT\0GMT\0Zulu\0Universal\0Greenwich\0";
+
 int
 utc_zone_missing(void)
 {
-	static const char utc_itself[] = "UTC0\0UTC\0UCT\0GMT\0Zulu\0Universal\0Greenwich\0";
 	const char *tz = getenv("TZ"), *base, *end;
 	int ignored;
 
