@@ -52,7 +52,8 @@ split_field(const struct http *h, char *line, struct pair *out, struct err *e)
 		return http_bad(h, e, is_blank(*line) ? "a folded header line" : "a malformed header line");
 	line[n] = '\0';
 	enc_lower(line);
-	value += strspn(value, " \t");
+	while (is_blank(*value))
+		value++;
 	for (end = value + strlen(value); end > value && is_blank(end[-1]);)
 		*--end = '\0';
 	*out = (struct pair){line, value};
@@ -89,7 +90,8 @@ add_length(struct http_reply *rp, const char *s)
 	int64_t n;
 
 	do {
-		s += strspn(s, " \t");
+		while (is_blank(*s))
+			s++;
 		if (*s < '0' || *s > '9')
 			return -1;
 		for (n = 0; *s >= '0' && *s <= '9'; s++) {
@@ -97,7 +99,8 @@ add_length(struct http_reply *rp, const char *s)
 				return -1;
 			n = n * 10 + (*s - '0');
 		}
-		s += strspn(s, " \t");
+		while (is_blank(*s))
+			s++;
 		if (rp->length >= 0 && rp->length != n)
 			return -1;
 		rp->length = n;

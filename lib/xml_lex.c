@@ -11,7 +11,9 @@ xml_is_space(int c)
 const char *
 xml_skip_space(const char *s)
 {
-	return s + strspn(s, " \t\n\r");
+	while (xml_is_space(*s))
+		s++;
+	return s;
 }
 
 static int
