@@ -171,8 +171,6 @@ watch_dir(struct daemon *d, struct err *e)
 	static char log[PATH_MAX];
 	int rc;
 
-	if ((d->made = make_dir(d->dir, e)) < 0)
-		return -1;
 	if (!set.log && (rc = config_value(&client_args.config, "R2_LOG_FILE", log, sizeof log, e)) != 0) {
 		if (rc < 0)
 			return -1;
@@ -181,7 +179,9 @@ watch_dir(struct daemon *d, struct err *e)
 		set.log = LOG_DEFAULT;
 	}
 	d->set = &set;
-	rc = client_open(&d->client, e);
+	rc = d->made = make_dir(d->dir, e);
+	if (rc >= 0)
+		rc = client_open(&d->client, e);
 	if (rc == 0 && !set.prefix)
 		set.prefix = d->client.cfg.prefix;
 	if (rc == 0 && *set.prefix)

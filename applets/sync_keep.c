@@ -19,7 +19,7 @@ enum {
 	SAVE_BUSY_MS = 5000, /* or this old while there is something to upload: an fsync may take long, and nothing goes on meanwhile */
 	SAVE_ROOM_MS = 200,
 	DELETE_SHARE = 32,   /* of --delete-after's age, by which a scan for it may be late */
-	STUCK_MS = 3600000,  /* until another removal is tried where files can be renamed and not removed */
+	STUCK_MS = 60000,     /* until another removal is tried where files can be renamed and not removed */
 };
 
 static int64_t stuck_until;

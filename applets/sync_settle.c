@@ -63,6 +63,7 @@ print_json(const struct daemon *d, const char *path, const char *status, const s
 {
 	static struct upload none;      /* not const: then its zeros would be in the program */
 	static int lost;
+	static int begun;               /* a line that nobody took the rest of */
 	int takes = 1;
 	struct json j;
 	size_t n;
@@ -82,10 +83,13 @@ print_json(const struct daemon *d, const char *path, const char *status, const s
 		json_string(&j, "etag", u->r.etag);
 	json_number(&j, "attempts", (uint64_t)u->r.attempts);
 	json_number(&j, "resumed", u->r.resumed);
-	for (const char *p = json_text(&j); *p && (takes = sync_log_takes_lines()); p += n) {
-		n = strnlen(p, PIPE_BUF);
+	for (const char *text = json_text(&j), *p = text; *p && (takes = sync_log_takes_lines()); p += n) {
+		n = strnlen(p, PIPE_BUF - 1);   /* and the end of one that was cut off */
+		if (begun && p == text)
+			putchar('\n');
 		fwrite(p, 1, n, stdout);
 		fflush(stdout);
+		begun = p[n - 1] != '\n';
 	}
 	json_free(&j);
 	if (!takes && !lost++)

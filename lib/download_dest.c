@@ -234,7 +234,7 @@ download_dest_sweep(const struct download_dest *d, const char tag[9])
 	/* Who comes later takes the next name. */
 	for (int i = 0; i < AT_ONCE && (i < 2 || left.fd >= 0); i++) {
 		temp_name(&left, tag, i);
-		left.fd = openat(left.dir, left.temp, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		left.fd = openat(left.dir, left.temp, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 		if (left.fd < 0)
 			continue;
 		/* Without locks nobody knows whether another process writes to it. */

@@ -1,6 +1,6 @@
 """r2 sync: what befalls the daemon itself. Killed, stopped, cut off, refused, asked, with a command of its own: nothing may be lost, and it says
 the truth about what is left."""
-import ctypes, datetime, json, os, pathlib, pty, random, re, select, shutil, signal, socket, subprocess, sys, time
+import ctypes, datetime, fcntl, json, os, pathlib, pty, random, re, select, shutil, signal, socket, subprocess, sys, threading, time
 import sync_lib
 from sync_lib import Failed, R2, TESTS, clean_env, soak, wait
 
@@ -767,6 +767,29 @@ def nobody_reads_long_lines(s):
         os.close(w)
 
 
+def read_again(s):
+    """The rest of a --json line that did not go into the pipe is lost, not the line that follows."""
+    s.root = s.dir / "/".join(["\x01" * 250] * 9)
+    s.root.mkdir(parents=True)
+    log, got = s.dir / "log", []
+    r, w = os.pipe()
+    fcntl.fcntl(w, fcntl.F_SETPIPE_SZ, 8192)
+    os.write(w, b"-" * 4095 + b"\n")
+    d = s.daemon("--json", under=[sys.executable, "-c", f"import os, sys; os.dup2({w}, 1); os.execv(sys.argv[1], sys.argv[1:])"], log=log, pass_fds=[w])
+    s.write("one.png")
+    wait("a line that is not read", lambda: log.exists() and b"nobody reads standard output" in log.read_bytes())
+    reader = threading.Thread(target=lambda: got.extend(iter(lambda: os.read(r, 1 << 16), b"")))
+    reader.start()
+    s.write("two.png")
+    wait("another", lambda: b"Uploaded: two.png" in log.read_bytes())
+    s.check("it ends", d.stop() == 0, *s.tail())
+    os.close(w)
+    reader.join()
+    os.close(r)
+    first, cut, second = b"".join(got).splitlines()
+    s.check("the line behind it is whole", cut.startswith(b"{") and json.loads(second)["file"].endswith("/two.png"), cut[-40:], second[-40:])
+
+
 def rotated(s):
     log, old = s.dir / "sync.log", s.dir / "sync.log.1"
     d = s.daemon(log=log)
@@ -841,8 +864,9 @@ def bad_input(s):
         s.check(f"{option} is empty: 2", e.end() == 2 and f"{option} is empty".encode() in e.log(), e.log().decode())
     e = s.daemon("--metrics", "-")
     s.check("--metrics -: 2", e.end() == 2 and b"--metrics -: " in e.log() and not os.path.exists("-"), e.log().decode())
-    e = s.daemon(directory="/proc/nothing/here")
-    s.check("DIR cannot be made: 1", e.end() in (1, 2), e.log().decode())
+    e = s.daemon(directory="/proc/nothing/here", log=s.dir / "no-dir")
+    s.check("DIR cannot be made: 1", e.end() == 1, e.log().decode())
+    s.check("… and the log file says why", b"/proc/nothing" in (s.dir / "no-dir").read_bytes(), e.log().decode())
     e = s.daemon("--stte", "x")
     s.check("an unknown option: 2, the nearest named", e.end() == 2 and b"--state" in e.log(), e.log().decode())
     log = s.dir / "log"
@@ -1122,7 +1146,7 @@ CASES = [new_only_killed, few_descriptors, once, midnight, ledger_damaged, no_et
          command_leaves_much, command_leaves_in_an_outage, command_leaves_much_to_a_poor_server, command_leaves_one_that_fails,
          command_leaves_a_writer, command_survives_a_signal, command_leaves_no_time,
          command_makes_root_again, drain_waits_for_a_writer, delete_after_careful, delete_after_in_vain, delete_after_together,
-         root_made_again, once_without, drain_outlasts, new_only, settle_zero, asked, asked_without, refused, pause_outlived, nobody_reads, nobody_reads_long_lines, rotated,
+         root_made_again, once_without, drain_outlasts, new_only, settle_zero, asked, asked_without, refused, pause_outlived, nobody_reads, nobody_reads_long_lines, read_again, rotated,
          second_daemon, bad_input, command, command_odd_start, terminal, command_keys, priority, notified, old_start]
 
 if __name__ == "__main__":
