@@ -70,14 +70,15 @@ s = socket.socket()
 s.bind(("127.0.0.1", 0))
 print(s.getsockname()[1], flush=True)
 signal.pause()'
-cat >"$T/bin/python3" <<END
+mkdir "$T/first"   # not bin: its make makes no sink
+cat >"$T/first/python3" <<END
 #!/bin/sh
 echo >>"$T/asked"
 [ \$(wc -l <"$T/asked") -gt 5 ] || exec cat "$T/port"
 exec $(command -v python3) "\$@"
 END
-chmod +x "$T/bin/python3"
-ok 'tests/server: a port is taken again and again, and it starts' env PATH="$T/bin:$PATH" "$TESTS/server" up sink "$T/sink"
+chmod +x "$T/first/python3"
+ok 'tests/server: a port is taken again and again, and it starts' env PATH="$T/first:$PATH" "$TESTS/server" up sink "$T/sink"
 ok '… at another one, at last' [ "$(wc -l <"$T/asked")" -gt 5 ]
 "$TESTS/server" down sink "$T/sink"
 finish

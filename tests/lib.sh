@@ -27,9 +27,6 @@ for name in $(compgen -e); do
 	esac
 done
 export LC_ALL=C.UTF-8 TZ=UTC
-# Keys have today's date: no day ends under a test.
-left=$((86400 - $(date +%s) % 86400))
-[ $left -gt 300 ] || sleep $left
 
 at_exit() {
 	[ ${#HELPERS[@]} = 0 ] || kill "${HELPERS[@]}" 2>/dev/null
@@ -39,6 +36,9 @@ at_exit() {
 trap at_exit EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
+# Keys have today's date: no day ends under a test.
+left=$((86400 - $(date +%s) % 86400))
+[ $left -gt 300 ] || sleep $left
 
 pass() { PASSED=$((PASSED + 1)); echo "ok - ${TEST_TAG:-}$1"; }
 not_ok() { FAILED=$((FAILED + 1)); echo "not ok - ${TEST_TAG:-}$1"; }

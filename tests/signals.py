@@ -161,8 +161,8 @@ def sync(s):
             s.write(f"{turn % 3}/{turn}-{i}.png", os.urandom(s.random.randrange(1, 200000)))
         s.write("same.png", os.urandom(s.random.choice((50, 7 * MIB))))
         arrived = throw(s, d.process, plan)
-        # Until it has begun SIGHUP ends it, as it ends anybody.
-        if not arrived & fatal and (signal.SIGHUP not in arrived or d.running()):
+        # Until it has begun, which it says, SIGHUP ends it, as it ends anybody.
+        if not arrived & fatal and (signal.SIGHUP not in arrived or b"Watching: " in d.log() or d.running()):
             wait("it is there still", d.running, 1)
             arrived.add(signal.SIGTERM)
             d.send(signal.SIGTERM)

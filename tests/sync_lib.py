@@ -81,7 +81,8 @@ class Daemon:
     def __init__(self, scene, *args, directory=None, env=None, under=(), command=(), settle="0.2", log="-", pass_fds=()):
         self.scene, self.path = scene, scene.dir / f"log-{len(scene.daemons)}"
         self.out = open(self.path, "ab")
-        words = [*under, R2, "sync", *(["--settle", settle] if settle else []), *(["--log", log] if log else []), *args,
+        seldom = [] if {"--poll", "--rescan"} & {*args} else ["--rescan", "3600"]
+        words = [*under, R2, "sync", *seldom, *(["--settle", settle] if settle else []), *(["--log", log] if log else []), *args,
                  scene.root if directory is None else directory, *(["--", *command] if command else [])]
         self.process = subprocess.Popen([os.fspath(w) for w in words], stdin=subprocess.DEVNULL, stdout=self.out, stderr=subprocess.STDOUT, pass_fds=pass_fds,
                                         env={k: v for k, v in (scene.env | (env or {})).items() if v is not None}, cwd=scene.dir)

@@ -248,6 +248,7 @@ def command_leaves_a_writer(s):
     (s.dir / "end").touch()
     s.check("not for ever", d.end() == 3 and b"NOT UPLOADED: stray.png (still open" in d.log(), *s.tail())
     (s.dir / "whole").touch()
+    wait("the stray ends", lambda: b"whole" in (s.root / "stray.png").read_bytes())
 
 
 def command_survives_a_signal(s):
@@ -650,7 +651,7 @@ def asked(s):
     probes = []
     while not probes or probes[-1].connect_ex(str(socket_path)) == 0:
         probes.append(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK))
-    code, out, err = s.ask("--health")
+    code, out, err = s.ask("--health", again=0)
     s.check("… nor is it when more probes wait than it listens for", code == 1 and "does not answer" in err, out, err)
     for probe in probes:
         probe.close()
