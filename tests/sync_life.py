@@ -731,6 +731,12 @@ def pause_outlived(s):
     s.equal("what came in the pause", limit=1)
 
 
+def writes_to(s, w, log, *args):
+    """A daemon whose standard output is w."""
+    under = [sys.executable, "-c", f"import os, sys; os.dup2({w}, 1); os.execv(sys.argv[1], sys.argv[1:])"]
+    return s.daemon(*args, under=under, log=log, pass_fds=[w])
+
+
 def nobody_reads(s):
     """Standard output is a pipe that is full, and stays so: its lines are lost, not our time."""
     for args, log in ((), s.dir / "log"), (("--json",), s.dir / "log"), (("--flat",), "/dev/full"):
@@ -742,8 +748,7 @@ def nobody_reads(s):
             except BlockingIOError:
                 break
         os.set_blocking(w, True)
-        d = s.daemon(*args, under=[sys.executable, "-c", f"import os, sys; os.dup2({w}, 1); os.execv(sys.argv[1], sys.argv[1:])"], log=log,
-                     pass_fds=[w])
+        d = writes_to(s, w, log, *args)
         for i in range(10):
             s.write(f"{i}{args}.png")
         s.equal(f"all is uploaded {args}")
@@ -758,8 +763,7 @@ def nobody_reads_long_lines(s):
     s.root.mkdir(parents=True)
     for args in (), ("--json",):
         r, w = os.pipe()
-        d = s.daemon(*args, under=[sys.executable, "-c", f"import os, sys; os.dup2({w}, 1); os.execv(sys.argv[1], sys.argv[1:])"], log=s.dir / "log",
-                     pass_fds=[w])
+        d = writes_to(s, w, s.dir / "log", *args)
         for i in range(20):
             s.write(f"{i}{args}.png")
         s.equal(f"all is uploaded {args}")
@@ -776,7 +780,7 @@ def read_again(s):
     r, w = os.pipe()
     fcntl.fcntl(w, fcntl.F_SETPIPE_SZ, 8192)
     os.write(w, b"-" * 4095 + b"\n")
-    d = s.daemon("--json", under=[sys.executable, "-c", f"import os, sys; os.dup2({w}, 1); os.execv(sys.argv[1], sys.argv[1:])"], log=log, pass_fds=[w])
+    d = writes_to(s, w, log, "--json")
     s.write("one.png")
     wait("a line that is not read", lambda: log.exists() and b"nobody reads standard output" in log.read_bytes())
     reader = threading.Thread(target=lambda: got.extend(iter(lambda: os.read(r, 1 << 16), b"")))
