@@ -737,6 +737,16 @@ def writes_to(s, w, log, *args):
     return s.daemon(*args, under=under, log=log, pass_fds=[w])
 
 
+def goes_on_unread(s, r, w, n, log, args):
+    d = writes_to(s, w, log, *args)
+    for i in range(n):
+        s.write(f"{i}{args}.png")
+    s.equal(f"all is uploaded {args}")
+    s.check(f"and it can be stopped {args}", d.stop() == 0, *s.tail())
+    os.close(r)
+    os.close(w)
+
+
 def nobody_reads(s):
     """Standard output is a pipe that is full, and stays so: its lines are lost, not our time."""
     for args, log in ((), s.dir / "log"), (("--json",), s.dir / "log"), (("--flat",), "/dev/full"):
@@ -748,13 +758,7 @@ def nobody_reads(s):
             except BlockingIOError:
                 break
         os.set_blocking(w, True)
-        d = writes_to(s, w, log, *args)
-        for i in range(10):
-            s.write(f"{i}{args}.png")
-        s.equal(f"all is uploaded {args}")
-        s.check(f"and it can be stopped {args}", d.stop() == 0, *s.tail())
-        os.close(r)
-        os.close(w)
+        goes_on_unread(s, r, w, 10, log, args)
 
 
 def nobody_reads_long_lines(s):
@@ -763,13 +767,7 @@ def nobody_reads_long_lines(s):
     s.root.mkdir(parents=True)
     for args in (), ("--json",):
         r, w = os.pipe()
-        d = writes_to(s, w, s.dir / "log", *args)
-        for i in range(20):
-            s.write(f"{i}{args}.png")
-        s.equal(f"all is uploaded {args}")
-        s.check(f"and it can be stopped {args}", d.stop() == 0, *s.tail())
-        os.close(r)
-        os.close(w)
+        goes_on_unread(s, r, w, 20, s.dir / "log", args)
 
 
 def read_again(s):

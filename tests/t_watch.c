@@ -263,7 +263,7 @@ open_as(struct watch_options o)
 {
 	struct err e;
 
-	o.root = root;
+	o.root = o.root ? o.root : root;
 	o.rescan_ms = o.rescan_ms ? o.rescan_ms : 300000;
 	o.wanted = on_wanted;
 	o.changed = on_changed;
@@ -944,13 +944,12 @@ root_elsewhere(void)
 {
 	static const char *const names[] = {"link", "tree/.", "tree/d/.."};
 	char name[128];
-	struct err e;
 	int fd;
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		run("mkdir -p tree/d && ln -sfn tree link");
 		snprintf(name, sizeof name, "%s/%s", top, names[i]);
-		watch = watch_open(&(struct watch_options){.root = name, .rescan_ms = 300000, .changed = on_changed, .gone = on_gone, .note = on_note}, &e);
+		open_as((struct watch_options){.root = name});
 		settle();
 		fd = open("tree", O_RDONLY | O_CLOEXEC);
 		clear();
@@ -974,10 +973,9 @@ static void
 root_without_parent(void)
 {
 	char deep[128];
-	struct err e;
 
 	snprintf(deep, sizeof deep, "%s/tree/up/root/", top);
-	watch = watch_open(&(struct watch_options){.root = deep, .rescan_ms = 300000, .changed = on_changed, .gone = on_gone, .note = on_note}, &e);
+	open_as((struct watch_options){.root = deep});
 	settle();
 	check_int(begins("note"), 1);
 	run("mkdir -p tree/up/root && echo x >tree/up/root/f");
