@@ -66,7 +66,7 @@ MATRIX = [
     Row("request: stall", "at up 100000 stall", writes="no progress for 2.0 s"),
     Row("request: a byte flipped, once", "at up 100000 flip 1"),
     Row("request: a byte flipped", "at up 100000 flip", writes="TLS alert|damaged"),
-    # Its handshake takes 800 bytes, one that is resumed 200, and the shortest answer 1,100.
+    # A handshake takes 800 bytes, the shortest of these answers 1,100: behind a resumed handshake it ended before the 1,300th.
     Row("answer: a byte flipped, once", "at down 1000 flip 1"),
     Row("answer: a byte flipped", "at down 1000 flip", all="damaged|TLS alert", writes=None),
     Row("answer: FIN in a record, once", "at down 1000 fin 1"),
