@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 #include "buf.h"
 #include "config.h"
@@ -198,6 +199,16 @@ load_endpoint(struct config_source *s, struct config *c, const struct config_opt
 	return 0;
 }
 
+/* The env file might have named another. */
+static const char *
+default_bucket(struct config_source *s)
+{
+	if (s->why_not && !s->warning[0])
+		snprintf(s->warning, sizeof s->warning, "%s cannot be read (%s), so the bucket is " CONFIG_BUCKET
+			": set R2_BUCKET, or let this user read the file", s->path, strerror(s->why_not));
+	return CONFIG_BUCKET;
+}
+
 static int
 load_bucket(struct config_source *s, struct config *c, const struct config_options *o, const struct in_path *path, struct err *e)
 {
@@ -207,7 +218,7 @@ load_bucket(struct config_source *s, struct config *c, const struct config_optio
 	if (r < 0)
 		return -1;
 	if (r == 0)
-		return config_set_bucket(c, path->bucket[0] ? path->bucket : CONFIG_BUCKET, e);
+		return config_set_bucket(c, path->bucket[0] ? path->bucket : default_bucket(s), e);
 	if (config_set_bucket(c, s->text, e) < 0)
 		return fail(e, ERR_USAGE, "%s: %s", s->from, e->msg);
 	if (path->bucket[0] && path->rank == s->rank && strcmp(path->bucket, c->bucket))

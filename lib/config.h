@@ -39,7 +39,7 @@ struct config {
 	struct net_proxy proxy;          /* port 0: none, or NO_PROXY exempts the host */
 	int timeout_ms;                  /* 60,000 */
 	int retries;                     /* attempts a request: 5 */
-	char warning[512];               /* "" or one thing to tell the user (a secret others may read) */
+	char warning[512];               /* "" or one thing to tell the user (a secret others may read, an env file that he may not) */
 };
 
 /* 0; or -1: ERR_KEYS when credentials are missing, ERR_USAGE for everything missing or contradictory, each with

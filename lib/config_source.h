@@ -13,7 +13,7 @@ struct config_source {
 	struct config_file file;
 	const char *path;                /* the env file's name */
 	int why_not;                     /* errno when the default env file is there but cannot be read */
-	char warning[512];               /* "" or that others may read a secret */
+	char warning[512];               /* "" or one thing to tell the user */
 	char text[CONFIG_VALUE_MAX + 1]; /* no white space at its ends; it may be a secret */
 	char from[512];                  /* where it was: "R2_BUCKET in /etc/r2.env" */
 	int rank;                        /* of that place: what contradicts something of a lower rank loses */
