@@ -78,6 +78,7 @@ class Work:
         if bench.server.kind != "sink":
             if self.kind in ("put", "tree", "tree8"):
                 bench.store.clear("")
+                bench.server.empty_trash()
             elif self.kind == "delete":
                 self.fill(bench)
         with contextlib.suppress(FileNotFoundError):
