@@ -15,8 +15,14 @@
 
 enum { UNREAD_MAX = 3 };   /* failures in a row for which a ledger that cannot be read is waited for */
 
-/* A worker's own: what it sends now has not failed so far. */
-static _Thread_local int well;
+/* A worker's own: not NULL while what it sends has not failed so far. */
+static pthread_key_t well;
+
+static void
+set_well(struct daemon *d, int is)
+{
+	pthread_setspecific(well, is ? d : NULL);
+}
 
 void
 sync_moved(void *daemon, size_t n)
@@ -24,7 +30,7 @@ sync_moved(void *daemon, size_t n)
 	struct daemon *d = daemon;
 
 	(void)n;
-	if (well)
+	if (pthread_getspecific(well))
 		__atomic_store_n(&d->moved_at, clock_ms(), __ATOMIC_RELAXED);
 }
 
@@ -41,11 +47,11 @@ observe(void *daemon, const struct s3_attempt *a)
 	failing = a->why && (a->again || a->status / 100 != 4);
 	__atomic_store_n(&d->failing, failing, __ATOMIC_RELAXED);
 	/* That was no way to go on, then. */
-	if (failing && well)
+	if (failing && pthread_getspecific(well))
 		__atomic_store_n(&d->moved_at, 0, __ATOMIC_RELAXED);
 	/* Who is only asked (HEAD) may know all and take nothing. */
 	if (failing || *a->method == 'P')
-		well = !failing;
+		set_well(d, !failing);
 	client_observe(NULL, a);
 }
 
@@ -58,7 +64,7 @@ file_of(const struct upload *u)
 static void
 started(struct upload *u)
 {
-	well = !file_of(u)->x->failures;
+	set_well(file_of(u)->d, !file_of(u)->x->failures);
 	if (!file_of(u)->probe)
 		log_r2(LOG_INFO, "Uploading: %s (%.2f MB)", path_base(u->plan.path), size_mib(u->plan.size));
 }
@@ -113,6 +119,7 @@ sync_files_open(struct daemon *d)
 		.started = started, .part = part, .note = note, .resumed = resumed, .finished = finished,
 	};
 	d->replacing = d->fresh;
+	pthread_key_create(&well, NULL);   /* the process's only one: there is room */
 	client_args.tells_failures = 1;
 	d->client.store.observe = observe;
 	d->client.store.arg = d;
