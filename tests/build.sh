@@ -25,6 +25,7 @@ ok 'full RELRO: held when it runs' grep -q 'PROT_READ) *= 0' "$T/calls"
 ok 'the stack is not executable' has 'GNU_STACK .* RW  *0x'
 ok 'nothing is writable and executable' hasnt ' (RWE|WE) '
 ok 'no relocations in code' hasnt 'TEXTREL'
+ok 'no variables of threads: GNU ld marks a RISC-V program that has some so' hasnt '^ *TLS '
 ok 'relative relocations are packed' hasnt 'R_X86_64_RELATIVE|\(RELASZ\) +[1-9]'
 ok 'stripped' hasnt '\.(symtab|debug)'
 ok "at most $LIMIT bytes" below "$(stat -c %s "$R2")" $LIMIT
