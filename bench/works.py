@@ -22,6 +22,12 @@ def write_random(path, size):
             f.write(os.urandom(min(MB, size - at)))
 
 
+def read_through(path):
+    with open(path, "rb", buffering=0) as f:
+        while f.read(MB):
+            pass
+
+
 def digest(path, how):
     with open(path, "rb") as f:
         return hashlib.file_digest(f, how).hexdigest()
@@ -74,7 +80,9 @@ class Work:
             bench.call([r2, "upload", "-q", "-r", "--date", DATE, "--prefix", self.key, self.path])
 
     def clear(self, bench):
-        """Before each run: room in the server, whoever has filled it."""
+        """Before each run: room in the server, whoever has filled it; and what is sent is in the page cache, from where r2 drops large files."""
+        if self.kind == "put":
+            read_through(self.path)
         if bench.server.kind != "sink":
             if self.kind in ("put", "tree", "tree8"):
                 bench.store.clear("")

@@ -124,10 +124,11 @@ send_part(struct parts *ps, int index, struct s3 *s, struct err *e)
 		.changed_arg = &u->src,
 	};
 	struct s3_put_result pr;
+	uint64_t from = (uint64_t)index * ps->part_size;
 	struct err ignored;
 	int rc;
 
-	source_part(&part, &u->src.body, (uint64_t)index * ps->part_size, ps->parts[index].size);
+	source_part(&part, &u->src.body, from, ps->parts[index].size);
 	rq.body = part.body;
 	rq.body.arg = &part;
 	rc = s3_put(s, &rq, &pr, e);
@@ -135,6 +136,7 @@ send_part(struct parts *ps, int index, struct s3 *s, struct err *e)
 	if (rc < 0)
 		return -1;
 	memcpy(ps->parts[index].etag, pr.etag, sizeof pr.etag);
+	source_forget(&u->src, from, ps->parts[index].size);
 	/* Not noted (a full disk): then it will be sent again after an interruption, but it is there. */
 	journal_part(&ps->journal, (unsigned)index + 1, pr.etag, &ignored);
 	return 0;

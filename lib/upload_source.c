@@ -52,6 +52,12 @@ source_part(struct source_part *p, const struct http_body *whole, uint64_t from,
 	*p = (struct source_part){whole, from, {n, read_part, p}};
 }
 
+void
+source_forget(const struct upload_source *s, uint64_t from, uint64_t n)
+{
+	posix_fadvise(s->fd, (off_t)from, (off_t)n, POSIX_FADV_DONTNEED);
+}
+
 /* How long files get the same time stamp: the kernel's tick (1 to 10 ms), and one more for the rounding. */
 static long
 tick_ms(void)

@@ -34,6 +34,9 @@ int source_settle(struct upload_source *s, const struct source_wait *w, struct e
 /* Remove path if it is still this very file in this very state. ERR_CHANGED when not. No symbolic link
    behind `named` leads to its directory. */
 int source_remove(const struct upload_source *s, const char *path, size_t named, struct err *e);
+/* The page cache need not keep n bytes from offset from: a large file that is read through pushes out of it what the programs beside us read.
+   What is not on the disk yet, or mapped by somebody, stays (posix_fadvise(2)). Memory has nothing to forget. */
+void source_forget(const struct upload_source *s, uint64_t from, uint64_t n);
 void source_close(struct upload_source *s);   /* accepts a closed one (fd -1) */
 
 /* n bytes from offset from of another body: a part. Keep it as long as its body is used. */

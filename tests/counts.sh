@@ -99,6 +99,11 @@ ok "system calls for one file more: $a_file, at most $FILE_MAX" [ "$a_file" -le 
 ok 'small files, traced' strace -f -e trace=pread64 -o reads "$R2" upload -q -r --no-date --prefix many many
 is 'a small file is read once' "$(grep -c 'pread64(' reads)" 100
 
+# What the programs beside us read stays in the page cache: of a large file each part leaves it once it is in the bucket.
+ok 'parts, traced' strace -f -e trace=fadvise64 -o forgotten "$R2" upload -q --part-size 5M --multipart-threshold 6M --key part part
+is 'each part is forgotten' "$(sed -n 's/.*fadvise64([0-9]*, \([0-9]*, [0-9]*\), POSIX_FADV_DONTNEED.*/\1/p' forgotten | sort -n)" \
+	"$(for at in 0 5 10 15 20 25; do echo "$((at << 20)), $((5 << 20))"; done)"
+
 # Records of a body go out four at once, but not those that come slowly: the server would see nothing for four times as long.
 head -c 131072 /dev/urandom >slow
 ok 'a slow body' strace -f -e trace=sendto -o sends "$R2" upload -q --key slow --limit-rate 100K slow
