@@ -35,6 +35,10 @@ read_file(void *arg, uint64_t off, void *p, size_t n, struct err *e)
 	do
 		got = pread(s->fd, p, n, (off_t)off);
 	while (got < 0 && errno == EINTR);
+	/* Below /sys every file is said to be as long as a page. */
+	if (!got && !source_changed(arg))
+		return fail(e, ERR_LOCAL, "its length is said to be %llu, but it ends sooner: send it through a pipe, with - for FILE and --key",
+			(unsigned long long)s->was.st_size);
 	return got < 0 ? fail_errno(e, "read") : got;
 }
 

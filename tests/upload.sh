@@ -75,6 +75,9 @@ t "--prefix is no address" 2 '' '…begins with s3://…--bucket…' r2 upload -
 t "… however it is written" 2 '' '…begins with r2://…--bucket…' env R2_PREFIX=r2://other/x "$R2" upload file3.txt
 t "… nor has it a place among the files, as with aws s3 cp: nothing is sent" 2 '' 'r2 upload: s3://other/x/: where to put a file is said by --key or --prefix' r2 upload file3.txt s3://other/x/
 t "a length that is not known: refused" 1 '' '…Upload failed: /proc/cpuinfo: …standard input…' upload /proc/cpuinfo
+t "… and one that is larger than the content" 1 '' '…Uploading: …Upload failed: /sys/devices/system/cpu/possible: …through a pipe…' \
+	upload /sys/devices/system/cpu/possible
+is '… once' "$(grep -c WARNING "$T/err")" 0
 t "--key s3://BUCKET/KEY" 0 '' "…Uploaded: s3://$R2_BUCKET2/$P/other…" r2 upload --key "s3://$R2_BUCKET2/$P/other" file3.txt
 S3_BUCKET=$R2_BUCKET2 ok "… in that bucket" s3_is "$P/other" file3.txt
 t "--key r2://BUCKET/KEY" 0 '' "…Uploaded: s3://$R2_BUCKET2/$P/r2…" r2 upload --key "r2://$R2_BUCKET2/$P/r2" file3.txt
