@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@ enum {
 	SUMS_MAX = 4,          /* part sizes that are tried at once: what is out cannot be read again */
 	CHUNK = 1024 * 1024,   /* fetched by one request, and kept until all before it is out */
 	AHEAD = 6,             /* of these, so that the memory stays small */
+	LOOK_MS = 500,         /* how often a reader in no hurry is left to see whether to stop */
 };
 
 struct stream {
@@ -22,6 +24,7 @@ static int
 pass_on(void *arg, const void *p, size_t n, struct err *e)
 {
 	struct stream *x = arg;
+	struct pollfd out = {x->d->fd, POLLOUT, 0};
 	const char *q = p;
 	ssize_t put;
 
@@ -35,6 +38,9 @@ pass_on(void *arg, const void *p, size_t n, struct err *e)
 		if (s3_stopping(x->store))
 			return fail(e, ERR_STOPPED, "stopped");
 		put = write(x->d->fd, q, n);
+		/* Another process that has this pipe too may have set O_NONBLOCK: that is for all. */
+		if (put < 0 && errno == EAGAIN && poll(&out, 1, LOOK_MS) >= 0)
+			errno = EINTR;
 		if (put < 0 && errno == EINTR)
 			put = 0;
 		if (put < 0) {

@@ -388,6 +388,19 @@ first_bytes() { set -o pipefail; timeout 120 "$R2" get "$P/huge.bin" - | head -c
 first_bytes >"$T/stdout" 2>"$T/err"
 ok "a reader that has enough" cmp "$T/stdout" <(head -c 100000 huge.bin)
 is "… is no error message" "$(cat "$T/err")" ''
+# Somebody who has the pipe too may have set O_NONBLOCK for all. Nothing is read before it is full.
+not_waiting() { python3 -c 'import fcntl, os, struct, subprocess, sys, termios, time
+r, w = os.pipe()
+os.set_blocking(w, False)
+p = subprocess.Popen(sys.argv[1:], stdout=w)
+os.close(w)
+while p.poll() is None and struct.unpack("i", fcntl.ioctl(r, termios.FIONREAD, bytes(4)))[0] < 60000:
+    time.sleep(0.05)
+while some := os.read(r, 1 << 16):
+    sys.stdout.buffer.write(some)
+sys.exit(p.wait())' "$@" >"$T/stdout"; }
+t "a pipe that does not wait" 0 '' '' not_waiting "$R2" get "$P/huge.bin" -
+ok "… the bytes" cmp "$T/stdout" huge.bin
 is_full() { python3 -c 'import fcntl, struct, sys, termios
 sys.exit(struct.unpack("i", fcntl.ioctl(8, termios.FIONREAD, bytes(4)))[0] < 60000)'; }
 stuck() {
