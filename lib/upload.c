@@ -222,7 +222,7 @@ sent(struct upload *u, struct s3 *s, int rc, struct err *e)
 		rc = 0;
 	}
 	/* What was to be replaced is gone meanwhile. */
-	if (rc < 0 && e->status == 404 && *u->own) {
+	if (rc < 0 && e->status == 404 && *u->own && u->sends < SENDS_MAX) {
 		u->own[0] = '\0';
 		begin(u, s);
 		return;

@@ -50,6 +50,7 @@ static int parts_left = -1;                     /* then the network is gone; -1:
 static int parts_sent;
 /* Once, each: the answer to what stores an object is lost; what happens behind our back after a HEAD, and after an object is stored. */
 static int lose_answer;
+static int no_match;      /* whatever is there, a PUT with If-Match gets 404 */
 static char created_tag[32];      /* of the unfinished upload's beginning */
 static int bare_server, quoted;   /* compares If-Match with its quotes, so that it never holds; requests with those */
 static void (*after_head)(void), (*after_store)(void);
@@ -154,7 +155,7 @@ store_if(const struct object *x, int if_absent, const char *if_match, int *attem
 		struct object *there = find(x->key);
 
 		++*attempts;
-		if (if_match && !there)
+		if (if_match && (!there || no_match))
 			rc = refuse(e, 404);
 		else if (there && (if_absent || (if_match && strcmp(there->etag, if_match))))
 			rc = refuse(e, 412), e->maybe_done = *attempts > 1;
@@ -340,7 +341,7 @@ finished(struct upload *u, const struct err *e)
 static void
 begin_with(const char *there)
 {
-	nobjects = unfinished = heads = no_head = lose_answer = created = bare_server = quoted = 0;
+	nobjects = unfinished = heads = no_head = no_match = lose_answer = created = bare_server = quoted = 0;
 	parts_left = -1;
 	after_head = after_store = NULL;
 	if (there)
@@ -445,6 +446,16 @@ test_replace(void)
 	after_head = object_goes;
 	u = upload(UPLOAD_REPLACE, own);
 	stored(&u, "k.png", fresh);
+
+	/* A gateway between that knows no such request: not for ever. */
+	begin_with(ours);
+	our_tag = "1234";
+	set_tagged("k.png", etag_of(ours), sizeof ours - 1, our_tag);
+	no_match = 1;
+	upload(UPLOAD_REPLACE, own);
+	our_tag = NULL;
+	check_int(result.status, 404);
+	check(heads < 20);
 }
 
 /* An object with our tag is ours, though we know nothing of it: a kill took the note. Another's tag is another's. */
