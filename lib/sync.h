@@ -80,8 +80,8 @@ enum sync_fault {
 };
 enum sync_fault sync_fault_of(const struct err *e);
 
-/* The best one to upload now (by rank: small before large in classes of powers of 16 from 1 MiB on, then the oldest), now RUNNING; NULL: none, all
-   jobs busy, or paused. While paused it hands out one when the probe's time has come. A large one never waits for ever:
+/* The best one to upload now (by rank: what has not failed, small before large in classes of powers of 16 from 1 MiB on, then the oldest), now
+   RUNNING; NULL: none, all jobs busy, or paused. While paused it hands out one when the probe's time has come. A large one never waits for ever:
    of four starts one is the oldest. */
 struct sync_entry *sync_start(struct sync *s, int64_t now);
 /* It ended well: forgotten, unless it was seen again meanwhile. Ends a pause, brings network failures forward. */

@@ -37,6 +37,9 @@ before(enum sync_heap h, const struct sync_node *a, const struct sync_node *b)
 	if (h == SYNC_RANK) {
 		unsigned one = class_of(a->x.size), other = class_of(b->x.size);
 
+		/* What may fail again, and take a worker's time for it, keeps nobody waiting. */
+		if (!a->x.failures != !b->x.failures)
+			return !a->x.failures;
 		if (one != other)
 			return one < other;
 	}

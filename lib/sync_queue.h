@@ -28,7 +28,7 @@ enum {
 
 enum sync_heap {
 	SYNC_WAIT,                   /* QUIET, HELD, RETRY: by at_ms */
-	SYNC_RANK,                   /* READY: by class of size, then the oldest */
+	SYNC_RANK,                   /* READY: what has not failed, by class of size, then the oldest */
 	SYNC_AGE,                    /* READY: the oldest */
 	SYNC_HEAPS,
 };

@@ -355,6 +355,37 @@ test_rank(void)
 	end();
 }
 
+/* What failed comes behind what has not been tried, however small and old it is: many such files do not keep the others from their turn. */
+static void
+test_failed_come_last(void)
+{
+	struct sync_entry *x;
+	char rel[24];
+	int bad = 0;
+
+	begin(0, 40);
+	for (int i = 0; i < 40; i++) {
+		snprintf(rel, sizeof rel, "bad %02d", i);
+		see(rel);
+	}
+	ready_all(1);
+	while (*start(&x))
+		sync_failed(s, x, SYNC_NETWORK, 0, now);
+	now += SYNC_RETRY_CAP_MS;
+	for (int i = 0; i < 20; i++) {
+		snprintf(rel, sizeof rel, "good %02d", i);
+		see(rel);
+	}
+	for (; (x = sync_look(s, now));)
+		sync_ready(s, x, x->failures ? 1 : MIB);
+	for (int good = 0; good < 20 && *start(&x); ) {
+		bad += x->failures != 0;
+		good += !x->failures;
+	}
+	check_int(bad, 6);     /* but for the oldest one of each four */
+	end();
+}
+
 static void
 test_jobs(void)
 {
@@ -993,6 +1024,7 @@ main(void)
 	test_held();
 	test_unsure();
 	test_rank();
+	test_failed_come_last();
 	test_jobs();
 	test_large_has_its_turn();
 	test_retry_waits();

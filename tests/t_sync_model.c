@@ -128,7 +128,8 @@ slow_first(int how)
 		if (!how)
 			d = m->at - b->at;
 		else if (how == 1)
-			d = (m->size >= MIB) + (m->size >= 16 * MIB) - (b->size >= MIB) - (b->size >= 16 * MIB);
+			d = m->failures && !b->failures ? 1 : b->failures && !m->failures ? -1 :
+				(m->size >= MIB) + (m->size >= 16 * MIB) - (b->size >= MIB) - (b->size >= 16 * MIB);
 		d = d ? d : m->first - b->first;
 		d = d ? d : strcmp(names[i], names[best < 0 ? 0 : best]);
 		if (best < 0 || d < 0)
