@@ -76,13 +76,15 @@ look_for(void *sweep, const char *rel, const struct ledger_record *r)
 	struct ledger_file f;
 	struct stat st;
 	struct err e;
+	int there;
 
 	if (*rel == '/')
 		return;      /* no path: a note of ours */
 	sync_path(s->d, rel, path, sizeof path);
-	if (lstat(path, &st) < 0) {
-		if (errno != ENOENT && errno != ENOTDIR)
-			return;
+	there = lstat(path, &st) == 0;
+	if (!there && errno != ENOENT && errno != ENOTDIR)
+		return;
+	if (!there || S_ISDIR(st.st_mode)) {
 		/* Now, if it was moved: the next turn would not know that any more. */
 		if (sync_was_moved(s->d, rel))
 			sync_rels_add(&s->others, rel);

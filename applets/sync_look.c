@@ -96,7 +96,8 @@ look(struct daemon *d, struct sync_entry *x)
 		return;
 	}
 	if (!S_ISREG(st.st_mode)) {
-		sync_drop(d->sync, x);
+		/* What was a file is gone, as if nothing were there. */
+		look_failed(d, x, ENOENT);
 		return;
 	}
 	busy = fstat(fd, &st) < 0 ? 0 : watch_busy(fd);
