@@ -192,7 +192,7 @@ sync_log_reopen(void)
 	}
 	pthread_mutex_unlock(&out.lock);
 	if (fd < 0 && errno)
-		sync_log(0, "WARNING: log file %s: %s: goes on with the old one", out.path, why_not());
+		sync_log(0, "WARNING: log file %s: %s: %s", out.path, why_not(), out.fd < 0 ? "standard output only" : "goes on with the old one");
 }
 
 void
