@@ -35,7 +35,7 @@ struct s3_store {
 	struct tls_trust *trust;         /* NULL for http:// */
 	struct tls_session session;
 	int64_t skew_s;                  /* server's clock − ours, learnt from RequestTimeTooSkewed */
-	int bare_match;                  /* learnt by upload.c: If-Match of a write without quotes */
+	int bare_match;                  /* learnt by upload.c, atomic: If-Match of a write without quotes */
 	int64_t ahead_s;                 /* server's clock − ours by the Date of its last reply; 0 before, or when it says none */
 	int crc32c;                      /* the server echoes x-amz-checksum-crc32c, or has not been asked yet */
 	int stop;                        /* not 0: every request ends as soon as it can with ERR_STOPPED. A signal handler may set it */

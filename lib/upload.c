@@ -199,7 +199,7 @@ sent(struct upload *u, struct s3 *s, int rc, struct err *e)
 	int same, had = *u->own != '\0', maybe_stored = rc < 0 && e->maybe_done;
 
 	if (rc == 0 && *u->own && u->bare_match)
-		s->store->bare_match = 1;
+		__atomic_store_n(&s->store->bare_match, 1, __ATOMIC_RELAXED);
 	if (rc == 0)
 		rc = after_stored(u, e);
 	if (rc < 0 && e->kind == ERR_CHANGED) {
@@ -308,7 +308,7 @@ upload_submit(struct pool *pool, const struct upload_options *o, struct upload *
 		u->src.fd = -1;
 	u->r = (struct upload_result){0};
 	snprintf(u->own, sizeof u->own, "%s", o->if_exists == UPLOAD_REPLACE && u->replaces ? u->replaces : "");
-	u->bare_match = pool->store->bare_match;
+	u->bare_match = __atomic_load_n(&pool->store->bare_match, __ATOMIC_RELAXED);
 	u->sends = 0;
 	u->job.run = run;
 	u->job.rank = u->plan.size > o->threshold ? pool_rank(u->plan.size, clock_ms()) + 1 : 0;
