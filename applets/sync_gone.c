@@ -84,7 +84,8 @@ look_for(void *sweep, const char *rel, const struct ledger_record *r)
 	there = lstat(path, &st) == 0;
 	if (!there && errno != ENOENT && errno != ENOTDIR)
 		return;
-	if (!there || S_ISDIR(st.st_mode)) {
+	/* Of a link counts what it leads to: below. */
+	if (!there || (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))) {
 		/* Now, if it was moved: the next turn would not know that any more. */
 		if (sync_was_moved(s->d, rel))
 			sync_rels_add(&s->others, rel);
