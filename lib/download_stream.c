@@ -39,8 +39,8 @@ pass_on(void *arg, const void *p, size_t n, struct err *e)
 			return fail(e, ERR_STOPPED, "stopped");
 		put = write(x->d->fd, q, n);
 		/* Another process that has this pipe too may have set O_NONBLOCK: that is for all. */
-		if (put < 0 && errno == EAGAIN && poll(&out, 1, LOOK_MS) >= 0)
-			errno = EINTR;
+		if (put < 0 && errno == EAGAIN)
+			put = poll(&out, 1, LOOK_MS) < 0 ? -1 : 0;
 		if (put < 0 && errno == EINTR)
 			put = 0;
 		if (put < 0) {
