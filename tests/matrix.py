@@ -178,6 +178,7 @@ MATRIX = [
     Row("DNS: it refuses", dns="refused", all="cannot resolve "),
     Row("DNS: silence", dns="silent", all="cannot resolve .*do not answer"),
     Row("DNS: garbage", dns="garbage", all="cannot resolve .*do not answer"),
+    Row("DNS: garbage for an answer", dns="broken", all="cannot resolve "),
     Row("DNS: answers to other questions first", dns="forged"),
     Row("DNS: names for ever", dns="loop", all="cannot resolve "),
     Row("DNS: dead addresses first", dns="dead first"),
@@ -312,7 +313,9 @@ class Names:
         if how == "silent":
             return
         if how == "garbage":
-            reply = q[:2] + os.urandom(100)
+            reply = q[:2] + b"\xff" * 100     # not at random: with a code of 0 or 3 it would be an answer
+        if how == "broken":
+            reply = q[:2] + b"\x81\x80" + b"\xff" * 96
         if how == "forged":                      # another id; another question
             self.socket.sendto(bytes([q[0] ^ 1]) + reply[1:2] + struct.pack(">HHHHH", 0x8183, 1, 0, 0, 0) + q[12:end], who)
         self.socket.sendto(reply, who)
