@@ -48,6 +48,7 @@ one() { # NAME LINES: a test of these lines
 }
 one good 'echo ok - one; echo "3 checks, 0 failed"'
 one bad 'echo ok - one; echo not ok - two; exit 1'
+one long 'printf "%s\n" "ok - one" "a table" "    of much" "not ok - two" "    why" "more" "ok - three" "not ok - four"; exit 1'
 one silent :
 one dies 'echo ok - one; exit 3'
 one hangs 'echo ok - one; exec sleep 600'
@@ -57,6 +58,14 @@ t 'tests/run: all is well' 0 'ok   good (4 checks…)
 t '… a check that failed' 1 '…FAIL bad  (2 checks…, 1 failed)
      | not ok - two
 5 passed, 1 failed, 0 skipped' '' tests good bad
+t '… it stands before all that is said beside it' 1 '…FAIL long (4 checks…, 2 failed)
+     | not ok - two
+     |     why
+     | not ok - four
+     | a table
+     |     of much
+     | more
+2 passed, 2 failed, 0 skipped' '' tests long
 t '… no check at all' 1 '…(no check was run)
 0 passed, 1 failed, 0 skipped' '' tests silent
 t '… a test that died' 1 '…(status 3)
