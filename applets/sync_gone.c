@@ -74,7 +74,7 @@ look_for(void *sweep, const char *rel, const struct ledger_record *r)
 	struct sweep *s = sweep;
 	char path[PATH_MAX];
 	struct ledger_file f;
-	struct stat st;
+	struct stat st, led_to;
 	struct err e;
 	int there;
 
@@ -84,14 +84,16 @@ look_for(void *sweep, const char *rel, const struct ledger_record *r)
 	there = lstat(path, &st) == 0;
 	if (!there && errno != ENOENT && errno != ENOTDIR)
 		return;
-	/* Of a link counts what it leads to: below. */
+	/* Of a link counts what it leads to; what leads nowhere may do so again. */
+	if (there && S_ISLNK(st.st_mode) && stat(path, &led_to) == 0)
+		st = led_to;
 	if (!there || (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))) {
 		/* Now, if it was moved: the next turn would not know that any more. */
 		if (sync_was_moved(s->d, rel))
 			sync_rels_add(&s->others, rel);
 		else if (!s->unmounted)
 			sync_seen(s->d->sync, rel, s->d->now, &e);
-	} else if (sync_was_moved(s->d, rel) && stat(path, &st) == 0) {
+	} else if (sync_was_moved(s->d, rel) && S_ISREG(st.st_mode)) {
 		f = ledger_file_of(&st);
 		if (memcmp(&f, &r->file, sizeof f) != 0)
 			sync_rels_add(&s->others, rel);

@@ -167,7 +167,9 @@ def gone_and_back(s):
     sync_lib.wait("the ledger forgets what went while nobody watched", lambda: known() == 0)
     again("deleted while nobody watched")
     d.stop()
-    for make, take, what in (os.mkdir, os.rmdir, "directory"), (os.mkfifo, os.remove, "FIFO"):
+    (s.dir / "empty").mkdir()
+    link = lambda path: os.symlink(s.dir / "empty", path)
+    for make, take, what in (os.mkdir, os.rmdir, "directory"), (os.mkfifo, os.remove, "FIFO"), (link, os.remove, "link to a directory"):
         os.remove(s.root / "d/a.png")
         make(s.root / "d/a.png")
         d = s.daemon()
