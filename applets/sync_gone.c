@@ -84,7 +84,7 @@ look_for(void *sweep, const char *rel, const struct ledger_record *r)
 	there = lstat(path, &st) == 0;
 	if (!there && errno != ENOENT && errno != ENOTDIR)
 		return;
-	/* Of a link counts what it leads to; what leads nowhere may do so again. */
+	/* Of a link counts what it leads to; one that leads nowhere may lead there again. */
 	if (there && S_ISLNK(st.st_mode) && stat(path, &led_to) == 0)
 		st = led_to;
 	if (!there || (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))) {
