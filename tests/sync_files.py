@@ -330,6 +330,27 @@ def links(s):
     s.equal("hard and symbolic links", want=lambda: s.files() | {b"linked-directory/outside.png": linked})
 
 
+def away_behind_a_link(s):
+    """What a link leads to may be on a disk that is away: when it is there again it is not sent again."""
+    outside = s.write("a.png", root=s.dir / "outside")
+    os.symlink(outside, s.root / "link.png")
+    s.write("b.png")
+    d = s.daemon()
+    s.knows(2)
+    d.stop()
+    os.remove(s.root / "b.png")
+    os.rename(s.dir / "outside", s.dir / "away")
+    d = s.daemon()
+    s.knows(1)
+    d.stop()
+    os.rename(s.dir / "away", s.dir / "outside")
+    d = s.daemon()
+    s.write("c.png")
+    s.knows(2)
+    s.check("the last daemon does not send it", b"link.png" not in d.log(), d.log().decode())
+    d.stop()
+
+
 NAMES = [b"new\nline.png", b"tab\t.png", b"-dash.png", b"--help.png", b"a" * 251 + b".png", b" space .png", b"quote'\"\\.png", b"$(id)`id`.png",
          "ümläut ñ 日本語 😀.png".encode(), b"%41+&=?#;.png", b"[b]*?.png", b"\x01\x1b[31m.png", b"*.png", b"CON.png", b"UPPER.PNG", b"a..png"]
 
@@ -640,7 +661,7 @@ def somebody_elses(s):
 
 CASES = [overflow, burst, nested, moved_in, moved_about, slow_writers, temp_then_rename, rewritten, gone_and_back, moved_out, moved_out_under_way, moved_out_in_the_queue, removed_under_way,
          removed_under_way_another_later, moved_out_a_while_ago, moved_out_while_it_fails,
-         root_moved_out, links, odd_names, other_files, too_large, unreadable, catches_up, root_comes_and_goes, root_elsewhere, watch_limit, polling, unmounted, in_memory, patterns, all_files, flat, flat_shared, many_rewritten, two_daemons, somebody_elses]
+         root_moved_out, links, away_behind_a_link, odd_names, other_files, too_large, unreadable, catches_up, root_comes_and_goes, root_elsewhere, watch_limit, polling, unmounted, in_memory, patterns, all_files, flat, flat_shared, many_rewritten, two_daemons, somebody_elses]
 
 if __name__ == "__main__":
     sys.exit(sync_lib.main(CASES))
