@@ -173,7 +173,7 @@ go(struct download_state *st, char *room)
 	int last, rc = 0;
 	struct err e;
 
-	while (!err_kept(&st->fault) && (rc = download_hash_some(st, room, &e)) > 0)
+	while (!err_kept(&st->fault) && (rc = download_lanes_some(st, room, &e)) > 0)
 		;
 	/* Before it no longer counts: the last one ends all. */
 	if (rc < 0)
@@ -181,7 +181,7 @@ go(struct download_state *st, char *room)
 	pthread_mutex_lock(&st->lock);
 	last = --st->helping == 0;
 	pthread_mutex_unlock(&st->lock);
-	if (last && !err_kept(&st->fault) && download_hash_rest(st, room, &e) < 0)
+	if (last && !err_kept(&st->fault) && download_lanes_rest(st, room, &e) < 0)
 		err_keep(&st->fault, &e);
 	return last;
 }

@@ -194,7 +194,7 @@ arrived(void *arg, const void *p, size_t n, struct err *e)
 		download_sum_update(&st->sum, p, n);
 	if (x->at / STRIDE == before / STRIDE)
 		return 0;
-	return record(x, e) < 0 || download_hash_some(st, x->room, e) < 0 ? -1 : 0;
+	return record(x, e) < 0 || download_lanes_some(st, x->room, e) < 0 ? -1 : 0;
 }
 
 static int

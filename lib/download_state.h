@@ -76,8 +76,8 @@ int download_range(struct download_state *st, struct s3 *s, unsigned i, char *ro
 
 /* Hash some of what has come of several lanes, when that is worth while: 1, and 0 when it is not; or all that is there to be hashed, when
    nothing else is to be done: 0. -1 (ERR_LOCAL): it could not be read. room is of DOWNLOAD_ROOM bytes. */
-int download_hash_some(struct download_state *st, char *room, struct err *e);
-int download_hash_rest(struct download_state *st, char *room, struct err *e);
+int download_lanes_some(struct download_state *st, char *room, struct err *e);
+int download_lanes_rest(struct download_state *st, char *room, struct err *e);
 
 /* Hash len bytes of fd from offset from. 0; -1 (ERR_LOCAL), also when there are fewer; ERR_STOPPED once *stop is not 0. */
 int download_hash_file(const int *stop, int fd, uint64_t from, uint64_t len, struct download_sum *sum, struct err *e);
