@@ -161,7 +161,7 @@ next_range(struct download_state *st, unsigned *i)
 	pthread_mutex_lock(&st->lock);
 	more = !err_kept(&st->fault) && st->next < st->lay.nranges;
 	if (more)
-		*i = download_layout_nth(&st->lay, st->next++);
+		*i = download_layout_nth(&st->lay, __atomic_fetch_add(&st->next, 1, __ATOMIC_RELAXED));
 	pthread_mutex_unlock(&st->lock);
 	return more;
 }
@@ -170,20 +170,32 @@ next_range(struct download_state *st, unsigned *i)
 static int
 go(struct download_state *st, char *room)
 {
-	int last, rc = 0;
-	struct err e;
+	int last;
 
-	while (!err_kept(&st->fault) && (rc = download_lanes_some(st, room, &e)) > 0)
+	while (!err_kept(&st->fault) && download_lanes_some(st, room))
 		;
-	/* Before it no longer counts: the last one ends all. */
-	if (rc < 0)
-		err_keep(&st->fault, &e);
 	pthread_mutex_lock(&st->lock);
 	last = --st->helping == 0;
 	pthread_mutex_unlock(&st->lock);
-	if (last && !err_kept(&st->fault) && download_lanes_rest(st, room, &e) < 0)
-		err_keep(&st->fault, &e);
+	if (last)
+		download_lanes_rest(st, room);
 	return last;
+}
+
+/* So many more. Whoever calls counts as one, or none is at it yet. */
+static void
+call_helpers(struct download_state *st, size_t n)
+{
+	unsigned from, to;
+
+	pthread_mutex_lock(&st->lock);
+	from = st->called;
+	to = n < st->nhelpers - from ? from + (unsigned)n : st->nhelpers;
+	st->called = to;
+	st->helping += to - from;
+	pthread_mutex_unlock(&st->lock);
+	for (; from < to; from++)
+		pool_submit(st->pool, &st->helpers[from].job);
 }
 
 static void
@@ -198,34 +210,52 @@ help(struct pool_job *j, struct s3 *s)
 	if (next_range(st, &i)) {
 		if (download_range(st, s, i, room, &e) < 0)
 			err_keep(&st->fault, &e);
+		call_helpers(st, pool_spare(st->pool));
 		pool_submit(st->pool, j);
 	} else if (go(st, room)) {
 		conclude(st, s);
 	}
 }
 
-/* Once around in this very job when there is one range, else with as many helpers as there are workers. */
+/* The only range, in this very job. */
+static void
+fetch_whole(struct download_state *st, struct s3 *s)
+{
+	char room[DOWNLOAD_ROOM];
+	struct err e;
+	unsigned i;
+
+	next_range(st, &i);
+	if (download_range(st, s, i, st->lay.size < DOWNLOAD_ROOM ? NULL : room, &e) < 0)
+		err_keep(&st->fault, &e);
+	else
+		download_lanes_rest(st, room);
+	conclude(st, s);
+}
+
+/* As many helpers as there are workers with nothing else to do, but at least one for each lane: where other objects wait, their lanes are
+   hashed beside these. */
 static int
 start(struct download_state *st, struct s3 *s, struct err *e)
 {
 	unsigned n = st->lay.nranges < (unsigned)st->pool->max ? st->lay.nranges : (unsigned)st->pool->max;
 	unsigned rank = st->plan.rank ? st->plan.rank - 1 : pool_rank(st->lay.size, clock_ms());
+	size_t spare;
 
-	st->next = 0;
 	if (st->lay.nranges == 1) {
-		if (download_range(st, s, 0, NULL, e) < 0)
-			err_keep(&st->fault, e);
-		conclude(st, s);
+		fetch_whole(st, s);
 		return 0;
 	}
 	free(st->helpers);
 	if (!(st->helpers = calloc(n, sizeof *st->helpers)))
 		return fail_memory(e);
-	st->helping = n;
-	for (unsigned i = 0; i < n; i++) {
+	for (unsigned i = 0; i < n; i++)
 		st->helpers[i] = (struct download_helper){.job = {.run = help, .rank = rank}, .st = st};
-		pool_submit(st->pool, &st->helpers[i].job);
-	}
+	st->nhelpers = n;
+	st->called = st->helping = 0;
+	/* This worker will have nothing to do, either. */
+	spare = pool_spare(st->pool) + 1;
+	call_helpers(st, st->lay.nlanes > spare ? st->lay.nlanes : spare);
 	return 0;
 }
 

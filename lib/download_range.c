@@ -117,14 +117,12 @@ allocate(struct download_state *st)
 	int hash = st->kind.check == CHECK_WHOLE || st->kind.nsizes;
 
 	st->progress = calloc(st->lay.nranges, sizeof *st->progress);
-	st->first = 0;
-	if (st->lay.nranges == 1)
-		download_sum_init(&st->sum, st->kind.etag.parts ? st->lay.lane : 0);
-	else if (hash)
+	st->next = st->hashed = 0;
+	if (hash)
 		st->lanes = calloc(st->lay.nlanes, sizeof *st->lanes);
 	for (unsigned i = 0; st->lanes && i < st->lay.nlanes; i++)
 		hash_md5_init(&st->lanes[i].md5);
-	return st->progress && (!hash || st->lay.nranges == 1 || st->lanes) ? 0 : -1;
+	return st->progress && (!hash || st->lanes) ? 0 : -1;
 }
 
 int
@@ -137,12 +135,16 @@ download_ranges_open(struct download_state *st, struct err *e)
 	st->d->resumed = 0;
 	if (allocate(st) < 0)
 		return fail_memory(e);
-	return resume && read_progress(st, whole) ? 0 : begin_file(st, e);
+	if (!(resume && read_progress(st, whole)) && begin_file(st, e) < 0)
+		return -1;
+	download_lanes_join(st);
+	return 0;
 }
 
 void
 download_ranges_free(struct download_state *st)
 {
+	download_lanes_leave(st);
 	free(st->progress);
 	free(st->lanes);
 	st->progress = NULL;
@@ -191,10 +193,12 @@ arrived(void *arg, const void *p, size_t n, struct err *e)
 	x->at += n;
 	__atomic_store_n(&st->progress[x->i], x->at - x->from, __ATOMIC_RELEASE);
 	if (st->lay.nranges == 1)
-		download_sum_update(&st->sum, p, n);
+		download_lanes_arrived(st, p, n, before);
 	if (x->at / STRIDE == before / STRIDE)
 		return 0;
-	return record(x, e) < 0 || download_lanes_some(st, x->room, e) < 0 ? -1 : 0;
+	if (x->room)
+		download_lanes_some(st, x->room);
+	return record(x, e);
 }
 
 static int

@@ -28,7 +28,7 @@ struct download_helper {
 	struct download_state *st;
 };
 
-/* The MD5 of a lane follows what is in the file. */
+/* The MD5 of a lane follows what is in the file. The fields are download_lanes.c's. */
 struct download_lane {
 	struct hash_md5 md5;
 	uint64_t hashed;             /* bytes so far */
@@ -51,16 +51,18 @@ struct download_state {
 
 	struct err_first fault;      /* with one the others end soon */
 
-	struct download_sum sum;     /* of all, when there is one range: hashed as it arrives */
 	uint64_t *progress;          /* bytes at each range's beginning that are in the file; atomic */
 
 	pthread_mutex_t pen;         /* whose turn it is to write to the file */
 	pthread_mutex_t lock;        /* for what follows */
 	struct download_helper *helpers;
-	unsigned next;               /* ranges handed out so far */
+	unsigned nhelpers, called;   /* there are, and of these have begun */
+	unsigned next;               /* ranges handed out so far; atomic */
 	unsigned helping;            /* helpers that have not ended */
-	struct download_lane *lanes; /* NULL: one range, or nothing that a hash could prove */
-	unsigned first;              /* those before it are hashed */
+
+	struct download_lane *lanes; /* NULL: nothing that a hash could prove */
+	unsigned hashed;             /* lanes: those before it are; download_lanes.c's, as the next */
+	struct download_state *beside;
 };
 
 /* Memory for the layout's ranges, and, where there are several, what an earlier run has brought (d->resumed). 0 or -1. */
@@ -71,13 +73,19 @@ void download_ranges_free(struct download_state *st);
    hashes. */
 enum { DOWNLOAD_ROOM = 128 * 1024 };
 
-/* Fetch range i, or what it lacks; room is of DOWNLOAD_ROOM bytes, NULL for the only range. */
+/* Fetch range i, or what it lacks; room is of DOWNLOAD_ROOM bytes, NULL for the only one, if that is smaller. */
 int download_range(struct download_state *st, struct s3 *s, unsigned i, char *room, struct err *e);
 
-/* Hash some of what has come of several lanes, when that is worth while: 1, and 0 when it is not; or all that is there to be hashed, when
-   nothing else is to be done: 0. -1 (ERR_LOCAL): it could not be read. room is of DOWNLOAD_ROOM bytes. */
-int download_lanes_some(struct download_state *st, char *room, struct err *e);
-int download_lanes_rest(struct download_state *st, char *room, struct err *e);
+/* From now on, with lanes, what has come of them may be hashed by whoever hashes others, of any download. */
+void download_lanes_join(struct download_state *st);
+/* Nobody does any more once this returns. Accepts who has not joined. */
+void download_lanes_leave(struct download_state *st);
+/* n bytes at offset off have just been written, and are still in memory: hash them, unless they are better hashed beside others'. */
+void download_lanes_arrived(struct download_state *st, const char *p, size_t n, uint64_t off);
+/* Hash some of what has come of several lanes, st's and others', when that is worth while: 1, and 0 when it is not; or all of st, which has
+   come. What cannot be read is its download's fault. room is of DOWNLOAD_ROOM bytes. */
+int download_lanes_some(struct download_state *st, char *room);
+void download_lanes_rest(struct download_state *st, char *room);
 
 /* Hash len bytes of fd from offset from. 0; -1 (ERR_LOCAL), also when there are fewer; ERR_STOPPED once *stop is not 0. */
 int download_hash_file(const int *stop, int fd, uint64_t from, uint64_t len, struct download_sum *sum, struct err *e);

@@ -207,6 +207,18 @@ pool_submit(struct pool *p, struct pool_job *j)
 	pthread_mutex_unlock(&p->lock);
 }
 
+size_t
+pool_spare(struct pool *p)
+{
+	size_t can;
+
+	pthread_mutex_lock(&p->lock);
+	can = p->idle + (size_t)(p->max - p->started);
+	can = can > p->queued ? can - p->queued : 0;
+	pthread_mutex_unlock(&p->lock);
+	return can;
+}
+
 void
 pool_wait(struct pool *p, size_t most)
 {

@@ -61,6 +61,9 @@ unsigned pool_rank(uint64_t size, int64_t now_ms);
 /* Queue j. Never blocks and needs no memory, so it cannot fail and a job may submit others. */
 void pool_submit(struct pool *p, struct pool_job *j);
 
+/* Workers that have nothing to do, or could be started, once what waits has been taken. */
+size_t pool_spare(struct pool *p);
+
 /* Wait until at most `most` jobs are waiting or running. With 0: all done. Not from within a job. A zeroed pool has none. */
 void pool_wait(struct pool *p, size_t most);
 

@@ -167,6 +167,21 @@ to_stdout "standard output, parts" big.bin "$P/parts.bin"
 to_stdout "… of one request after the other" big.bin "$P/parts.bin" -j 1
 to_stdout "… of two at once" big.bin "$P/big.bin" -j 2
 
+# Several at once are hashed beside each other, with parts and without, in one request and in several.
+mkdir many
+for n in {1..14}; do head -c $((n * n * 20011)) big.bin >"many/$n"; done
+cp big.bin many/whole
+"$R2" upload -q -r --no-date --prefix "$P/many" many
+parts 5M many/parts big.bin
+cp big.bin many/parts
+for j in 8 3 1; do
+	t "-r -j $j of larger ones" 0 … '' got -q --json -j $j -r "$P/many" many.got
+	is "… each verified" "$(python3 -c 'import json, sys; print(*sorted(json.loads(x)["verified"] for x in sys.stdin))' <"$T/out" | tr ' ' '\n' | uniq -c | tr -s ' \n' ' ')" \
+		" 15 md5 1 parts-md5 "
+	ok "… the files" diff -r many many.got
+	rm -r many.got
+done
+
 # Trees and patterns.
 mkdir -p tree/sub/deep
 for f in a.png b.jpg sub/c.png sub/deep/d.txt 'sub/e f.png'; do printf %s "$f" >"tree/$f"; s3_put "$P/t/$f" "tree/$f"; done

@@ -1,6 +1,7 @@
 /* What a download decides without a server: what an ETag proves, which ranges there are, where a file may go. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -562,6 +563,20 @@ test_old_rename(int root)
 	old_rename = 0;
 }
 
+/* What the ETag of this lane alone says, as an object without parts or as one of one part. */
+static void
+right_etag(const struct download_lane *lane, unsigned parts, unsigned char md5[HASH_MD5_LEN])
+{
+	struct hash_md5 outer;
+
+	hash_md5_out(&lane->md5, md5);
+	if (!parts)
+		return;
+	hash_md5_init(&outer);
+	hash_md5_update(&outer, md5, HASH_MD5_LEN);
+	hash_md5_out(&outer, md5);
+}
+
 /* An object of no bytes has come: may it be called fetched? */
 static void
 test_verify(void)
@@ -587,17 +602,14 @@ test_verify(void)
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct download d = {.object.etag = "x", .resumed = (uint64_t)cases[i].resumed};
-		struct download_state st = {.d = &d, .kind = {.check = cases[i].check, .etag.parts = cases[i].parts}, .lay.nranges = 1};
+		struct download_lane lane = {0};
+		struct download_state st = {.d = &d, .kind = {.check = cases[i].check, .etag.parts = cases[i].parts}, .lay = {.nranges = 1, .nlanes = 1}, .lanes = &lane};
 		struct err e = {0};
 		int rc;
 
-		download_sum_init(&st.sum, cases[i].parts);
-		if (cases[i].right) {
-			struct download_sum right = st.sum;
-
-			download_sum_end(&right);
-			hash_md5_out(cases[i].parts ? &right.outer : &right.inner, st.kind.etag.md5);
-		}
+		hash_md5_init(&lane.md5);
+		if (cases[i].right)
+			right_etag(&lane, cases[i].parts, st.kind.etag.md5);
 		rc = download_verify(&st, &s, &e);
 		if (rc != cases[i].rc || (rc < 0 ? e.kind != ERR_CORRUPT : d.proof != cases[i].proof))
 			fprintf(stderr, "  case %zu\n", i);
@@ -606,8 +618,271 @@ test_verify(void)
 	}
 }
 
-/* Large objects, one worker: the server has nothing but noughts. */
+/* A download of so many bytes, of parts of that size where that is not 0, in ranges of want, and its file. */
+struct laned {
+	struct download d;
+	struct download_state st;
+	uint64_t size, part;
+	unsigned char with;
+	int lost;
+};
+
+static void
+content(const struct laned *x, uint64_t from, unsigned char *p, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++)
+		p[i] = (unsigned char)((from + i) % 251 * 7 + x->with);
+}
+
+static int
+laned_open(struct laned *x, uint64_t size, uint64_t part, uint64_t want)
+{
+	char name[] = "/tmp/r2-t_download.XXXXXX";
+	struct download_wish w = {.size = size, .parts = part ? (unsigned)((size - 1) / part + 1) : 0, .part = part, .want = want, .workers = 8};
+	struct err e;
+
+	*x = (struct laned){.d.object = {.size = size, .etag = "x"}, .size = size, .part = part, .with = (unsigned char)(size + part)};
+	x->st = (struct download_state){.d = &x->d, .kind = {.check = part ? CHECK_PARTS : CHECK_WHOLE, .etag.parts = w.parts, .nsizes = part != 0},
+		.dest.fd = mkstemp(name)};
+	unlink(name);
+	return download_layout_choose(&x->st.lay, &w) < 0 || download_ranges_open(&x->st, &e) < 0 ? -1 : 0;
+}
+
+/* Bytes at offset off have come; near: they are still in memory when that is told. */
+static void
+laned_arrive(struct laned *x, uint64_t off, uint64_t n, int near)
+{
+	unsigned char *p = malloc(n ? n : 1);
+	uint64_t from, len;
+
+	content(x, off, p, n);
+	x->lost |= pwrite(x->st.dest.fd, p, n, (off_t)off) != (ssize_t)n;
+	for (unsigned r = 0; r < x->st.lay.nranges; r++) {
+		len = download_layout_range(&x->st.lay, r, &from);
+		if (off < from + len && off + n > from)
+			__atomic_store_n(&x->st.progress[r], (off + n < from + len ? off + n : from + len) - from, __ATOMIC_RELEASE);
+	}
+	__atomic_store_n(&x->st.next, x->st.lay.nranges, __ATOMIC_RELAXED);
+	if (near)
+		download_lanes_arrived(&x->st, (char *)p, n, off);
+	free(p);
+}
+
+static uint64_t
+laned_hashed(const struct laned *x)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < x->st.lay.nlanes; i++)
+		sum += x->st.lanes[i].hashed;
+	return sum;
+}
+
+/* 1 when what has been hashed of each lane is what has come. */
+static int
+laned_right(const struct laned *x)
+{
+	unsigned char want[HASH_MD5_LEN], got[HASH_MD5_LEN], *p;
+	struct hash_md5 md5;
+
+	for (unsigned i = 0; i < x->st.lay.nlanes; i++) {
+		const struct download_lane *l = &x->st.lanes[i];
+
+		p = malloc(l->hashed + 1);
+		content(x, i * x->st.lay.lane, p, l->hashed);
+		hash_md5_init(&md5);
+		hash_md5_update(&md5, p, l->hashed);
+		free(p);
+		hash_md5_out(&md5, want);
+		hash_md5_out(&l->md5, got);
+		if (memcmp(want, got, sizeof want))
+			return 0;
+	}
+	return !x->lost;
+}
+
+static int
+laned_close(struct laned *x)
+{
+	int right = laned_right(x);
+
+	download_ranges_free(&x->st);
+	close(x->st.dest.fd);
+	return right;
+}
+
+static char lane_room[DOWNLOAD_ROOM];
+
+/* Alone, what comes is hashed in memory; with others about, it is left to be hashed beside theirs, but for very little. */
+static void
+test_lanes_arrive(void)
+{
+	struct laned a, b, small;
+	uint64_t at;
+
+	check_int(laned_open(&a, MIB + 100, 0, 8 * MIB), 0);
+	laned_arrive(&a, 0, 1000, 1);
+	/* Only whole blocks, so that others can be hashed beside the rest. */
+	check_int((long)laned_hashed(&a), 960);
+	laned_arrive(&a, 1000, 64000, 1);
+	check_int((long)laned_hashed(&a), 960);
+	download_lanes_rest(&a.st, lane_room);
+	at = laned_hashed(&a);
+	check_int((long)at, 48 * 1024);
+	laned_arrive(&a, at, MIB - at, 1);
+	check_int((long)laned_hashed(&a), (long)MIB);
+	check_int(laned_open(&b, 2 * MIB, 0, 8 * MIB), 0);
+	laned_arrive(&a, MIB, 100, 1);
+	laned_arrive(&b, 0, 2 * MIB, 1);
+	check_int((long)laned_hashed(&a), (long)MIB);
+	check_int((long)laned_hashed(&b), 0);
+	check_int(laned_open(&small, 5000, 0, 8 * MIB), 0);
+	laned_arrive(&small, 0, 5000, 1);
+	check_int((long)laned_hashed(&small), 5000);
+	download_lanes_rest(&a.st, lane_room);
+	check_int((long)laned_hashed(&a), (long)MIB + 100);
+	check(laned_close(&a));
+	check(laned_close(&small));
+	/* Alone again. */
+	check_int(download_lanes_some(&b.st, lane_room), 1);
+	check(laned_close(&b));
+
+	/* Several parts in one range. */
+	check_int(laned_open(&a, 5 * MIB + 77, MIB, 64 * MIB), 0);
+	check_int(a.st.lay.nranges, 1);
+	laned_arrive(&a, 0, MIB + 128, 1);
+	check_int((long)laned_hashed(&a), (long)MIB + 128);
+	laned_arrive(&a, MIB + 128, 4 * MIB - 51, 1);
+	check_int((long)laned_hashed(&a), 5 * (long)MIB + 77);
+	check(laned_close(&a));
+}
+
+/* Others' lanes are hashed beside one's own, and what cannot be read of one of them is no fault of the rest. */
+static void
+test_lanes_beside(void)
+{
+	struct laned x[11];
+
+	for (unsigned i = 0; i < 11; i++)
+		check_int(laned_open(&x[i], (i + 2) * MIB + 100, i == 3 ? MIB : 0, 8 * MIB), 0);
+	check_int(download_lanes_some(&x[0].st, lane_room), 0);
+	for (unsigned i = 0; i < 5; i++)
+		laned_arrive(&x[i], 0, x[i].size, 0);
+	/* Those that have nothing yet may get some. */
+	check_int(download_lanes_some(&x[10].st, lane_room), 0);
+	check_int(ftruncate(x[1].st.dest.fd, 1000), 0);
+	download_lanes_rest(&x[0].st, lane_room);
+	check_int((long)laned_hashed(&x[0]), (long)x[0].size);
+	check(!err_kept(&x[0].st.fault));
+	check(err_kept(&x[1].st.fault));
+	/* The longer they are, the more of them are hashed; there is room for eight lanes. */
+	check((long)laned_hashed(&x[2]) >= 2 * (long)MIB);
+	check((long)laned_hashed(&x[3]) >= 2 * (long)MIB);
+	check((long)laned_hashed(&x[4]) >= 2 * (long)MIB);
+	check(!err_kept(&x[2].st.fault));
+	/* Of what is not at its end only whole blocks, else nothing could be hashed beside it. */
+	check_int((long)laned_hashed(&x[2]) % 64, 0);
+	check_int((long)laned_hashed(&x[4]) % 64, 0);
+	download_ranges_free(&x[1].st);
+	close(x[1].st.dest.fd);
+	for (unsigned i = 5; i < 11; i++)
+		laned_arrive(&x[i], 0, x[i].size, 0);
+	/* Eight that have enough. */
+	check_int(download_lanes_some(&x[10].st, lane_room), 1);
+	for (unsigned i = 11; i-- > 0; ) {
+		if (i == 1)
+			continue;
+		download_lanes_rest(&x[i].st, lane_room);
+		check_int((long)laned_hashed(&x[i]), (long)x[i].size);
+		check(!err_kept(&x[i].st.fault));
+		check(laned_close(&x[i]));
+	}
+}
+
+/* Nothing is left to become more than the page cache may keep. */
+static void
+test_lanes_lag(void)
+{
+	struct laned x, nothing;
+
+	check_int(laned_open(&x, 40 * MIB, 0, 64 * MIB), 0);
+	check_int(laned_open(&nothing, 40 * MIB, 0, 64 * MIB), 0);
+	laned_arrive(&x, 0, 31 * MIB, 1);
+	check_int(download_lanes_some(&x.st, lane_room), 0);
+	laned_arrive(&x, 0, 32 * MIB, 1);
+	check_int(download_lanes_some(&x.st, lane_room), 1);
+	check_int((long)laned_hashed(&x), (long)MIB);
+	check(laned_close(&nothing));
+	check(laned_close(&x));
+}
+
+/* Many at once, with one end of the row leaving while the other comes. */
+static void *
+fetch_some(void *arg)
+{
+	char room[DOWNLOAD_ROOM];
+	struct laned x;
+	uintptr_t bad = 0;
+
+	for (unsigned n = 0; n < 20; n++) {
+		bad += laned_open(&x, ((uintptr_t)arg + n) % 5 * 300000 + 70000, n % 3 == 1 ? 64 * 1024 : 0, n % 4 == 2 ? 100000 : 8 * MIB) < 0;
+		for (uint64_t at = 0, more; at < x.size; at += more) {
+			more = x.size - at < 70000 ? x.size - at : 70000;
+			laned_arrive(&x, at, more, 1);
+			download_lanes_some(&x.st, room);
+		}
+		/* Some end half way. */
+		if (n % 5 != 4) {
+			download_lanes_rest(&x.st, room);
+			bad += laned_hashed(&x) != x.size;
+		}
+		download_lanes_leave(&x.st);
+		bad += !laned_close(&x);
+	}
+	return (void *)bad;
+}
+
+static void
+test_lanes_threads(void)
+{
+	pthread_t t[5];
+	void *bad;
+
+	for (uintptr_t i = 0; i < 5; i++)
+		check_int(pthread_create(&t[i], NULL, fetch_some, (void *)i), 0);
+	for (unsigned i = 0; i < 5; i++) {
+		check_int(pthread_join(t[i], &bad), 0);
+		check_int((uintptr_t)bad, 0);
+	}
+}
+
+/* Large objects: the server has nothing but noughts. */
 static int under_way, most_under_way, fetched;
+
+/* A request waits until so many downloads have begun, and so many requests; the first, of late, until a worker has nothing to do. */
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t change;
+	int downloads, requests, asked, begin;
+	struct pool *late;
+} crowd = {.lock = PTHREAD_MUTEX_INITIALIZER, .change = PTHREAD_COND_INITIALIZER};
+
+static void
+wait_for_crowd(void)
+{
+	struct pool *late;
+
+	pthread_mutex_lock(&crowd.lock);
+	late = crowd.asked++ ? NULL : crowd.late;
+	pthread_cond_broadcast(&crowd.change);
+	while (!late && (under_way < crowd.downloads || crowd.asked < crowd.requests))
+		pthread_cond_wait(&crowd.change, &crowd.lock);
+	if (!late)
+		crowd.downloads = crowd.requests = 0;
+	pthread_mutex_unlock(&crowd.lock);
+	while (late && !pool_spare(late))
+		sched_yield();
+}
 
 int
 s3_get(struct s3 *s, const struct s3_get *g, struct s3_object_info *o, struct err *e)
@@ -616,6 +891,7 @@ s3_get(struct s3 *s, const struct s3_get *g, struct s3_object_info *o, struct er
 
 	if (!under_way)
 		return ask_server(s, g, o, e);
+	wait_for_crowd();
 	*o = (struct s3_object_info){.size = 5 * MIB};
 	for (uint64_t left = g->len, n; left; left -= n) {
 		n = left < sizeof noughts ? left : sizeof noughts;
@@ -629,16 +905,21 @@ static void
 begun(struct download *d)
 {
 	(void)d;
+	pthread_mutex_lock(&crowd.lock);
 	if (++under_way > most_under_way)
 		most_under_way = under_way;
+	pthread_cond_broadcast(&crowd.change);
+	pthread_mutex_unlock(&crowd.lock);
 }
 
 static void
 ended(struct download *d, const struct err *e)
 {
 	(void)d;
+	pthread_mutex_lock(&crowd.lock);
 	under_way--;
 	fetched += !e;
+	pthread_mutex_unlock(&crowd.lock);
 }
 
 /* What is begun is finished first, so that whoever is stopped half way has half of them. */
@@ -666,6 +947,76 @@ test_in_turn(int root)
 	check_int(most_under_way, 1);
 }
 
+/* A job that keeps its worker until all have been queued; one that does so until, besides, a request is under way. */
+static void
+keep_busy(struct pool_job *j, struct s3 *s)
+{
+	(void)j;
+	(void)s;
+	pthread_mutex_lock(&crowd.lock);
+	while (!crowd.begin)
+		pthread_cond_wait(&crowd.change, &crowd.lock);
+	pthread_mutex_unlock(&crowd.lock);
+}
+
+static void
+keep_longer(struct pool_job *j, struct s3 *s)
+{
+	keep_busy(j, s);
+	pthread_mutex_lock(&crowd.lock);
+	while (!crowd.asked)
+		pthread_cond_wait(&crowd.change, &crowd.lock);
+	pthread_mutex_unlock(&crowd.lock);
+}
+
+/* Two workers, one of them kept until the other has begun: so many objects of one lane, and how many must be under way at once. */
+static void
+side_by_side(int root, struct pool *pool, int many, struct pool_job *busy)
+{
+	static struct download d[2];
+	struct config cfg = {.host = "a.example"};
+	struct s3_store store;
+	struct download_options o = {.part_size = MIB};
+	struct err e;
+
+	fetched = crowd.asked = crowd.begin = 0;
+	check_int(s3_store_open(&store, &cfg, &e), 0);
+	check_int(pool_open(pool, &store, 2, 0, &e), 0);
+	for (int i = 0; busy && i < 2; i++)
+		pool_submit(pool, &busy[i]);
+	for (int i = 0; i < many; i++) {
+		d[i] = (struct download){.dir_fd = root, .known = 1, .started = begun, .finished = ended, .object = {.size = 5 * MIB, .etag = "x"}};
+		snprintf(d[i].key, sizeof d[i].key, "beside/%d", i);
+		snprintf(d[i].rel, sizeof d[i].rel, "beside/%d", i);
+		download_submit(pool, &o, &d[i]);
+	}
+	pthread_mutex_lock(&crowd.lock);
+	crowd.begin = 1;
+	pthread_cond_broadcast(&crowd.change);
+	pthread_mutex_unlock(&crowd.lock);
+	pool_close(pool);
+	s3_store_close(&store);
+	check_int(fetched, many);
+}
+
+/* Each worker takes an object of one lane while there are such, so that their lanes are hashed beside each other; else they share one, those
+   that have nothing else to do from the beginning, and those to whom that happens later. What is wrong waits for ever. */
+static void
+test_side_by_side(int root)
+{
+	static struct pool pool;
+	struct pool_job busy[2] = {{.run = keep_busy}, {.run = keep_longer}};
+
+	crowd.downloads = 2;
+	side_by_side(root, &pool, 2, busy);
+	crowd.requests = 2;
+	side_by_side(root, &pool, 1, NULL);
+	crowd.requests = 3;
+	crowd.late = &pool;
+	side_by_side(root, &pool, 1, busy);
+	crowd.late = NULL;
+}
+
 int
 main(void)
 {
@@ -688,7 +1039,12 @@ main(void)
 	test_other_owner(dir, root);
 	test_long_temp(root);
 	test_old_rename(root);
+	test_lanes_arrive();
+	test_lanes_beside();
+	test_lanes_lag();
+	test_lanes_threads();
 	test_in_turn(root);
+	test_side_by_side(root);
 	close(root);
 	snprintf(command, sizeof command, "rm -rf %s", dir);
 	check_int(system(command), 0);

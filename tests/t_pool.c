@@ -158,16 +158,19 @@ test_on_demand(void)
 		check_int(runs, i + 1);
 		check_int(pool_started(), 1);
 	}
+	check_int(pool_spare(&pool), 3);
 	door_set(0);
 	pool_submit(&pool, &a);
 	check_int(pool_started(), 1);
 	pool_submit(&pool, &b);
 	check_int(pool_started(), 2);
 	door_wait(2);
+	check_int(pool_spare(&pool), 1);
 	for (int i = 0; i < 10; i++) {
 		many[i] = (struct pool_job){.run = run_door};
 		pool_submit(&pool, &many[i]);
 		check_int(pool_started(), 3);
+		check_int(pool_spare(&pool), 0);
 	}
 	door_wait(3);
 	door_set(1);
