@@ -176,6 +176,8 @@ upload_all(struct client *c, int n, char **paths, struct err *e)
 	/* Saying what would be done needs neither a directory nor a thread. */
 	if (!uploads.dry_run) {
 		choose_journals(journals);
+		/* Whether somebody writes to what is to be removed, a lease tells, which he may break. */
+		signal(SIGIO, SIG_IGN);
 		if (transfer_open(&uploads.pool, c, e) < 0)
 			return -1;
 	}

@@ -32,7 +32,7 @@ struct upload_options {
 	const char *cache_control, *storage_class;
 	const struct pair *meta;
 	size_t nmeta;
-	int move;                    /* remove the file once its object is proved */
+	int move;                    /* remove the file once its object is proved; the caller ignores SIGIO */
 	int by_path;                 /* what took the place of the file, if that was its last name, is sent in its stead; 0: the same file, wherever it is now */
 	const char *journal_dir;     /* NULL: nothing can be gone on with */
 	int old_journals;            /* it may hold some of earlier runs */

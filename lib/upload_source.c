@@ -8,6 +8,7 @@
 #include "path.h"
 #include "private.h"
 #include "upload_source.h"
+#include "watch.h"
 
 enum {
 	COARSE_MS = 2000,   /* file systems without fractions of a second: ext3 one second, FAT two */
@@ -204,6 +205,9 @@ source_remove(const struct upload_source *s, const char *path, size_t named, str
 		fail(e, ERR_CHANGED, "uploaded, but not removed: behind a symbolic link");
 	else if (dir < 0 || fstatat(dir, path + base, &st, 0) < 0 || !unchanged(s, &st))
 		fail(e, ERR_CHANGED, "uploaded, but not removed: it changed meanwhile");
+	else if (watch_busy(s->fd) == 1)
+		/* What he writes next would be nowhere. */
+		fail(e, ERR_CHANGED, "uploaded, but not removed: somebody has it open for writing");
 	else
 		rc = unlinkat(dir, path + base, 0) < 0 ? fail_errno(e, "uploaded, but not removed") : 0;
 	if (dir >= 0)

@@ -31,8 +31,8 @@ struct source_wait {
 	void *arg;
 };
 int source_settle(struct upload_source *s, const struct source_wait *w, struct err *e);
-/* Remove path if it is still this very file in this very state. ERR_CHANGED when not. No symbolic link
-   behind `named` leads to its directory. */
+/* Remove path if it is still this very file in this very state, and nobody has it open for writing (as far as the kernel can say). ERR_CHANGED
+   when not. No symbolic link behind `named` leads to its directory. The caller ignores SIGIO. */
 int source_remove(const struct upload_source *s, const char *path, size_t named, struct err *e);
 /* The page cache need not keep n bytes from offset from: a large file that is read through pushes out of it what the programs beside us read.
    What is not on the disk yet, or mapped by somebody, stays (posix_fadvise(2)). Memory has nothing to forget. */

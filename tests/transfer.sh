@@ -249,6 +249,15 @@ cp move.bin kept.bin
 t '--move in parts' 0 '' '…Complete: 1/1' up --part-size 5M --multipart-threshold 6M --move move.bin
 ok '… the file is gone' [ ! -e move.bin ]
 ok '… the object' s3_is "$P/move.bin" kept.bin
+exec 9>held.bin
+echo one >&9
+t '--move of what somebody still writes to' 1 '' '…held.bin: uploaded, but not removed: somebody has it open for writing…Complete: 0/1' up --move held.bin
+echo two >&9
+exec 9>&-
+t '… once he has closed it' 0 '' '…Complete: 1/1' up --move held.bin
+printf 'one\ntwo\n' >kept
+ok '… all that he wrote is there' s3_is "$P/held.bin" kept
+ok '… and gone here' [ ! -e held.bin ]
 
 # Two at once, as when cron starts the next run while the last one sends: what the first holds of a file never replaces what the second has
 # stored of its next state, and removed.
