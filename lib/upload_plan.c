@@ -9,7 +9,8 @@
 static const char *
 kind_of(mode_t mode)
 {
-	return S_ISDIR(mode) ? "a directory (-r uploads what is below it)" : S_ISFIFO(mode) ? "a FIFO, not a file"
+	return S_ISDIR(mode) ? "a directory (-r uploads what is below it)"
+		: S_ISFIFO(mode) ? "a FIFO, not a file: send it as standard input, with - for FILE and --key"
 		: S_ISSOCK(mode) ? "a socket, not a file" : "a device, not a file";
 }
 

@@ -95,7 +95,7 @@ is "… and are there" "$(s3_count "$P/")" 1
 mkdir dir
 bad "directory" 1 '…dir…directory…' upload dir
 mkfifo fifo
-R2_LIMIT_S=60 bad "FIFO" 1 '…fifo…' upload fifo
+R2_LIMIT_S=60 bad "FIFO" 1 '…fifo: is a FIFO, not a file: …- for FILE and --key…' upload fifo
 bad "device" 1 '…/dev/null…' upload /dev/null
 R2_LIMIT_S=60 bad "endless device" 1 '…/dev/zero…' upload /dev/zero
 ln -s loop loop
