@@ -177,7 +177,7 @@ pool_open(struct pool *p, struct s3_store *store, int workers, uint64_t rate, st
 	errno = start_worker(p);
 	pthread_mutex_unlock(&p->lock);
 	if (errno) {
-		fail_errno(e, "cannot start a thread");
+		fail_errno(e, "cannot start a thread (is ulimit -u, or the container's limit of processes, too low?)");
 		pool_close(p);
 		return -1;
 	}

@@ -384,7 +384,7 @@ test_open_and_close(void)
 	no_threads = 1;
 	check_int(pool_open(&pool, &store, 4, 0, &e), -1);
 	check_int(e.kind, ERR_LOCAL);
-	check(strstr(e.msg, "cannot start a thread: ") != NULL);
+	check(strstr(e.msg, "cannot start a thread (is ulimit -u, ") != NULL);
 	check(store.observe == own_observe && store.arg == &marked && !store.admit);
 	no_threads = 0;
 
