@@ -80,6 +80,7 @@ struct daemon {
 	enum { SYNC_RUNS, SYNC_DRAINS, SYNC_ENDS } phase;   /* the last: without the pool */
 	int64_t told_at;             /* the first SIGTERM or SIGINT, also one for COMMAND; 0: none */
 	int64_t drain_until;
+	int64_t strays_until;        /* as process 1: so long who has been told to end is waited for; 0: nobody yet */
 	int64_t hurry_at;            /* in a drain: when what waits for the network is tried again */
 	int64_t writers_until;       /* --once: how long what has not settled is waited for when nothing else is left; 0: not yet */
 	int64_t busy_at;             /* sync_drain_over saw an upload or a scan under way, before the outage if there is one; 0: it saw none */

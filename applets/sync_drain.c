@@ -1,7 +1,10 @@
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 #include "sync_daemon.h"
+#include "sync_log.h"
 #include "sync_report.h"
 
 enum {
@@ -10,6 +13,7 @@ enum {
 	SETTLES = 2,             /* quiet times that a file takes where the kernel cannot say whether somebody writes */
 	MOVES_MS = 5000,         /* what was sent so lately is on its way */
 	WRITES_S = 3,            /* who has written so lately is in the middle of it */
+	STRAYS_MS = 3000,        /* for who is told to end, and at least for what he leaves */
 };
 
 void
@@ -66,15 +70,15 @@ look_at_writer(void *arg, const struct sync_entry *x)
 static int
 writers_worth(const struct daemon *d, const struct sync_counts *c)
 {
-	struct writers w = {d, time(NULL) - WRITES_S, d->set->once || (d->child.pid && !d->told_at)};
+	struct writers w = {d, time(NULL) - WRITES_S, d->set->once || (d->child.pid && !d->told_at) || d->now < d->strays_until};
 
 	if (c->n[SYNC_HELD] && !w.some)
 		sync_each(d->sync, look_at_writer, &w);
 	return c->n[SYNC_HELD] && w.some;
 }
 
-int
-sync_drain_over(struct daemon *d)
+static int
+is_over(struct daemon *d)
 {
 	struct watch_state w;
 	struct sync_counts c;
@@ -114,6 +118,26 @@ sync_drain_over(struct daemon *d)
 	if (!d->writers_until)
 		d->hurry_at = d->writers_until = d->now + d->set->drain_ms + SETTLES * d->set->settle_ms;
 	return d->now >= d->writers_until;
+}
+
+/* With process 1 all others are killed. What they have open, as the workers that a COMMAND has forked have its log, would be lost with the container:
+   they are told to end first, and what they leave is uploaded. */
+int
+sync_drain_over(struct daemon *d)
+{
+	struct sync_counts c;
+
+	if (!is_over(d))
+		return 0;
+	sync_count(d->sync, &c);
+	if (!c.n[SYNC_HELD] || d->drain_until < 0 || d->strays_until || getpid() != 1 || kill(-1, SIGTERM) < 0)
+		return 1;
+	d->strays_until = d->now + STRAYS_MS;
+	if (d->drain_until < d->strays_until)
+		d->drain_until = d->strays_until;
+	sync_settle_within(d->sync, STRAYS_MS / SETTLE_SHARE, d->now);
+	sync_log(0, "What still has files open for writing is told to end");
+	return 0;
 }
 
 int

@@ -251,6 +251,24 @@ def command_leaves_a_writer(s):
     wait("the stray ends", lambda: b"whole" in (s.root / "stray.png").read_bytes())
 
 
+def command_leaves_workers(s):
+    """As process 1: workers that COMMAND has forked have its log open, write nothing to it, and would end with the container."""
+    if os.getuid() or subprocess.run(["unshare", "-p", "-f", "true"], capture_output=True).returncode:
+        return s.check("workers: left out, there are no process identifiers of our own here", True)
+    script = ("import os, signal, sys, time; f = open(sys.argv[1], 'w'); f.write('log'); f.flush(); os.utime(f.fileno(), (1700000000, 1700000000));"
+              "[signal.signal(n, signal.SIG_DFL) for n in (signal.SIGTERM, signal.SIGINT)];"
+              "worker = os.fork() == 0; end = sys.argv[2:] and not worker; end or print('ready', flush=True); end or time.sleep(600)")
+    for name, args, more in ("told", ("--drain", "600"), ()), ("ended", ("--drain", "1"), ("ends",)):
+        d = s.daemon(*args, "--include", "*.log", under=["unshare", "-p", "-f", "--kill-child"],
+                     command=[sys.executable, "-c", script, s.root / f"{name}.log", *more])
+        d.says("ready")
+        if not more:
+            wait("it is held open", lambda: s.status().get("open_for_writing") == 1)
+            os.kill(int(pathlib.Path(f"/proc/{d.process.pid}/task/{d.process.pid}/children").read_text()), signal.SIGTERM)
+        s.check(f"{name}: COMMAND's status", d.end() == (0 if more else 143), *s.tail())
+        s.check(f"{name}: what its workers had open", s.objects().get(name.encode() + b".log", (0,))[0] == 3, *s.tail())
+
+
 def command_survives_a_signal(s):
     """What COMMAND was sent long ago, and went on, is no reason to hurry, nor the first of two signals that end the drain."""
     end = s.dir / "end"
@@ -1150,7 +1168,7 @@ def old_start(s):
 CASES = [new_only_killed, few_descriptors, once, midnight, ledger_damaged, no_etag, killed, safe_to_delete, no_parts, server_away, slow_server,
          cut_connections, killed_in_parts, killed_in_parts_then_small, stopped_under_load, second_signal, second_signal_with_command, drain_takes_what_settles,
          command_leaves_much, command_leaves_in_an_outage, command_leaves_much_to_a_poor_server, command_leaves_one_that_fails,
-         command_leaves_a_writer, command_survives_a_signal, command_leaves_no_time,
+         command_leaves_a_writer, command_leaves_workers, command_survives_a_signal, command_leaves_no_time,
          command_makes_root_again, drain_waits_for_a_writer, delete_after_careful, delete_after_in_vain, delete_after_together,
          root_made_again, once_without, drain_outlasts, new_only, settle_zero, asked, asked_without, refused, pause_outlived, nobody_reads, nobody_reads_long_lines, read_again, rotated,
          second_daemon, bad_input, command, command_odd_start, terminal, command_keys, priority, notified, old_start]
