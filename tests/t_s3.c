@@ -370,6 +370,32 @@ test_head_elsewhere(void)
 	check(*dates[1] && !*dates[2]);
 }
 
+static struct s3_object_info described;
+
+static int
+describe_once(struct s3 *s, struct err *e)
+{
+	memset(&described, 0xff, sizeof described);
+	return s3_head(s, "k", &described, e);
+}
+
+/* Apache httpd as a proxy takes "Content-Length: 0" out of the answer to a HEAD, whatever encoding is accepted. */
+static void
+test_head_without_length(void)
+{
+	struct err e;
+
+	strcpy(answers[0], OK "ETag: \"d41d8cd98f00b204e9800998ecf8427e\"\r\n\r\n");
+	memcpy(answers[1], answers[0], sizeof answers[1]);
+	check_int(ask(play_answers, describe_once, &e), 0);
+	check(described.size == 0);
+	/* Of any other object nothing is known. */
+	strcpy(answers[0], OK "ETag: \"d41d8cd98f00b204e9800998ecf8427f\"\r\n\r\n");
+	memcpy(answers[1], answers[0], sizeof answers[1]);
+	check_int(ask(play_answers, describe_once, &e), -1);
+	check(strstr(e.msg, "did not say how large the object is") != NULL);
+}
+
 /* In seconds or as a date; what is neither, or over, is no wish. */
 static void
 test_retry_after(void)
@@ -1006,6 +1032,7 @@ main(void)
 	test_delete_again();
 	test_clock();
 	test_head_elsewhere();
+	test_head_without_length();
 	test_outage();
 	test_death();
 	test_retry_after();
