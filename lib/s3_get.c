@@ -69,6 +69,16 @@ parse_content_range(const char *v, uint64_t *first, uint64_t *last, uint64_t *si
 	return *first <= *last && *last < *size ? 0 : -1;
 }
 
+/* "rclone serve s3" says 200 of a part, too: with a Content-Range of as many bytes as come. */
+static int
+is_part(const struct http_reply *rp)
+{
+	uint64_t first, last, size;
+
+	return parse_content_range(http_field(rp, "content-range"), &first, &last, &size) == 0 && rp->length >= 0 &&
+		(uint64_t)rp->length == last - first + 1;
+}
+
 /* A reply with part of the object: exactly the part that was asked for, or as much of it as there is. */
 static int
 check_part(const struct get *x, const struct http_reply *rp, uint64_t *size, uint64_t *end, struct err *e)
@@ -93,7 +103,7 @@ check_reply(const struct get *x, const struct s3_call *c, const struct http_repl
 	struct err *e)
 {
 	*size = *end = rp->length < 0 ? UINT64_MAX : (uint64_t)rp->length;
-	if (rp->status == 206 && c->range)
+	if (c->range && (rp->status == 206 || (rp->status == 200 && is_part(rp))))
 		return check_part(x, rp, size, end, e);
 	if (rp->status != 200)
 		return fail(e, ERR_PROTO, "GET: the server answered %d", rp->status);

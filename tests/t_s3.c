@@ -739,6 +739,27 @@ test_versions(void)
 	tries = 1;
 }
 
+/* "rclone serve s3" says 200 of a part. What is no part by its length is the whole. */
+static void
+test_part_as_200(void)
+{
+	struct err e;
+
+	tries = 2;
+	strcpy(answers[0], OK "ETag: \"one\"\r\nContent-Length: 10\r\n\r\nfirst");
+	strcpy(answers[1], OK "ETag: \"one\"\r\nContent-Range: bytes 5-9/10\r\nContent-Length: 5\r\n\r\nlater");
+	check_int(ask(play_versions, fetch_any, &e), 0);
+	check_str(fetched, "firstlater");
+	memcpy(strstr(answers[1], "5-9"), "4-8", 3);
+	check_int(ask(play_versions, fetch_any, &e), -1);
+	check(strstr(e.msg, "sent another part") != NULL);
+	strcpy(answers[1], OK "ETag: \"one\"\r\nContent-Range: bytes 5-9/10\r\nContent-Length: 10\r\n\r\nfirstlater");
+	check_int(ask(play_versions, fetch_any, &e), -1);
+	check(strstr(e.msg, "ignores Range") != NULL);
+	check_str(fetched, "first");
+	tries = 1;
+}
+
 /* Where the answer has no code, its status stands for one: so that there is a cause and a cure. */
 static void
 test_code_of_status(void)
@@ -1026,6 +1047,7 @@ main(void)
 	test_complete();
 	test_endless_parts();
 	test_versions();
+	test_part_as_200();
 	test_status();
 	test_repeated_secrets();
 	test_delete_many();
