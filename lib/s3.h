@@ -39,7 +39,9 @@ struct s3_store {
 	int64_t ahead_s;                 /* server's clock − ours by the Date of its last reply; 0 before, or when it says none */
 	int crc32c;                      /* the server echoes x-amz-checksum-crc32c, or has not been asked yet */
 	int stop;                        /* not 0: every request ends as soon as it can with ERR_STOPPED. A signal handler may set it */
-	int answered;                    /* some request had an answer: an outage later is waited out (--timeout), but for --retries 1 */
+	int answered;                    /* some request had an answer */
+	int reached;                     /* … and not only a proxy's, that it cannot reach the store: an outage later is waited out (--timeout), but
+	                                    for --retries 1 */
 	/* All may be NULL. admit is called before each attempt and may wait (the pool's brake); observe after it, and must not
 	   block long; moved when n more bytes of a body are about to go out or have come in, and may wait (--limit-rate);
 	   pause instead of sleeping between attempts: not 0 ends them with ERR_STOPPED, as not 0 from admit does. */

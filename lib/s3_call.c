@@ -233,14 +233,21 @@ report(const struct s3 *s, const struct s3_call *c, struct s3_attempt *a, const 
 	s->store->observe(s->store->arg, a);
 }
 
+/* 502, 503, 504 or what the edge has of them, in no words of S3: a proxy before the store cannot reach it. */
+static int
+from_proxy(const struct err *e)
+{
+	return e->kind == ERR_HTTP && !e->named && !strcmp(e->code, "ServiceUnavailable");
+}
+
 /* A store that has answered before and cannot be reached now is an outage, not a mistake in the configuration: it is waited out
    as long as a stalled connection would be, what it says when it comes back included; not where one attempt is all that was wanted. */
 static int
-wait_out(const struct s3_store *st, const struct tries *t, const struct err *e, int least_ms)
+wait_out(const struct s3_store *st, const struct tries *t, int lost, int least_ms)
 {
-	int lost = e->kind == ERR_NET || e->kind == ERR_CONNECT || e->kind == ERR_NAME, wait;
+	int wait;
 
-	if ((!lost && t->n <= st->cfg->retries) || st->cfg->retries == 1 || !__atomic_load_n(&st->answered, __ATOMIC_RELAXED) ||
+	if ((!lost && t->n <= st->cfg->retries) || st->cfg->retries == 1 || !__atomic_load_n(&st->reached, __ATOMIC_RELAXED) ||
 	    clock_ms() - t->lost_ms >= st->cfg->timeout_ms)
 		return -1;
 	wait = OUTAGE_LOOK_MS / 2 + (int)(clock_jitter() % OUTAGE_LOOK_MS);
@@ -251,7 +258,8 @@ wait_out(const struct s3_store *st, const struct tries *t, const struct err *e, 
 static int
 next_wait(struct s3 *s, const struct s3_call *c, struct tries *t, struct err *e)
 {
-	int wait;
+	/* A HEAD's answer never has words: the store may say so itself. */
+	int proxy = *c->method != 'H' && from_proxy(e), lost = proxy || e->kind == ERR_NET || e->kind == ERR_CONNECT || e->kind == ERR_NAME, wait;
 
 	if (c->progressed) {
 		t->n = 1;
@@ -261,11 +269,11 @@ next_wait(struct s3 *s, const struct s3_call *c, struct tries *t, struct err *e)
 		t->clock = 1;
 		wait = 0;
 	} else {
-		if ((e->kind == ERR_HTTP && t->n <= s->store->cfg->retries) || !t->lost_ms)
+		if ((e->kind == ERR_HTTP && !proxy && t->n <= s->store->cfg->retries) || !t->lost_ms)
 			t->lost_ms = clock_ms();
 		wait = retry_wait_ms(e, t->n + 1, s->store->cfg->retries, c->is_write, clock_jitter());
 		if (wait < 0 && retry_worthwhile(e))
-			wait = wait_out(s->store, t, e, retry_wait_ms(e, 2, 2, c->is_write, 0));
+			wait = wait_out(s->store, t, lost, retry_wait_ms(e, 2, 2, c->is_write, 0));
 	}
 	return wait >= 0 && unchanged(c, e) < 0 ? -1 : wait;
 }
@@ -298,6 +306,8 @@ s3_call(struct s3 *s, struct s3_call *c, struct err *e)
 		http_finish(&s->http);
 		if (rc < 0)
 			s3_keep_secrets(s->store, e);
+		if (rp.status && (rc == 0 || !from_proxy(e)))
+			__atomic_store_n(&s->store->reached, 1, __ATOMIC_RELAXED);
 		wait = rc < 0 && go ? next_wait(s, c, &t, e) : -1;
 		if (rc < 0) {
 			e->maybe_done = c->unclear > 0;

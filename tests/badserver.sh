@@ -167,6 +167,7 @@ bad 'part flip 0'; refused 'a part: another byte is stored, always' 'stored some
 bad 'part lost 3 done=1'; settled 'three parts: the answer is lost' parts
 bad 'part lost 2 rst=1'; settled 'two parts: reset' parts
 bad 'part lost 3' 'part status code=503'; settled 'a part: an outage longer than all attempts, then SlowDown' parts -j 1 --retries 2
+bad 'part status 3 code=502 s3='; settled 'a part: a proxy does not reach the store, for longer than all attempts' parts -j 1 --retries 2
 bad 'part half'; settled 'a part: reset in its middle' parts
 bad 'part early code=503'; settled 'a part: an answer before it is read' parts
 bad 'part status 4 code=503 retry-after=1'; settled 'four parts: SlowDown with Retry-After' parts

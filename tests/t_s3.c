@@ -438,14 +438,13 @@ play_outage(struct scene *s)
 	hang_up(fd);
 }
 
-static int pauses;
+static int pauses, lasts = 1;
 
 static int
 stop_at_pause(void *arg, int ms)
 {
 	(void)arg, (void)ms;
-	pauses++;
-	return 1;
+	return ++pauses >= lasts;
 }
 
 static int
@@ -471,6 +470,46 @@ test_outage(void)
 	check_int(e.kind, ERR_STOPPED);
 	check_int(pauses, 1);
 	tries = 1;
+}
+
+/* Where a proxy stands before the store, an outage is what it says of the store: in HTML. */
+static void
+test_outage_behind_proxy(void)
+{
+	static const char *const statuses[] = {"502 Bad Gateway", "503 Service Unavailable", "504 Gateway Time-out", "522 Timed Out"};
+	struct err e;
+
+	for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++) {
+		answer(answers[0], "200 OK", 0, "",
+			"<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken></ListBucketResult>");
+		answer(answers[1], statuses[i], 0, "", "<html><h1>Bad Gateway</h1></html>");
+		tries = 2;
+		lasts = 3;
+		pauses = 0;
+		check_int(ask(play_answers, list_in_outage, &e), -1);
+		check_int(e.kind, ERR_STOPPED);
+		check_int(pauses, 3);
+		tries = 1;
+		pauses = 0;
+		check_int(ask(play_answers, list_in_outage, &e), -1);
+		check_int(e.kind, ERR_HTTP);
+		check_int(pauses, 0);
+	}
+	tries = 2;
+	/* What the store itself says, it means. */
+	answer(answers[1], "503 Slow Down", 0, "", "<Error><Code>ServiceUnavailable</Code></Error>");
+	pauses = 0;
+	check_int(ask(play_answers, list_in_outage, &e), -1);
+	check_int(e.kind, ERR_HTTP);
+	check_int(pauses, 1);
+	/* A store that has not been reached yet may not be there at all. */
+	answer(answers[1], statuses[0], 0, "", "");
+	memcpy(answers[0], answers[1], sizeof answers[0]);
+	pauses = 0;
+	check_int(ask(play_answers, list_in_outage, &e), -1);
+	check_int(e.kind, ERR_HTTP);
+	check_int(pauses, 1);
+	tries = lasts = 1;
 }
 
 static int
@@ -1056,6 +1095,7 @@ main(void)
 	test_head_elsewhere();
 	test_head_without_length();
 	test_outage();
+	test_outage_behind_proxy();
 	test_death();
 	test_retry_after();
 	test_parts_etag();
