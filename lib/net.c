@@ -179,7 +179,7 @@ status_of(const char *line)
 }
 
 static int
-proxy_judge(const char *block, const struct net_proxy *proxy, struct err *e)
+proxy_judge(const char *block, const struct net_peer *to, const struct net_proxy *proxy, struct err *e)
 {
 	char text[256];
 	struct buf b = BUF(text);
@@ -195,7 +195,7 @@ proxy_judge(const char *block, const struct net_proxy *proxy, struct err *e)
 		return -1;
 	}
 	enc_printable(&b, block, strcspn(block, "\r\n"));
-	return fail(e, ERR_CONNECT, "refuses the connection: %s", text);
+	return fail(e, ERR_CONNECT, "refuses the connection to %s:%u: %s: check %s, and what the proxy allows", to->host, to->port, text, to->setting);
 }
 
 /* RFC 9110 section 9.3.6. */
@@ -222,7 +222,7 @@ proxy_connect(struct net *n, const struct net_peer *to, const struct net_proxy *
 	buf_str(&out, "\r\n\r\n");
 	net_limit(n, 1);
 	if (proxy_send(n, &out, e) == 0 && proxy_recv(n, &in, e) == 0)
-		r = proxy_judge(reply, proxy, e);
+		r = proxy_judge(reply, to, proxy, e);
 	net_limit(n, 0);
 	explicit_bzero(rq, sizeof rq);
 	explicit_bzero(reply, sizeof reply);

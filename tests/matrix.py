@@ -192,7 +192,7 @@ MATRIX = [
     Row("DNS: somebody else's address", dns="elsewhere", all="certificate"),
     # An HTTP proxy on the way.
     Row("proxy: a tunnel", connect="tunnel"),
-    Row("proxy: 403", connect="HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n", all="proxy 127.0.0.1:[0-9]+ refuses the connection: HTTP/1.1 403 No"),
+    Row("proxy: 403", connect="HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n", all="proxy 127.0.0.1:[0-9]+ refuses the connection to .*: HTTP/1.1 403 No"),
     Row("proxy: 403 that writes on the terminal", connect="HTTP/1.1 403 \x1b[31m\x9b31m\r\n\r\n", all="refuses the connection"),
     Row("proxy: 407", connect="HTTP/1.1 407 Who\r\n\r\n", all="asks for a user name and password: set them in HTTPS_PROXY"),
     Row("proxy: its end", connect="", all="proxy .* closed the connection without an answer"),

@@ -727,8 +727,8 @@ test_proxy(void)
 	proxy_refuses("HTTP/1.1 407 Authenticate\r\n\r\n", "", " asks for a user name and password: set them in HTTPS_PROXY");
 	proxy_refuses("HTTP/1.1 407 Authenticate\r\n\r\n", auth, " refuses the user name and password in HTTPS_PROXY");
 	proxy_refuses("HTTP/1.0 401 Unauthorized\r\n\r\n", auth, " refuses the user name and password in HTTPS_PROXY");
-	proxy_refuses("HTTP/1.1 503 Not \x1b[2Jnow\r\nA: b\r\n\r\n", auth, " refuses the connection: HTTP/1.1 503 Not \\x1b[2Jnow");
-	proxy_refuses("HTTP/1.1 2000 OK\r\n\r\n", auth, " refuses the connection: HTTP/1.1 2000 OK");
+	proxy_refuses("HTTP/1.1 503 Not \x1b[2Jnow\r\nA: b\r\n\r\n", auth, " refuses the connection to a.example:443: HTTP/1.1 503 Not \\x1b[2Jnow: check R2_ENDPOINT");
+	proxy_refuses("HTTP/1.1 2000 OK\r\n\r\n", auth, " refuses the connection to a.example:443: HTTP/1.1 2000 OK");
 	proxy_refuses("HTTP/1.1x200 OK\r\n\r\n", auth, " refuses the connection");
 	proxy_refuses("HTTP/1.\r\n\r\n", auth, " refuses the connection");
 	proxy_refuses("\x15\x03\x01", auth, " does not speak HTTP");
