@@ -27,7 +27,7 @@ static const char cures[] =
 	ROW("IncompleteBody", "fewer bytes arrived than announced", "")
 	ROW("RequestTimeout", "the server waited too long for data", "")
 	ROW("EntityTooLarge", "the request is larger than the store, or a proxy before it, takes",
-		"lower --multipart-threshold and --part-size")
+		"lower --multipart-threshold and --part-size (to 5M at least), or raise the proxy's limit")
 	ROW("EntityTooSmall", "a part is smaller than 5 MiB", "raise --part-size")
 	ROW("ExpiredRequest", "the request was too old when it arrived",
 		"set this machine's clock; check the network's delay")

@@ -173,7 +173,7 @@ bad 'part early code=503'; settled 'a part: an answer before it is read' parts
 bad 'part status 4 code=503 retry-after=1'; settled 'four parts: SlowDown with Retry-After' parts
 bad 'part gone'; settled 'a part: NoSuchUpload, starts again' parts
 bad 'part status code=400 s3=EntityTooLarge'; refused 'a part: refused' EntityTooLarge parts
-bad 'part status code=413 s3='; refused "a part: a proxy's limit" 'EntityTooLarge: …(status 413…lower --multipart-threshold and --part-size' parts
+bad 'part status code=413 s3='; refused "a part: a proxy's limit" 'EntityTooLarge: …(status 413…lower --multipart-threshold and --part-size…, or raise the proxy'\''s limit' parts
 ok '… no journal is left' no_journals
 # later NAME WHY COMMAND…: fails for WHY, and is kept until it passes
 later() {
