@@ -78,7 +78,7 @@ CPPFLAGS    = -D_GNU_SOURCE -DR2_VERSION='"$(VERSION)"' -DR2_LIBC='"$(MUSL)"' -D
 BR_CPPFLAGS = -w -fstack-protector -I$(BEARSSL_SRC)/inc -I$(BEARSSL_SRC)/src -ffile-prefix-map=$(CURDIR)=.
 # What gcc does for speed by -Oz too, and what makes code longer on the whole: 6 KB; but not where every byte of a file passes.
 SMALL       = -Oz -fno-expensive-optimizations -fno-move-loop-invariants -fno-tree-loop-im -fno-tree-dominator-opts \
-              -fno-tree-tail-merge -fno-caller-saves
+              -fno-tree-tail-merge -fno-caller-saves -fno-if-conversion
 # What most of a handshake is, P-256, takes half the time so, and 5 KB. Inlining and vectors of scalars make it larger, not faster.
 BR_FAST     = " ec_p256_m31.c ccopy.c "
 FAST        = -O3 -fno-inline-functions -fno-inline-small-functions -fno-tree-slp-vectorize

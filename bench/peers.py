@@ -22,6 +22,7 @@ TOOLS = {
         tree="{program} upload -q -r --no-date --prefix {key} {path}",
         tree8="{program} upload -q -r --no-date --prefix {key} {path}",
         get="{program} get -q {key} {path}",
+        fetch="{program} get -q -r {key}/ {path}",
         list="{program} ls -r {key}/",
         delete="{program} cleanup -q --days 30 --prefix {key}"),
     "s5cmd": dict(
@@ -32,6 +33,7 @@ TOOLS = {
         tree="{program} cp {path}/ s3://runpod/{key}/",
         tree8="{program} --numworkers 8 cp {path}/ s3://runpod/{key}/",
         get="{program} cp s3://runpod/{key} {path}",
+        fetch="{program} cp s3://runpod/{key}/* {path}/",
         list="{program} ls s3://runpod/{key}/*",
         delete="{program} rm s3://runpod/{key}/*"),
     "rclone": dict(
@@ -41,6 +43,7 @@ TOOLS = {
         tree="{program} copy --s3-no-check-bucket {path} store:runpod/{key}",
         tree8="{program} copy --s3-no-check-bucket --transfers 8 {path} store:runpod/{key}",
         get="{program} copyto store:runpod/{key} {path}",
+        fetch="{program} copy store:runpod/{key} {path}",
         list="{program} lsl --fast-list --use-server-modtime store:runpod/{key}",
         delete="{program} delete --fast-list store:runpod/{key}"),
     "aws": dict(
@@ -50,6 +53,7 @@ TOOLS = {
         tree="{program} s3 cp --only-show-errors --recursive {path} s3://runpod/{key}",
         tree8="{program} s3 cp --only-show-errors --recursive {path} s3://runpod/{key}",
         get="{program} s3 cp --only-show-errors s3://runpod/{key} {path}",
+        fetch="{program} s3 cp --only-show-errors --recursive s3://runpod/{key}/ {path}",
         list="{program} s3 ls --recursive s3://runpod/{key}/",
         delete="{program} s3 rm --only-show-errors --recursive s3://runpod/{key}/"),
     "script": dict(

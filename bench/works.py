@@ -2,6 +2,7 @@
 import contextlib
 import hashlib
 import os
+import shutil
 
 import sync
 
@@ -33,6 +34,10 @@ def digest(path, how):
         return hashlib.file_digest(f, how).hexdigest()
 
 
+def tree(path):
+    return {name: digest(os.path.join(path, name), "sha256") for name in os.listdir(path)}
+
+
 class Work:
     """One row at one place. kind is the word in peers.TOOLS. series and x: a point of a growth line, r2's alone."""
     repeat = 1
@@ -54,9 +59,11 @@ class Work:
             self.make_files(bench)
         if self.kind == "get":
             self.key = f"pattern/{self.size}" if bench.server.kind == "sink" else f"source-{self.size}"
+        elif self.kind == "fetch":
+            self.key = f"tree-{self.count}-{self.size}"
         elif self.kind in ("list", "delete"):
             self.key = f"list-{self.count}"
-        if bench.server.kind != "sink" and self.kind in ("get", "list"):
+        if bench.server.kind != "sink" and self.kind in ("get", "fetch", "list"):
             self.fill(bench)
 
     def make_files(self, bench):
@@ -77,7 +84,8 @@ class Work:
         if self.kind == "get":
             bench.call([r2, "upload", "-q", "--key", self.key, self.path])
         else:
-            bench.call([r2, "upload", "-q", "-r", "--date", DATE, "--prefix", self.key, self.path])
+            date = ["--no-date"] if self.kind == "fetch" else ["--date", DATE]
+            bench.call([r2, "upload", "-q", "-r", *date, "--prefix", self.key, self.path])
 
     def clear(self, bench):
         """Before each run: room in the server, whoever has filled it; and what is sent is in the page cache, from where r2 drops large files."""
@@ -90,7 +98,7 @@ class Work:
             elif self.kind == "delete":
                 self.fill(bench)
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(bench.scratch)
+            (shutil.rmtree if os.path.isdir(bench.scratch) else os.unlink)(bench.scratch)
 
     # ---- the work ----
 
@@ -99,7 +107,7 @@ class Work:
         bench.runs += 1
         self.there = f"{tool.name}/{bench.runs}"
         key = self.key or self.there
-        path = bench.scratch if self.kind == "get" else getattr(self, "path", "")
+        path = bench.scratch if self.kind in ("get", "fetch") else getattr(self, "path", "")
         env = bench.server.env
         words = tool.command(self.kind, key=key, path=path, first=getattr(self, "first", ""), count=self.count,
                              get="get8" if self.size > 100 * MB else "get", ca=env["R2_CA_FILE"],
@@ -131,6 +139,8 @@ class Work:
         elif self.kind == "get":
             found = digest(bench.scratch, "sha256")
             right = os.path.getsize(bench.scratch) == self.size and bench.expected.setdefault((self.place, self.size), found) == found
+        elif self.kind == "fetch":
+            right = tree(bench.scratch) == tree(self.path)
         elif self.kind == "list" and tool.name != "limit":
             with open(bench.output, "rb") as f:
                 right = sum(b".png" in line for line in f) == self.count
@@ -189,6 +199,7 @@ def works(big, scale):
             Work("up", f"{size_text(s512)} up", "put", place, 1, s512),
             Work("get", f"{size_text(s512)} get", "get", place, 1, s512),
             Work("small", f"{many:,} × 64 KiB up", "tree", place, many, small)]
+    rows += [Work("get", f"{scale(40)} × {size_text(scale(20 * MB))} get", "fetch", "minio", scale(40), scale(20 * MB))]
     rows += [Work("list", f"list {listed:,}", "list", "sink", listed), Work("list", f"list {scale(10000):,}", "list", "minio", scale(10000), 100)]
     deleted = listed if big else scale(10000)
     rows += [Work("delete", f"delete {deleted:,}", "delete", "sink", deleted), Work("delete", f"delete {many:,}", "delete", "minio", many, 100)]
