@@ -40,6 +40,8 @@ struct download_state {
 	const struct download_options *o;
 	struct pool *pool;
 	struct pool_job plan;
+	/* Everything has come, or fault is kept: the last job ends it, or begins once more. st may be gone then. */
+	void (*conclude)(struct download_state *st, struct s3 *s);
 	int again;                   /* reasons for which it was started again */
 
 	/* Found by the plan; then constant. */
@@ -75,6 +77,9 @@ enum { DOWNLOAD_ROOM = 128 * 1024 };
 
 /* Fetch range i, or what it lacks; room is of DOWNLOAD_ROOM bytes, NULL for the only one, if that is smaller. */
 int download_range(struct download_state *st, struct s3 *s, unsigned i, char *room, struct err *e);
+
+/* Fetch all ranges, in this job or in others, and call st->conclude. 0; -1: nothing is begun. */
+int download_fetch(struct download_state *st, struct s3 *s, struct err *e);
 
 /* From now on, with lanes, what has come of them may be hashed by whoever hashes others, of any download. */
 void download_lanes_join(struct download_state *st);
