@@ -73,10 +73,10 @@ fetch_whole(struct download_state *st, struct s3 *s)
 {
 	char room[DOWNLOAD_ROOM];
 	struct err e;
-	unsigned i;
+	unsigned i = 0;
 
 	next_range(st, &i);
-	if (download_range(st, s, i, st->lay.size < DOWNLOAD_ROOM ? NULL : room, &e) < 0)
+	if (download_range(st, s, i, room, &e) < 0)
 		err_keep(&st->fault, &e);
 	else
 		download_lanes_rest(st, room);

@@ -236,7 +236,8 @@ fetch(struct piece *x, struct s3 *s, struct err *e)
 int
 download_range(struct download_state *st, struct s3 *s, unsigned i, char *room, struct err *e)
 {
-	struct piece x = {.st = st, .i = i, .room = room, .recorded = st->progress[i]};
+	/* What is small is read by less, which takes less memory. */
+	struct piece x = {.st = st, .i = i, .room = st->lay.size < DOWNLOAD_ROOM ? NULL : room, .recorded = st->progress[i]};
 	uint64_t len = download_layout_range(&st->lay, i, &x.from);
 
 	x.at = x.from + st->progress[i];

@@ -75,7 +75,7 @@ void download_ranges_free(struct download_state *st);
    hashes. */
 enum { DOWNLOAD_ROOM = 128 * 1024 };
 
-/* Fetch range i, or what it lacks; room is of DOWNLOAD_ROOM bytes, NULL for the only one, if that is smaller. */
+/* Fetch range i, or what it lacks; room is of DOWNLOAD_ROOM bytes. */
 int download_range(struct download_state *st, struct s3 *s, unsigned i, char *room, struct err *e);
 
 /* Fetch all ranges, in this job or in others, and call st->conclude. 0; -1: nothing is begun. */
