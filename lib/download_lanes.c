@@ -279,6 +279,8 @@ download_lanes_arrived(struct download_state *st, const char *p, size_t n, uint6
 void
 download_lanes_join(struct download_state *st)
 {
+	if (!st->lanes)
+		return;
 	pthread_mutex_lock(&all.lock);
 	st->beside = all.first;
 	all.first = st;

@@ -81,7 +81,7 @@ int download_range(struct download_state *st, struct s3 *s, unsigned i, char *ro
 /* Fetch all ranges, in this job or in others, and call st->conclude. 0; -1: nothing is begun. */
 int download_fetch(struct download_state *st, struct s3 *s, struct err *e);
 
-/* From now on, with lanes, what has come of them may be hashed by whoever hashes others, of any download. */
+/* From now on what has come of its lanes, if it has any, may be hashed by whoever hashes others, of any download. */
 void download_lanes_join(struct download_state *st);
 /* Nobody does any more once this returns. Accepts who has not joined. */
 void download_lanes_leave(struct download_state *st);
