@@ -225,7 +225,8 @@ def short_cell(row, tool, metric):
 def into_readme(doc, found):
     """Against the real server alone. The peers' times as multiples of r2's."""
     m, peers = found["machine"], found["settings"]["peers"]
-    new = [f"Beside its peers (`make bench`: medians of up to {found['settings']['rounds']} on {found['date'][:10]}, {m['cpu']}, {m['cores']} cores, MinIO over TLS on the same ones):", "",
+    days = " and ".join(sorted({run["date"][:10] for run in (found, *found.get("again", []))}))
+    new = [f"Beside its peers (`make bench`: medians of up to {found['settings']['rounds']} on {days}, {m['cpu']}, {m['cores']} cores, MinIO over TLS on the same ones):", "",
            "| work | | r2 | " + " | ".join("old script" if name == "script" else name for name in peers) + " |", "|---|---|---" + "|---" * len(peers) + "|"]
     for name, wanted in SHORT:
         row = next((row for row in found["works"] if row["place"] == "minio" and not row["series"] and row["name"].startswith(name)),

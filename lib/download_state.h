@@ -56,9 +56,9 @@ struct download_state {
 	uint64_t *progress;          /* bytes at each range's beginning that are in the file; atomic */
 
 	pthread_mutex_t pen;         /* whose turn it is to write to the file */
-	pthread_mutex_t lock;        /* for what follows */
+	pthread_mutex_t lock;        /* for the helpers and next; the lanes have download_lanes.c's */
 	struct download_helper *helpers;
-	unsigned nhelpers, called;   /* there are, and of these have begun */
+	unsigned nhelpers, called;   /* there are, and of these have been called */
 	unsigned next;               /* ranges handed out so far; atomic */
 	unsigned helping;            /* helpers that have not ended */
 
